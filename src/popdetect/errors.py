@@ -1,0 +1,81 @@
+"""What can go wrong, as a tree. Every message says what was given, what is allowed, what probably happened.
+
+::
+
+    PopdetectError
+    ├── UsageError            an option, a table or a folder that cannot be used as given     exit code 2
+    │   └── TableError        a line of a csv file, named as file:line
+    ├── AudioError            one recording that cannot be judged; `status` says why          exit code 3
+    │   ├── Unreadable        not audio, no permission, a rate outside 8 to 192 kHz
+    │   ├── Empty             no samples in it
+    │   ├── Truncated         shorter than its own header promises
+    │   ├── NotFinite         NaN or infinite samples
+    │   └── TooShort          less than one analysis can stand on
+    ├── NothingFound          no recording that could be read                                 exit code 4
+    └── ModelError            a bundle that is missing, damaged or of another format          exit code 5
+"""
+
+from __future__ import annotations
+
+
+class PopdetectError(Exception):
+    """Root of every error this package raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(PopdetectError, ValueError):
+    """Something was asked for in a way that cannot be done."""
+
+    exit_code = 2
+
+
+class TableError(UsageError):
+    """A line of a table that cannot be used; the message starts with ``file:line``."""
+
+
+class AudioError(PopdetectError, ValueError):
+    """One recording that cannot be judged; `status` is the word for it in ``clips.csv``."""
+
+    exit_code = 3
+    status = "unreadable"
+
+
+class Unreadable(AudioError):
+    """Not a recording that can be decoded."""
+
+
+class Empty(AudioError):
+    """A recording without samples."""
+
+    status = "empty"
+
+
+class Truncated(AudioError):
+    """A recording shorter than its own header promises."""
+
+    status = "truncated"
+
+
+class NotFinite(AudioError):
+    """A recording with NaN or infinite samples."""
+
+    status = "not_finite"
+
+
+class TooShort(AudioError):
+    """A recording too short to be judged."""
+
+    status = "too_short"
+
+
+class NothingFound(PopdetectError, LookupError):
+    """Not one recording could be read."""
+
+    exit_code = 4
+
+
+class ModelError(PopdetectError):
+    """A model bundle that is missing, damaged, or not for this version."""
+
+    exit_code = 5

@@ -1,0 +1,244 @@
+"""Files to samples: the one door to soundfile.
+
+Decides whether a file is a recording that can be judged. Samples are float32 of shape (n_samples, n_channels),
+full scale ±1, at the file's own rate: nothing is resampled, mixed or normalised here.
+
+libsndfile is forgiving where we must not be: it opens a wav cut in half, and a header without samples, in
+silence. So the size that the header promises is compared with the bytes that are there.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from popdetect.errors import AudioError, Empty, NotFinite, TooShort, Truncated, Unreadable
+
+Samples = npt.NDArray[np.float32]
+
+EXTENSIONS = frozenset({".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc"})
+MIN_RATE_HZ = 8_000
+MAX_RATE_HZ = 192_000
+MIN_DURATION_S = 0.010  # a pop and a few milliseconds around it
+BLOCK_S = 20.0  # decoded at once: whole short clips, and flat memory on long files
+
+_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what streaming writers leave in a header they cannot go back to
+
+
+class Recording:
+    """An open recording; iterate it once for its blocks.
+
+    Parameters
+    ----------
+    source : path or binary file object
+        A file object must be seekable; wrap standard input in `io.BytesIO`.
+
+    Attributes
+    ----------
+    rate_hz : int, 8000 to 192000
+    channels : int ≥ 1
+
+    Raises
+    ------
+    AudioError
+        One of its children, on opening or while iterating; the message is one line for a person.
+    """
+
+    def __init__(self, source: str | os.PathLike[str] | BinaryIO) -> None:
+        handle = _open(source)
+        try:
+            promised, present, missing = _promised_bytes(handle)
+            if present == 0:
+                raise Empty("the file is empty (0 bytes); the recorder probably never wrote to it")
+            handle.seek(0)
+            self._file = _decoder(handle)
+            self.rate_hz = int(self._file.samplerate)
+            self.channels = int(self._file.channels)
+            if not MIN_RATE_HZ <= self.rate_hz <= MAX_RATE_HZ:
+                raise Unreadable(f"sample rate {self.rate_hz} Hz; {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz can be judged")
+            if self._file.frames == 0:
+                raise Empty("a header but no samples; the recorder was probably stopped before it wrote any")
+            if missing:
+                raise Truncated(
+                    f"cut off: its header promises {promised} bytes of sound, {promised - missing} are there; "
+                    "copy the file again from the recorder"
+                )
+        except BaseException:
+            handle.close()
+            raise
+        self._handle = handle
+        self._frames = int(self._file.frames)
+        self.n_samples = 0
+
+    def __iter__(self) -> Iterator[Samples]:
+        """Yield blocks of shape (n, channels), float32, until the end; checks them as they pass."""
+        block_size = int(BLOCK_S * self.rate_hz)
+        try:
+            while True:
+                try:
+                    block = self._file.read(block_size, dtype="float32", always_2d=True)
+                except soundfile.LibsndfileError as error:
+                    raise Truncated(
+                        f"decoding stopped after {self.n_samples / self.rate_hz:.2f} s: {_say(error)}"
+                    ) from error
+                if not len(block):
+                    break
+                self.n_samples += len(block)
+                # one NaN or Inf makes the sum so: a pass over the samples, and no array of booleans
+                if not np.isfinite(block.sum()) and not np.isfinite(block).all():
+                    bad = int((~np.isfinite(block)).sum())
+                    raise NotFinite(f"{bad} samples are not numbers (NaN or infinite); export the recording again")
+                yield block
+                if len(block) < block_size:
+                    break
+        finally:
+            self.close()
+        if self.n_samples < self._frames * 0.99 and self._file.format in ("FLAC", "OGG"):
+            raise Truncated(f"cut off: its header promises {self._frames} samples, {self.n_samples} could be decoded")
+        if self.n_samples < MIN_DURATION_S * self.rate_hz:
+            raise TooShort(
+                f"{self.n_samples} samples ({1000 * self.n_samples / self.rate_hz:.1f} ms); "
+                f"at least {1000 * MIN_DURATION_S:.0f} ms are needed"
+            )
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds decoded so far; the whole length once iterated."""
+        return self.n_samples / self.rate_hz
+
+    def close(self) -> None:
+        """Let go of the file; harmless when done twice."""
+        self._file.close()
+        self._handle.close()
+
+
+def read(source: str | os.PathLike[str] | BinaryIO) -> tuple[Samples, int]:
+    """Read a whole recording.
+
+    Returns
+    -------
+    samples : ndarray of float32, shape (n_samples, n_channels)
+    rate_hz : int
+
+    Raises
+    ------
+    AudioError
+    """
+    recording = Recording(source)
+    blocks = list(recording)
+    return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks)), recording.rate_hz
+
+
+def write_wav(target: str | os.PathLike[str], samples: npt.NDArray[np.floating], rate_hz: int) -> None:
+    """Write a 16-bit wav; `samples` of shape (n,) or (n, channels), full scale ±1."""
+    soundfile.write(os.fspath(target), samples, rate_hz, subtype="PCM_16", format="WAV")
+
+
+def _open(source: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
+    if not isinstance(source, str | os.PathLike):
+        return source
+    path = Path(source)
+    try:
+        return path.open("rb", buffering=0)  # unbuffered: libsndfile reads on from where we stand
+    except FileNotFoundError:
+        raise Unreadable("no such file; check the name and the folder") from None
+    except IsADirectoryError:
+        raise Unreadable("this is a folder, not a recording; `popdetect label` takes folders") from None
+    except PermissionError:
+        # Windows says "permission denied" when a folder is opened
+        if path.is_dir():
+            raise Unreadable("this is a folder, not a recording; `popdetect label` takes folders") from None
+        raise Unreadable("no permission to read it; check the file's owner and rights") from None
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _decoder(handle: BinaryIO) -> soundfile.SoundFile:
+    """Libsndfile on the file's own descriptor where there is one: ten times fewer calls than through Python."""
+    try:
+        descriptor = handle.fileno()
+    except (AttributeError, OSError, io.UnsupportedOperation):
+        descriptor = None
+    try:
+        if descriptor is not None and os.name != "nt":
+            return soundfile.SoundFile(descriptor, closefd=False)
+        return soundfile.SoundFile(handle)
+    except (soundfile.SoundFileError, TypeError) as error:
+        raise _unreadable(handle, error) from error
+
+
+def _unreadable(handle: BinaryIO, error: Exception) -> AudioError:
+    handle.seek(0)
+    head = handle.read(64)
+    if head[4:8] == b"ftyp":
+        return Unreadable("m4a/AAC is not supported; export it as wav, or set the phone to record wav")
+    if head[:4] in (b"RIFF", b"RIFX", b"FORM", b"fLaC", b"OggS"):
+        return Unreadable(f"a damaged {head[:4].decode('ascii')} file: {_say(error)}")
+    if head and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
+        return Unreadable("this is text, not audio, whatever its name says")
+    return Unreadable(f"not a recording that can be decoded (wav, flac, ogg, mp3 and aiff can): {_say(error)}")
+
+
+def _say(error: Exception) -> str:
+    text = str(getattr(error, "error_string", "") or error)
+    return " ".join(text.split()).rstrip(".")
+
+
+def _promised_bytes(handle: BinaryIO) -> tuple[int, int, int]:
+    """(bytes of sound promised, bytes in the file, bytes missing) by the file's own header; 0 where it does not say."""
+    try:
+        present = handle.seek(0, os.SEEK_END)
+    except (OSError, io.UnsupportedOperation) as error:
+        raise Unreadable(f"not a file that can be read from start to end: {error}") from error
+    handle.seek(0)
+    head = handle.read(12)
+    promised = missing = 0
+    if head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:] == b"WAVE":
+        order = ">" if head[:4] == b"RIFX" else "<"
+        promised, missing = _chunk_shortfall(handle, present, b"data", order)
+    elif head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
+        promised, missing = _chunk_shortfall(handle, present, b"SSND", ">")
+    elif head[:4] == b"OggS" and not _ogg_ends(handle, present):
+        # Ogg does not say how long it will be, only where it ends: half a page or more is gone
+        promised, missing = present + 1, 1
+    return promised, present, missing
+
+
+def _chunk_shortfall(handle: BinaryIO, present: int, wanted: bytes, order: str) -> tuple[int, int]:
+    """(size of the chunk `wanted`, how much of it is not in the file); sizes in bytes."""
+    position, large = 12, 0
+    while position + 8 <= present:
+        handle.seek(position)
+        name, size = struct.unpack(f"{order}4sI", handle.read(8))
+        if name == b"ds64":  # RF64: the 64-bit sizes, of which the second is the data chunk's
+            fields = handle.read(16)
+            large = struct.unpack("<Q", fields[8:16])[0] if len(fields) == 16 else 0
+        if name == wanted:
+            if size == 0xFFFFFFFF and large:
+                size = large
+            if size in _UNKNOWN_SIZES:
+                return 0, 0
+            return size, max(0, size - (present - position - 8))
+        position += 8 + size + size % 2
+    return 0, 0
+
+
+def _ogg_ends(handle: BinaryIO, present: int) -> bool:
+    """Whether the last page of an Ogg stream says that it is the last, and is all there."""
+    handle.seek(max(0, present - 65_307))  # the largest page there can be
+    tail = handle.read()
+    at = tail.rfind(b"OggS")
+    if at < 0 or len(tail) < at + 27:
+        return False
+    n_segments = tail[at + 26]
+    lacing = tail[at + 27 : at + 27 + n_segments]
+    whole = len(lacing) == n_segments and len(tail) >= at + 27 + n_segments + sum(lacing)
+    return whole and bool(tail[at + 5] & 0x04)

@@ -1,0 +1,180 @@
+"""Samples to log-mel frames, one each millisecond.
+
+A frame is `librosa.feature.melspectrogram` (Hann window, ``center=False``, power 2, Slaney bands) of a window of
+a few milliseconds; its band edges, made by librosa, come frozen with the model. Rows are time, columns are bands.
+
+Three things are chosen for speed, and none changes a number: the transform is a matrix product with a windowed
+DFT matrix that has only the bins under the bank; window and hop divide evenly, so blocks of one hop are multiplied
+in place and shifted sums replace copied frames; the window is not padded to a power of two, so its bins lie at the
+same frequencies whatever the sample rate.
+
+Column 0 is an extra band below the bank, about 60 to 450 Hz: the squared difference of the means of neighbouring
+milliseconds. It is where a knock on wood is loudest, and it is blind to a constant offset, as the bank is (its
+lowest edge lies above the first bin, beyond the reach of the Hann window's leak from 0 Hz).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+
+POWER_FLOOR = 1e-13  # below 24-bit quantisation: digital silence, "nothing was recorded", becomes NaN
+N_GROUPS = 4  # lower, middle and upper mel bands, and all of them
+SEGMENT_HOPS = 1000  # frames per matrix product: fixed, so that a frame is the same to the bit however sound arrives
+
+
+@dataclass(frozen=True, slots=True)
+class FrontEnd:
+    """What makes the frames; part of every model bundle.
+
+    Attributes
+    ----------
+    hop_ms : float
+        Time between frames; rounded down to whole samples.
+    window_hops : int
+        Length of the window, in hops.
+    mel_edges_hz : tuple of float, length n_bands + 2
+        Corner frequencies of the triangular bands, as by `librosa.mel_frequencies`.
+    """
+
+    hop_ms: float
+    window_hops: int
+    mel_edges_hz: tuple[float, ...]
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of a frame: the low band and the mel bands."""
+        return len(self.mel_edges_hz) - 1
+
+    def hop(self, rate_hz: int) -> int:
+        """Samples per hop at `rate_hz`."""
+        return int(rate_hz * self.hop_ms / 1000 + 1e-9)
+
+
+def mel_bank(edges_hz: tuple[float, ...], rate_hz: int, n_fft: int) -> Array:
+    """Triangular bands with Slaney's area norm, shape (n_bands, n_fft // 2 + 1).
+
+    The same numbers as ``librosa.filters.mel(norm="slaney")`` for the edges that librosa chose: band ``i`` rises
+    from ``edges[i]`` to ``edges[i + 1]`` and falls to ``edges[i + 2]``; the height is ``2 / (edges[i+2] - edges[i])``.
+    """
+    edges = np.asarray(edges_hz)
+    bins_hz = np.arange(n_fft // 2 + 1) * (rate_hz / n_fft)
+    rising = (bins_hz - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - bins_hz) / np.diff(edges)[1:, None]
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    return (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """The front end at one sample rate: arrays ready for use.
+
+    Attributes
+    ----------
+    hop, window : int
+        In samples.
+    kernels : ndarray, shape (window_hops, hop, 2 * n_bins)
+        Windowed DFT matrix, cosines then sines, cut into hops.
+    bank : ndarray, shape (2 * n_bins, n_bands)
+        Once for the cosines, once for the sines.
+    present : ndarray of bool, shape (n_columns,)
+        False for bands that reach above half the sample rate: their frames are NaN.
+    groups : ndarray, shape (n_columns, N_GROUPS)
+        Weights that make means: of the lower, middle and upper third of the mel bands, and of all.
+    """
+
+    hop: int
+    window: int
+    kernels: Array
+    bank: Array
+    present: npt.NDArray[np.bool_]
+    groups: Array
+
+    def power(self, samples: Array) -> Array:
+        """Power per frame and column, shape (n_frames, n_columns), of one channel of shape (n_samples,).
+
+        ``n_frames = n_samples // hop - window_hops + 1``; samples beyond the last whole hop are not looked at.
+        """
+        n_hops = len(samples) // self.hop
+        n_frames = n_hops - len(self.kernels) + 1
+        blocks = samples[: n_hops * self.hop].reshape(n_hops, self.hop)
+        spectrum = blocks[:n_frames] @ self.kernels[0]
+        for shift in range(1, len(self.kernels)):
+            spectrum += blocks[shift : shift + n_frames] @ self.kernels[shift]
+        np.square(spectrum, out=spectrum)
+        out = np.empty((n_frames, len(self.present)), np.float32)
+        out[:, 1:] = spectrum @ self.bank
+        out[:, 0] = _low_band(blocks, n_frames, len(self.kernels))
+        return out
+
+
+def _low_band(blocks: Array, n_frames: int, window_hops: int) -> Array:
+    """Mean squared step between the means of neighbouring hops, over the window of each frame."""
+    size = blocks.shape[1]
+    means = blocks @ np.full(size, 1 / size, np.float32)  # many times faster than mean() along short rows
+    steps = np.square(means[1:] - means[:-1])
+    total = steps[:n_frames].copy()
+    for shift in range(1, window_hops - 1):
+        total += steps[shift : shift + n_frames]
+    return total
+
+
+@lru_cache(maxsize=8)
+def transform(front_end: FrontEnd, rate_hz: int) -> Transform:
+    """The front end's arrays at `rate_hz`; kept for the next clip of that rate."""
+    hop = front_end.hop(rate_hz)
+    window = hop * front_end.window_hops
+    bank = mel_bank(front_end.mel_edges_hz, rate_hz, window)
+    used = np.flatnonzero(bank.any(axis=0))
+    first, last = int(used[0]), int(used[-1]) + 1
+    time = np.arange(window)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * time / window)
+    angle = 2 * np.pi * np.outer(time, np.arange(first, last)) / window
+    dft = np.concatenate([np.cos(angle), np.sin(angle)], axis=1) * hann[:, None]
+    edges = np.asarray(front_end.mel_edges_hz)
+    # a hundredth of tolerance: 1 ms is 44 samples at 44.1 kHz, which moves nothing but the last digit
+    present = np.concatenate([[True], edges[2:] <= rate_hz / 2 * 1.01])
+    return Transform(
+        hop=hop,
+        window=window,
+        kernels=np.ascontiguousarray(dft.reshape(front_end.window_hops, hop, -1), dtype=np.float32),
+        bank=np.ascontiguousarray(np.concatenate([bank[:, first:last].T] * 2)),
+        present=present,
+        groups=_groups(present),
+    )
+
+
+def _groups(present: npt.NDArray[np.bool_]) -> Array:
+    """See `Transform.groups`; a group without a band that is present repeats the mean of all."""
+    mel = np.flatnonzero(present)[1:]
+    thirds = np.array_split(np.arange(1, len(present)), N_GROUPS - 1)
+    weights = np.zeros((len(present), N_GROUPS), np.float32)
+    for column, members in enumerate([*thirds, mel]):
+        used = np.intersect1d(members, mel)
+        used = used if len(used) else mel
+        weights[used, column] = 1 / len(used)
+    return weights
+
+
+def heard(power: Array) -> npt.NDArray[np.bool_]:
+    """Which frames hold any sound, shape (n_frames,); the others are digital silence."""
+    n_bands = power.shape[1] - 1
+    return np.asarray(power[:, 1:] @ np.ones(n_bands, np.float32) > n_bands * POWER_FLOOR)
+
+
+def to_db(power: Array, present: npt.NDArray[np.bool_]) -> Array:
+    """Power to dB, in place of `power`; NaN where nothing was recorded and in bands that the rate cannot hold."""
+    sounds = heard(power)
+    np.maximum(power, np.float32(POWER_FLOOR), out=power)
+    np.log10(power, out=power)
+    power *= 10
+    if not sounds.all():
+        power[~sounds] = np.nan
+    if not present.all():
+        power[:, ~present] = np.nan
+    return power

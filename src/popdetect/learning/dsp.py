@@ -1,0 +1,107 @@
+"""Small tools of sound for making training material; the one door to librosa.
+
+Signals are float32 of shape (n_samples,) at `RATE_HZ` unless said otherwise. Chance is always an argument.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Sound = npt.NDArray[np.float32]
+Rng = np.random.Generator
+
+RATE_HZ = 48_000  # everything is mixed at this rate and resampled once, at the end
+
+
+def mel_edges_hz(n_bands: int, low_hz: float, high_hz: float) -> tuple[float, ...]:
+    """Corner frequencies of librosa's mel bands, length n_bands + 2, to a thousandth of a hertz."""
+    import librosa
+
+    edges = librosa.mel_frequencies(n_bands + 2, fmin=low_hz, fmax=high_hz)
+    return tuple(round(float(edge), 3) for edge in edges)
+
+
+def resample(sound: Sound, from_hz: int, to_hz: int) -> Sound:
+    """Band-limited resampling (librosa with soxr's high quality)."""
+    if from_hz == to_hz or not len(sound):
+        return sound
+    import librosa
+
+    out = librosa.resample(sound, orig_sr=from_hz, target_sr=to_hz, res_type="soxr_hq")
+    return np.asarray(out, np.float32)
+
+
+def stretched(sound: Sound, factor: float) -> Sound:
+    """Play back `factor` times slower, pitch and all: a larger or smaller joint."""
+    return resample(sound, RATE_HZ, max(1000, round(RATE_HZ * factor)))
+
+
+def convolve(sound: Sound, response: Sound) -> Sound:
+    """Full convolution by FFT, length ``len(sound) + len(response) - 1``."""
+    size = len(sound) + len(response) - 1
+    n_fft = 1 << (size - 1).bit_length()
+    product = np.fft.rfft(sound, n_fft) * np.fft.rfft(response, n_fft)
+    return np.asarray(np.fft.irfft(product, n_fft)[:size], np.float32)
+
+
+def shaped(sound: Sound, frequencies_hz: npt.ArrayLike, gains_db: npt.ArrayLike, rate_hz: int = RATE_HZ) -> Sound:
+    """Equalise with zero phase: gains in dB at some frequencies, straight lines between them on a log axis."""
+    n = len(sound)
+    n_fft = 1 << (n + rate_hz // 100 - 1).bit_length()
+    bins_hz = np.maximum(np.fft.rfftfreq(n_fft, 1 / rate_hz), 1.0)
+    gain = np.interp(np.log(bins_hz), np.log(np.asarray(frequencies_hz, float)), np.asarray(gains_db, float))
+    spectrum = np.fft.rfft(sound, n_fft) * 10 ** (gain / 20)
+    return np.asarray(np.fft.irfft(spectrum, n_fft)[:n], np.float32)
+
+
+def random_curve(rng: Rng, spread_db: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """A smooth random equaliser: independent gains at every octave from 31 Hz to 20 kHz."""
+    frequencies = np.geomspace(31, 20_000, 11)
+    return frequencies, rng.normal(0, spread_db, len(frequencies))
+
+
+def coloured_noise(rng: Rng, n: int, slope_db_per_octave: float) -> Sound:
+    """Gaussian noise whose spectrum falls by `slope_db_per_octave`; RMS 1."""
+    spectrum = np.fft.rfft(rng.standard_normal(n))
+    bins = np.maximum(np.arange(len(spectrum)), max(1, 20 * n // RATE_HZ))
+    spectrum *= bins ** (-slope_db_per_octave / 6.0206)
+    noise = np.fft.irfft(spectrum, n)
+    return np.asarray(noise / max(float(np.std(noise)), 1e-12), np.float32)
+
+
+def burst_rms(sound: Sound, window_ms: float) -> float:
+    """RMS of the loudest `window_ms`, after taking the rumble below about 100 Hz away."""
+    if not len(sound):
+        return 0.0
+    size = max(1, min(len(sound), int(window_ms * RATE_HZ / 1000)))
+    power = np.square(without_rumble(sound).astype(np.float64))
+    total = np.concatenate([[0.0], np.cumsum(power)])
+    return float(np.sqrt(max((total[size:] - total[:-size]).max(), 0.0) / size))
+
+
+def rms(sound: Sound) -> float:
+    """RMS without the rumble below about 100 Hz."""
+    return float(np.sqrt(np.square(without_rumble(sound).astype(np.float64)).mean())) if len(sound) else 0.0
+
+
+def without_rumble(sound: Sound) -> Sound:
+    """Subtract the moving mean over 5 ms."""
+    size = min(len(sound), RATE_HZ // 200)
+    if size < 2:
+        return sound
+    total = np.concatenate([[0.0], np.cumsum(sound, dtype=np.float64)])
+    mean = (total[size:] - total[:-size]) / size
+    left = (len(sound) - len(mean)) // 2
+    return np.asarray(sound - np.pad(mean, (left, len(sound) - len(mean) - left), mode="edge"), np.float32)
+
+
+def faded(sound: Sound, fade_in_ms: float, fade_out_ms: float) -> Sound:
+    """Ramp the ends, so that a cut is not a click."""
+    out = sound.astype(np.float32, copy=True)
+    for ms, end in ((fade_in_ms, slice(None)), (fade_out_ms, slice(None, None, -1))):
+        n = min(len(out), int(ms * RATE_HZ / 1000))
+        if n > 1:
+            view = out[end]
+            view[:n] *= np.linspace(0, 1, n, dtype=np.float32)
+    return out
