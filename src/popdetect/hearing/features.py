@@ -146,6 +146,8 @@ def describe(
         ],
         axis=1,
     )
+    # to float32 and back: forests of scikit-learn look at float32, and both paths must take the same branch
+    rows = rows.astype(np.float32).astype(np.float64)
     return Described(rows, np.where(np.isnan(snr_db), HEADROOM_LIMIT_DB, snr_db), duration_ms)
 
 

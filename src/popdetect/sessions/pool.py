@@ -1,0 +1,211 @@
+"""Many clips to verdicts, in this process or in several; yielded as they finish, in any order.
+
+What one clip does never ends the run: an exception becomes a verdict, and so does the death of the process that
+decoded it. Only jobs > 1 can survive that: with one job there is no other process.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple
+
+from popdetect.errors import UsageError
+from popdetect.hearing.bundle import load
+from popdetect.hearing.detector import Detector
+from popdetect.records import Verdict
+from popdetect.sessions.files import Clip
+
+CHUNK = 16  # clips sent at once: 20 to 30 ms of work for one round trip
+CRASHED = "the decoder crashed on it"
+
+Judged = tuple[Clip, Verdict]
+Factory = Callable[[str | None, str], Detector]
+
+
+def load_detector(model: str | None, operating_point: str) -> Detector:
+    """Make the detector of a bundle; None is the shipped one.
+
+    Raises
+    ------
+    ModelError, UsageError
+    """
+    return Detector(load(model), operating_point)
+
+
+class Recipe(NamedTuple):
+    """How to make the same detector again, in another process."""
+
+    factory: Factory
+    model: str | None
+    operating_point: str
+
+    def make(self) -> Detector:
+        """Make it."""
+        return self.factory(self.model, self.operating_point)
+
+
+def check_jobs(jobs: int) -> None:
+    """Refuse a number of processes that cannot be.
+
+    Raises
+    ------
+    UsageError
+    """
+    if jobs < 1:
+        raise UsageError(f"jobs {jobs}; at least 1 process is needed")
+    if os.name == "nt" and jobs > 61:
+        raise UsageError(f"jobs {jobs}; Windows allows at most 61 processes")
+
+
+def judge_all(clips: Sequence[Clip], detector: Detector, recipe: Recipe, jobs: int) -> Generator[Judged, None, None]:
+    """Judge every clip once.
+
+    Parameters
+    ----------
+    detector : Detector
+        Used when `jobs` is 1.
+    recipe : Recipe
+        Used, and so pickled, when it is more.
+    """
+    if jobs == 1:
+        with one_thread():
+            for clip in clips:
+                yield clip, judge(detector, clip)
+        return
+    size = max(1, min(CHUNK, len(clips) // (4 * jobs)))  # short sessions are spread over all processes too
+    chunks = deque(clips[i : i + size] for i in range(0, len(clips), size))
+    while chunks:
+        suspects = yield from _side_by_side(chunks, recipe, min(jobs, len(chunks)))
+        yield from _one_by_one(suspects, recipe)
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Have numpy multiply matrices with one thread, from this call until the context ends.
+
+    With more, the last digit of a sum depends on how many cores there are; and several processes with a thread per
+    core each, for matrices too small to gain from it, were five times slower than one.
+    """
+    # comes with scikit-learn, loads none of it; imported here because only this needs it
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
+
+    limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
+    return limits
+
+
+def judge(detector: Detector, clip: Clip) -> Verdict:
+    """Judge one clip, whatever happens."""
+    try:
+        return detector.verdict(clip.path, clip.file)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return _failed(clip, f"unexpected {' '.join(what.split())}")
+
+
+def _failed(clip: Clip, why: str) -> Verdict:
+    return Verdict(clip.file, "unreadable", None, error=why)
+
+
+def _side_by_side(chunks: deque[Sequence[Clip]], recipe: Recipe, jobs: int) -> Generator[Judged, None, list[Clip]]:
+    """Work `chunks` off until none is left or a worker dies; the clips that were then in flight are returned."""
+    suspects: list[Clip] = []
+    broken = False
+    with _workers(recipe, jobs) as pool:
+        flying: dict[Future[list[Verdict]], Sequence[Clip]] = {}
+        while flying or (chunks and not broken):
+            # two chunks each: one at work, one waiting for it
+            while chunks and not broken and len(flying) < 2 * jobs:
+                try:
+                    flying[pool.submit(_judge_chunk, chunks[0])] = chunks[0]
+                    chunks.popleft()
+                except BrokenProcessPool:
+                    broken = True
+            for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                chunk = flying.pop(future)
+                try:
+                    verdicts = future.result()
+                except BrokenProcessPool:
+                    broken = True
+                    suspects += chunk
+                else:
+                    yield from zip(chunk, verdicts, strict=True)
+    return suspects
+
+
+def _one_by_one(suspects: Sequence[Clip], recipe: Recipe) -> Iterator[Judged]:
+    """Find out which of them kills its process: one process, one clip in flight."""
+    left = deque(suspects)
+    while left:
+        with _workers(recipe, 1) as pool:
+            try:
+                pool.submit(_detector).result()
+            except BrokenProcessPool:
+                raise UsageError(
+                    "worker processes die before they judge anything; use 1 job, or, in a script of your own, "
+                    'call label() below `if __name__ == "__main__":`'
+                ) from None
+            untouched = True
+            while left:
+                clip = left[0]
+                try:
+                    (verdict,) = pool.submit(_judge_chunk, [clip]).result()
+                except BrokenProcessPool:
+                    if not untouched:
+                        break  # an earlier clip may have done the damage: again, in a process of its own
+                    verdict = _failed(clip, CRASHED)
+                left.popleft()
+                yield clip, verdict
+                if verdict.error == CRASHED:
+                    break
+                untouched = False
+
+
+@contextmanager
+def _workers(recipe: Recipe, jobs: int) -> Iterator[ProcessPoolExecutor]:
+    # spawn everywhere: the same on all systems, and no forking of threads that numpy may have started
+    context = multiprocessing.get_context("spawn")
+    stop = context.RawValue("b", 0)  # no lock in it that a dying worker could take along
+    pool = ProcessPoolExecutor(jobs, context, _start, (recipe, stop))
+    try:
+        yield pool
+    finally:
+        stop.value = 1
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Worker:
+    """What a worker process holds."""
+
+    recipe: Recipe
+    stop: Any
+    limits: object
+    detector: Detector | None = None
+
+
+def _start(recipe: Recipe, stop: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    _Worker.recipe, _Worker.stop = recipe, stop
+
+
+def _detector() -> None:
+    """Make the detector, once. Not in `_start`, where an error would look like a dead process."""
+    if _Worker.detector is None:
+        _Worker.limits = one_thread()  # never left
+        _Worker.detector = _Worker.recipe.make()
+
+
+def _judge_chunk(clips: Sequence[Clip]) -> list[Verdict]:
+    _detector()
+    assert _Worker.detector is not None
+    verdicts = []
+    for clip in clips:
+        if _Worker.stop.value:
+            break  # interrupted: nobody waits for these
+        verdicts.append(judge(_Worker.detector, clip))
+    return verdicts
