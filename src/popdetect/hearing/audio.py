@@ -81,6 +81,7 @@ class Recording:
     def __iter__(self) -> Iterator[Samples]:
         """Yield blocks of shape (n, channels), float32, until the end; checks them as they pass."""
         block_size = int(BLOCK_S * self.rate_hz)
+        silent = True
         try:
             while True:
                 try:
@@ -96,6 +97,7 @@ class Recording:
                 if not np.isfinite(block.sum()) and not np.isfinite(block).all():
                     bad = int((~np.isfinite(block)).sum())
                     raise NotFinite(f"{bad} samples are not numbers (NaN or infinite); export the recording again")
+                silent = silent and not block.any()
                 yield block
                 if len(block) < block_size:
                     break
@@ -108,6 +110,9 @@ class Recording:
                 f"{self.n_samples} samples ({1000 * self.n_samples / self.rate_hz:.1f} ms); "
                 f"at least {1000 * MIN_DURATION_S:.0f} ms are needed"
             )
+        if silent:
+            # not "no pop": a dead microphone would fill a study with them
+            raise Empty("digital silence from start to end; the microphone was probably not connected, or muted")
 
     @property
     def duration_s(self) -> float:

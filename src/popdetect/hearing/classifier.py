@@ -81,17 +81,17 @@ class Trees:
     def logit(self, rows: Floats) -> Floats:
         """Log-odds of "pop", shape (n,)."""
         n_rows, n_features = rows.shape
+        # each row twice, NaN once as +inf (goes right) and once as -inf (goes left): the node chooses by its column
+        missing = np.isnan(rows)
+        flat = np.concatenate([np.where(missing, np.inf, rows), np.where(missing, -np.inf, rows)], axis=1).ravel()
+        column = self.feature + self.nan_left * n_features
+        child = np.stack([self.right, self.left], axis=1).ravel()
         # all rows and all trees at once: one step down per turn, on flat arrays
-        offset = np.repeat(np.arange(n_rows) * n_features, len(self.roots))
-        node = np.tile(self.roots, n_rows)
-        flat = rows.ravel()
-        missing = bool(np.isnan(flat).any())
+        offset = np.repeat(np.arange(n_rows) * (2 * n_features), len(self.roots))
+        node = np.tile(self.roots.astype(np.intp), n_rows)
         for _ in range(self.depth):
-            x = flat[offset + self.feature[node]]
-            goes_left = x <= self.threshold[node]
-            if missing:
-                goes_left |= np.isnan(x) & self.nan_left[node]
-            node = np.where(goes_left, self.left[node], self.right[node])
+            goes_left = flat[offset + column[node]] <= self.threshold[node]
+            node = child[2 * node + goes_left]
         leaves = self.value[node].reshape(n_rows, len(self.roots))
         if self.combine == "sum":
             return np.asarray(self.baseline + leaves.sum(axis=1))

@@ -61,6 +61,7 @@ class Stream:
         self._shape = spectrum.transform(model.front_end, rate_hz)
         self._window_hops = model.front_end.window_hops
         self._samples: Samples = np.empty((0, channels), np.float32)
+        self._waiting = self._samples
         self._frames = np.empty((0, model.front_end.n_columns), np.float32)
         self._tail = self._frames  # power of the latest frames, the background of the next
         self._rises = np.empty((0, spectrum.N_GROUPS), np.float32)
@@ -76,15 +77,22 @@ class Stream:
         self._quality = _Quality()
 
     def feed(self, block: Samples) -> None:
-        """Hear `block`, shape (n, channels), float32."""
+        """Hear `block`, shape (n, channels), float32; it is kept until the next, and must not change."""
+        # one block late: of a clip that comes in one block, everything is judged at once, in `finish`
+        if len(self._waiting):
+            self._take(self._waiting)
+            if self._transform(to_the_end=False):
+                self._advance(to_the_end=False)
+        self._waiting = block
         self._n_samples += len(block)
         self._quality.hear(block)
+
+    def _take(self, block: Samples) -> None:
         self._samples = block if not len(self._samples) else np.concatenate([self._samples, block])
-        if self._transform(to_the_end=False):
-            self._advance(to_the_end=False)
 
     def finish(self) -> Detection:
         """Judge what is left, and the whole."""
+        self._take(self._waiting)
         self._transform(to_the_end=True)
         self._advance(to_the_end=True)
         events = self._events()

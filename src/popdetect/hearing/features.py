@@ -47,7 +47,8 @@ def names(n_columns: int) -> tuple[str, ...]:
         *(f"before_{a}_{b}ms_{part}" for a, b in BEFORE for part in ("low", "mel")),
         "loudest_after_8ms", "loudest_before", "busy_after", "busy_before",
         *(f"fine_{ms}ms" for ms in FINE_MS),
-        "attack_ms", "decay10_ms", "decay20_ms", "second_bump_db", "second_bump_ms", "fine_floor_db", "one_sample_share",
+        "attack_ms", "decay10_ms", "decay20_ms", "second_bump_db", "second_bump_ms", "fine_floor_db",
+        "one_sample_share",
         "n_before", "n_after", "n_louder", "gap_before_ms", "gap_after_ms",
         "level_before_db", "level_after_db", "unlike_before_db", "unlike_after_db", "rhythm",
     )  # fmt: skip
@@ -142,7 +143,7 @@ def describe(
             np.clip(led, -60, 40).reshape(n, -1),
             surroundings,
             fine,
-            _neighbours(located.sample * (1000.0 / rate_hz), peaks_all[:, mel], wanted),
+            _neighbours(located.sample * (1000.0 / rate_hz), np.asarray(peaks_all[:, mel]), wanted),
         ],
         axis=1,
     )
@@ -227,7 +228,7 @@ def _busy(course: Floats) -> Floats:
     """Share of the frames within 20 dB of the peak."""
     count = (~np.isnan(course)).sum(axis=1)
     busy = (np.nan_to_num(course, nan=-200.0) > -20).sum(axis=1)
-    return np.divide(busy, count, out=np.full(len(course), np.nan), where=count > 0)
+    return np.asarray(np.divide(busy, count, out=np.full(len(course), np.nan), where=count > 0))
 
 
 def _db(ratio: Floats) -> Floats:
@@ -246,7 +247,7 @@ def _fine(located: Located, wanted: slice) -> tuple[Floats, Floats]:
     bins = np.arange(n_bins)
 
     def last_above(limit_db: float) -> Floats:
-        return (n_bins - np.argmax((relative > limit_db)[:, ::-1], axis=1)) * BIN_MS
+        return np.asarray((n_bins - np.argmax((relative > limit_db)[:, ::-1], axis=1)) * BIN_MS)
 
     decay10, decay20 = last_above(-10.0), last_above(-20.0)
     later = np.where(bins >= (peak_at + round(1.0 / BIN_MS))[:, None], relative, -60.0)

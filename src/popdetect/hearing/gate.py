@@ -47,5 +47,9 @@ def describe(rises: Array, prominences: Array, groups_db: Array, candidates: Int
     top = np.fmax(groups_db[candidates], groups_db[np.minimum(candidates + 1, last)])
     around = groups_db[np.clip(candidates[:, None] + offsets, 0, last)] - top[:, None]
     around = np.where(np.isnan(around), np.float32(_LOW_DB), np.clip(around, _LOW_DB, _HIGH_DB))
-    rows = [rises[candidates], np.minimum(prominences, RISE_LIMIT_DB), around.reshape(len(candidates), offsets.size * groups_db.shape[1])]
+    rows = [
+        rises[candidates],
+        np.minimum(prominences, RISE_LIMIT_DB),
+        around.reshape(len(candidates), offsets.size * groups_db.shape[1]),
+    ]
     return np.concatenate(rows, axis=1, dtype=np.float64)

@@ -130,7 +130,7 @@ def pick(rises: Array, rule: OnsetRule) -> Ints:
     nearby = padded[above[:, None] + np.arange(2 * radius + 1)]
     own = rises[above]
     is_peak = (own > nearby[:, :radius].max(axis=1)) & (own >= nearby[:, radius:].max(axis=1))
-    return above[is_peak]
+    return np.asarray(above[is_peak])
 
 
 def prominence(groups_db: Array, candidates: Ints, rule: OnsetRule) -> Array:
@@ -269,4 +269,4 @@ def _glitch_share(padded: Array, onsets: Ints, rate_hz: int) -> Floats:
         x = padded[:, channel][index].astype(np.float64)
         bent += np.square(x[:, 1:-1] - (x[:, :-2] + x[:, 2:]) / 2)
     total = bent.sum(axis=1)
-    return np.divide(bent.max(axis=1), total, out=np.zeros(len(onsets)), where=total > 0)
+    return np.asarray(np.divide(bent.max(axis=1), total, out=np.zeros(len(onsets)), where=total > 0))

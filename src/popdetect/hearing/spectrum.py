@@ -67,7 +67,7 @@ def mel_bank(edges_hz: tuple[float, ...], rate_hz: int, n_fft: int) -> Array:
     rising = (bins_hz - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - bins_hz) / np.diff(edges)[1:, None]
     triangles = np.maximum(0, np.minimum(rising, falling))
-    return (triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
+    return np.asarray(triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _low_band(blocks: Array, n_frames: int, window_hops: int) -> Array:
     total = steps[:n_frames].copy()
     for shift in range(1, window_hops - 1):
         total += steps[shift : shift + n_frames]
-    return total
+    return np.asarray(total)
 
 
 @lru_cache(maxsize=8)

@@ -89,7 +89,7 @@ def _modes(rng: Rng, low_hz: float, high_hz: float, decay_ms: float, n_modes: in
         frequency = float(np.exp(rng.uniform(np.log(low_hz), np.log(high_hz))))
         decay = decay_ms * float(np.exp(rng.normal(0, 0.5)))
         sound += float(rng.uniform(0.2, 1)) * np.exp(-time_ms / decay) * np.sin(2 * np.pi * frequency * time_ms / 1000)
-    return (sound / max(np.abs(sound).max(), 1e-9)).astype(np.float32)
+    return np.asarray(sound / max(np.abs(sound).max(), 1e-9), np.float32)
 
 
 def knock(rng: Rng) -> Sound:

@@ -101,11 +101,14 @@ class Recorded:
         How many of the pop voices are simulated rather than recorded; 1 where there are no recorded ones.
     made_share : float
         How many of the distractors and rooms are simulated.
+    speech_share : float
+        How many of the distractors are speech, where there is any.
     """
 
     sources: list[Source]
     made_pop_share: float = 0.6
     made_share: float = 0.1
+    speech_share: float = 0.15
     _made: Synthetic = field(default_factory=Synthetic)
 
     def _of(self, kind: str) -> dict[str, list[Source]]:
@@ -140,7 +143,9 @@ class Recorded:
         by_what: dict[str, list[Source]] = {}
         for source in sources:
             by_what.setdefault(_broad(source.what), []).append(source)
-        what = str(rng.choice(sorted(by_what)))
+        talking = [what for what in sorted(by_what) if what.startswith("speech")]
+        # a treatment room talks: speech is heard more often than one kind among a hundred
+        what = str(rng.choice(talking if talking and rng.random() < self.speech_share else sorted(by_what)))
         source = by_what[what][int(rng.integers(len(by_what[what])))]
         sound = _load(source.path)
         longest = int(rng.uniform(0.3, 2.5) * RATE_HZ)

@@ -1,0 +1,103 @@
+"""The model card: ``model.json`` in words, for people who must decide whether to trust a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_NOT_MEDICAL = (
+    "A research tool, not a medical device. There is no public recording of a spinal manipulation: no clinical "
+    "recording was used, and **no figure here is clinical accuracy**."
+)
+
+
+def render(info: Mapping[str, Any]) -> str:
+    """Markdown of a bundle's facts; every section only says what ``model.json`` says."""
+    provenance = info.get("provenance", {})
+    lines = [f"# {info['name']} {info['version']}", "", _NOT_MEDICAL, ""]
+    lines += _section("What it is for", info.get("intended_use"))
+    lines += _section("What it cannot do", info.get("limits"))
+    lines += ["## What it learned from", "", *_facts(provenance), ""]
+    for title, scores in info.get("scores", {}).items():
+        lines += [f"## {title}", ""]
+        if scores.get("about"):
+            lines += [scores["about"], ""]
+        lines += _table(scores["figures"])
+    lines += _contest(info.get("contest", []))
+    lines += [
+        "## Operating points",
+        "",
+        "| name | no_pop below | pop from | pops of a train from |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {name} | {p['no_pop_below']:.3f} | {p['pop_from']:.3f} | {p['train_from']:.3f} |"
+        for name, p in info["operating_points"].items()
+    ]
+    lines += [
+        "",
+        "Clips between the first two thresholds are `uncertain`. Probabilities are calibrated on groups of sounds that "
+        "the classifier had not heard, half of them with pops; with another share of pops they shift.",
+        "",
+        "## Inside",
+        "",
+        f"* frames: {info['front_end']['about']}, hop {info['front_end']['hop_ms']:g} ms, window "
+        f"{info['front_end']['hop_ms'] * info['front_end']['window_hops']:g} ms, "
+        f"{len(info['front_end']['mel_edges_hz']) - 2} bands, {info['front_end']['mel_edges_hz'][0]:g} to "
+        f"{info['front_end']['mel_edges_hz'][-1]:g} Hz",
+        f"* classifier: {info['classifier']['title']}, {len(info['features'])} features",
+        f"* sha256 of the weights: `{info['files']['weights.npz']}`",
+        "",
+        "The sha256 shows that nothing was changed; it does not show who made it.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _section(title: str, text: Any) -> list[str]:
+    if not text:
+        return []
+    body = [f"* {line}" for line in text] if isinstance(text, list) else [str(text)]
+    return [f"## {title}", "", *body, ""]
+
+
+def _facts(facts: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            lines.append(f"* {name.replace('_', ' ')}:")
+            lines += [f"    * {key}: {item}" for key, item in value.items()]
+        elif isinstance(value, list):
+            lines.append(f"* {name.replace('_', ' ')}: {', '.join(map(str, value))}")
+        else:
+            lines.append(f"* {name.replace('_', ' ')}: {value}")
+    return lines
+
+
+def figure(value: Any) -> str:
+    """A number with its interval, or what can be said instead."""
+    if value is None:
+        return "not known"
+    if isinstance(value, Mapping):
+        low, high = value.get("low"), value.get("high")
+        span = f" ({low:.3f} to {high:.3f})" if low is not None and high is not None else ""
+        return f"{value['value']:.3f}{span}"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _table(figures: Mapping[str, Any]) -> list[str]:
+    rows = [f"| {name} | {figure(value)} |" for name, value in figures.items()]
+    return ["| figure | value (95 % interval) |", "| --- | --- |", *rows, ""]
+
+
+def _contest(contests: list[Mapping[str, Any]]) -> list[str]:
+    if not contests:
+        return []
+    lines = [
+        "## Classifiers that were compared",
+        "",
+        "| classifier | average precision of events | clip AUROC |",
+        "| --- | --- | --- |",
+    ]
+    lines += [f"| {c['title']} | {c['average_precision']:.3f} | {c['clip_auroc']:.3f} |" for c in contests]
+    return [*lines, ""]

@@ -1,0 +1,138 @@
+"""A picture of one clip: waveform and spectrogram with the pops marked; the one door to matplotlib.
+
+Colours are told apart by the colour-blind, and pops also by the shape of their marks. The lower row looks closer at
+the 300 ms around the pops, because a train of five pops is one thin line in a clip of three seconds.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from popdetect.errors import UsageError
+from popdetect.hearing.audio import Samples
+from popdetect.records import Detection, Event
+
+POP, OTHER, WAVE = "#D55E00", "#56B4E9", "#333333"  # Okabe and Ito's palette
+LEAST_CLOSE_S = 0.3
+RANGE_DB = 70.0
+_WORDS = {"pop": "pop", "no_pop": "no pop", "uncertain": "uncertain"}
+
+
+def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> bytes:
+    """Draw a clip.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples, n_channels)
+    rate_hz : int
+    detection : Detection
+    title : str
+        Usually the file's name.
+
+    Returns
+    -------
+    bytes
+        A PNG of 1400 × 900 pixels.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(14, 9), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    wave = samples.mean(axis=1)
+    times = np.arange(len(wave)) / rate_hz
+    window = _close_up(detection)
+    axes = figure.subplots(2, 2 if window else 1, squeeze=False, sharex="col")
+    for column, span in enumerate([(0.0, detection.duration_s), *([window] if window else [])]):
+        top, bottom = axes[0][column], axes[1][column]
+        a, b = int(span[0] * rate_hz), int(span[1] * rate_hz) + 1
+        top.plot(times[a:b], wave[a:b], color=WAVE, linewidth=0.5)
+        limit = max(float(np.abs(wave[a:b]).max(initial=0)), 1e-6) * 1.15
+        top.set(xlim=span, ylim=(-limit, limit), ylabel="amplitude" if column == 0 else "")
+        top.set_title("the whole clip" if column == 0 else f"closer: {1000 * (span[1] - span[0]):.0f} ms", fontsize=11)
+        window_ms = 8.0 if column == 0 else 3.0
+        _spectrogram(
+            bottom, wave[max(0, a - rate_hz // 50) : b + rate_hz // 50], max(0, a - rate_hz // 50), rate_hz, window_ms
+        )
+        bottom.set(xlim=span, xlabel="time (s)", ylabel="frequency (kHz)" if column == 0 else "")
+        _marks(top, bottom, detection.events, span)
+    pops = detection.pops
+    found = f"{len(pops)} pop{'s' if len(pops) != 1 else ''}"
+    figure.suptitle(
+        f"{title}: {_WORDS[detection.label]}, probability {detection.p_pop:.2f}, {found}", fontsize=14, parse_math=False
+    )
+    handles, names = axes[0][0].get_legend_handles_labels()
+    if handles:
+        axes[0][0].legend(handles, names, loc="upper right", fontsize=9)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", metadata={"Software": "popdetect"})
+    return out.getvalue()
+
+
+def save(path: str | os.PathLike[str], png: bytes) -> None:
+    """Write a picture, whole or not at all.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be written.
+    """
+    target = Path(path)
+    draft = target.with_name(f".{target.name}.part")
+    try:
+        draft.write_bytes(png)
+        draft.replace(target)
+    except OSError as error:
+        raise UsageError(f"{target}: the picture cannot be written: {error.strerror or error}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _close_up(detection: Detection) -> tuple[float, float] | None:
+    """The span of the lower pictures: around the pops, or around the likeliest other event; None without any."""
+    chosen = detection.pops or tuple(sorted(detection.events, key=lambda event: -event.p_pop)[:1])
+    if not chosen:
+        return None
+    first, last = chosen[0].onset_s, chosen[-1].onset_s
+    spare = max(LEAST_CLOSE_S - (last - first), 0.1) / 2
+    return max(0.0, first - spare), min(detection.duration_s, last + spare)
+
+
+def _marks(top: object, bottom: object, events: tuple[Event, ...], span: tuple[float, float]) -> None:
+    for is_pop, colour, name, marker in ((True, POP, "pop", "v"), (False, OTHER, "looked at, not counted", "x")):
+        at = [e.onset_s for e in events if e.is_pop == is_pop and span[0] <= e.onset_s <= span[1]]
+        if not at:
+            continue
+        edge = top.get_ylim()[1]  # type: ignore[attr-defined]
+        top.plot(at, [edge * 0.92] * len(at), marker, color=colour, markersize=7, label=name)  # type: ignore[attr-defined]
+        for axis in (top, bottom):
+            for onset in at:
+                axis.axvline(onset, color=colour, linewidth=0.8, alpha=0.6)  # type: ignore[attr-defined]
+
+
+def _spectrogram(axis: object, wave: npt.NDArray[np.float32], start: int, rate_hz: int, window_ms: float) -> None:
+    size = min(len(wave), max(16, round(window_ms * rate_hz / 1000)))
+    hop = max(1, size // 6, len(wave) // 3000)  # no finer than the picture
+    starts = np.arange(0, len(wave) - size + 1, hop)
+    if not len(starts):
+        return
+    frames = wave[starts[:, None] + np.arange(size)] * np.hanning(size).astype(np.float32)
+    level = 20 * np.log10(np.abs(np.fft.rfft(frames, max(size, 512), axis=1)) + 1e-9)
+    top = float(level.max())
+    first, last = (start + size / 2) / rate_hz, (start + starts[-1] + size / 2) / rate_hz
+    axis.imshow(  # type: ignore[attr-defined]
+        level.T,
+        origin="lower",
+        aspect="auto",
+        extent=(first, max(last, first + 1e-4), 0, rate_hz / 2000),
+        cmap="cividis",
+        vmin=top - RANGE_DB,
+        vmax=top,
+        interpolation="nearest",
+    )
+    axis.set_ylim(0, min(12.0, rate_hz / 2000))  # type: ignore[attr-defined]
