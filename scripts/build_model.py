@@ -70,8 +70,8 @@ def build(args: argparse.Namespace) -> None:
     scores = {
         "Sounds held out by source": {
             "about": "Mixed clips; distractors, backgrounds and recorded pops of each fifth come from sources that "
-            "the classifier had not heard. The simulated pops, most of all pops, follow the same rules throughout, and the "
-            "calibration was fitted on these very answers, so these figures flatter.",
+            "the classifier had not heard. The simulated pops, most of all pops, follow the same rules throughout, "
+            "and the calibration was fitted on these very answers, so these figures flatter.",
             "figures": comparison.figures(held_out),
         }
     }

@@ -143,7 +143,7 @@ def describe(
             np.clip(led, -60, 40).reshape(n, -1),
             surroundings,
             fine,
-            _neighbours(located.sample * (1000.0 / rate_hz), np.asarray(peaks_all[:, mel]), wanted),
+            _neighbours(located.sample.astype(np.float64) * (1000.0 / rate_hz), peaks_all[:, mel], wanted),
         ],
         axis=1,
     )

@@ -139,7 +139,4 @@ def npz_bytes(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
 def _spread(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
     """Rows from the least to the most likely pop."""
     order = np.argsort(sigmoid(logits), kind="stable")
-    return order[np.unique(np.linspace(0, len(order) - 1, N_PARITY_ROWS).round().astype(int))]
-
-
-return np.asarray()
+    return np.asarray(order[np.unique(np.linspace(0, len(order) - 1, N_PARITY_ROWS).round().astype(int))])
