@@ -21,9 +21,9 @@ import numpy as np
 from popdetect import __version__
 from popdetect.errors import PopdetectError
 from popdetect.learning import bundling, comparison, provenance
-from popdetect.learning.scenes import Scene, SceneRule, compose
+from popdetect.learning.scenes import SceneRule, compose
 from popdetect.learning.scores import score
-from popdetect.learning.sounds import Recorded, Source, Synthetic, read_manifest
+from popdetect.learning.sounds import Recorded, Source, read_manifest
 from popdetect.learning.training import Example, fit
 
 N_FOLDS = 5
@@ -42,8 +42,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sounds", type=Path, required=True, metavar="DIR", help="sound folder with a MANIFEST.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder of the bundle")
-    parser.add_argument("--scenes", type=int, default=6000, metavar="N", help="clips to learn from (default: 6000)")
-    parser.add_argument("--look", type=int, default=1000, metavar="N", help="dev-test clips (default: 1000)")
+    parser.add_argument("--scenes", type=int, default=4000, metavar="N", help="clips to learn from (default: 4000)")
+    parser.add_argument("--look", type=int, default=600, metavar="N", help="dev-test clips (default: 600)")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
     parser.add_argument("--force", action="store_true", help="replace a bundle that is there")
     args = parser.parse_args()
@@ -121,16 +121,15 @@ def _banks(train: list[Source]) -> list[Recorded]:
     return banks
 
 
-def _example(file: str, group: str, seed: list[int], bank: Recorded | Synthetic, rule: SceneRule) -> Example:
-    def scene() -> Scene:
-        return compose(np.random.default_rng(seed), bank, rule)
-
-    def sound() -> tuple[np.ndarray, int]:
-        made = scene()
-        return made.samples[:, None], made.rate_hz
-
-    onsets = scene().onsets_s
-    return Example(file, group, bool(onsets), onsets, sound)
+def _example(file: str, group: str, seed: list[int], bank: Recorded, rule: SceneRule) -> Example:
+    scene = compose(np.random.default_rng(seed), bank, rule)
+    return Example(
+        file,
+        group,
+        bool(scene.onsets_s),
+        scene.onsets_s,
+        lambda: (scene.samples[:, None], scene.rate_hz),
+    )
 
 
 def _digest(sources: list[Source]) -> str:
@@ -138,7 +137,7 @@ def _digest(sources: list[Source]) -> str:
 
 
 def _say(what: str, done: int, total: int) -> None:
-    if done % 500 == 0:
+    if total < 10 or done % 500 == 0:
         print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
 
 

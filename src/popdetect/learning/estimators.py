@@ -69,7 +69,7 @@ def _forest(seed: int, n_rows: int) -> Any:
     from sklearn.ensemble import ExtraTreesClassifier
 
     return ExtraTreesClassifier(
-        n_estimators=120, max_depth=12, min_samples_leaf=3, max_features=0.3, random_state=seed, n_jobs=1
+        n_estimators=80, max_depth=10, min_samples_leaf=3, max_features=0.15, random_state=seed, n_jobs=-1
     )
 
 
