@@ -32,7 +32,7 @@ LEARN = SceneRule(
     pop_db=(12.0, 48.0),
     distractor_db=(0.0, 42.0),
     rates_hz=(48_000, 48_000, 48_000, 44_100, 44_100, 32_000, 24_000, 22_050, 16_000, 8_000),
-    worn_share=0.15,
+    worn_share=0.3,
 )
 LOOK = SceneRule(pop_db=(15.0, 45.0), distractor_db=(0.0, 40.0), rates_hz=(48_000, 44_100))
 
@@ -42,7 +42,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sounds", type=Path, required=True, metavar="DIR", help="sound folder with a MANIFEST.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder of the bundle")
-    parser.add_argument("--scenes", type=int, default=4000, metavar="N", help="clips to learn from (default: 4000)")
+    parser.add_argument("--scenes", type=int, default=5000, metavar="N", help="clips to learn from (default: 5000)")
     parser.add_argument("--look", type=int, default=600, metavar="N", help="dev-test clips (default: 600)")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
     parser.add_argument("--force", action="store_true", help="replace a bundle that is there")
@@ -91,7 +91,8 @@ def build(args: argparse.Namespace) -> None:
             "recordings": f"{len(train)} files of {len({s.group for s in train})} groups, role train",
             "kinds": dict(sorted(collections.Counter(s.kind for s in train).items())),
             "recorded_pops": [f"{s.group} ({len(s.onsets_s)} pops, {s.licence})" for s in train if s.kind == "pop"],
-            "licences": dict(sorted(collections.Counter(s.licence for s in train).items())),
+            "licences": dict(sorted(collections.Counter(_family(s.licence) for s in train).items())),
+            "attributions": sorted({s.licence for s in train if _family(s.licence) == "CC BY"}),
             "sha256_of_all_inputs": _digest(train),
             "simulated": "pops (air and skin-mounted), one in ten distractors, a third of the rooms, devices, codecs",
             "libraries": provenance.versions(),
@@ -117,7 +118,7 @@ def _banks(train: list[Source]) -> list[Recorded]:
             for s in train
             if (pops.index(s.group) == fold if s.kind == "pop" else zlib.crc32(s.group.encode()) % N_FOLDS == fold)
         ]
-        banks.append(Recorded(own, made_pop_share=0.3 if any(s.kind == "pop" for s in own) else 1.0))
+        banks.append(Recorded(own, made_pop_share=0.3 if any(s.kind == "pop" for s in own) else 1.0, speech_share=0.3))
     return banks
 
 
@@ -130,6 +131,14 @@ def _example(file: str, group: str, seed: list[int], bank: Recorded, rule: Scene
         scene.onsets_s,
         lambda: (scene.samples[:, None], scene.rate_hz),
     )
+
+
+def _family(licence: str) -> str:
+    """The licence's own name, without where it was stated."""
+    for name in ("CC0", "CC BY-SA", "CC BY", "Apache-2.0", "BSD", "MIT", "public domain"):
+        if name.lower() in licence.lower():
+            return name
+    return licence.split(" (")[0]
 
 
 def _digest(sources: list[Source]) -> str:

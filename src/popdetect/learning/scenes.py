@@ -27,6 +27,10 @@ from popdetect.learning.dsp import (
 from popdetect.learning.sounds import SoundBank
 
 
+# "silence": no background at all, as after a noise gate or in a clean recording of one thing alone
+WEAR = ("silence", "silence", "silence", "mp3", "ogg", "clipped")
+
+
 @dataclass(frozen=True, slots=True)
 class SceneRule:
     """Ranges that scenes are drawn from; levels in dB above the background, shares in [0, 1].
@@ -94,7 +98,7 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
     device = random_curve(rng, 2.0)
     said, groups = [], {ground.group}
     rate_hz = int(rng.choice(rule.rates_hz))
-    wear = str(rng.choice(["silence", "mp3", "ogg", "clipped"])) if rng.random() < rule.worn_share else ""
+    wear = str(rng.choice(WEAR)) if rng.random() < rule.worn_share else ""
     if wear == "silence":
         mix = np.zeros_like(mix)
 
