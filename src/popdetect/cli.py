@@ -257,7 +257,7 @@ def demo(args: argparse.Namespace) -> int:
     if not (folder / "simulation.json").is_file():
         _say(args, f"making a session of 24 clips in {folder}")
         with _progress("clips", args) as on_progress:
-            sessions.simulate(folder, n_clips=24, n_patients=6, seed=7, on_progress=on_progress)
+            sessions.simulate(folder, n_clips=24, n_patients=6, seed=1, on_progress=on_progress)
     with _progress("clips", args) as on_progress:
         summary = batch.label(folder, formats=("audacity",), on_progress=on_progress)
     truths = truth.read_labels(folder)
@@ -445,7 +445,7 @@ def _plot(source: str | io.BytesIO, target: Path, verdict: Verdict) -> None:
         source.seek(0)
     samples, rate_hz = audio.read(source)
     assert verdict.detection is not None
-    picture.save(target, picture.draw(samples, rate_hz, verdict.detection, _one_line(verdict.file)))
+    picture.save(target, picture.draw(samples, rate_hz, verdict.detection, _one_line(Path(verdict.file).name)))
 
 
 # --- parsing --------------------------------------------------------------------------------------------------------

@@ -81,9 +81,9 @@ class Trees:
     def logit(self, rows: Floats) -> Floats:
         """Log-odds of "pop", shape (n,)."""
         n_rows, n_features = rows.shape
-        # each row twice, NaN once as +inf (goes right) and once as -inf (goes left): the node chooses by its column
-        missing = np.isnan(rows)
-        flat = np.concatenate([np.where(missing, np.inf, rows), np.where(missing, -np.inf, rows)], axis=1).ravel()
+        # each row twice, NaN once as it is (never <=, so it goes right) and once as -inf (goes left): the node chooses
+        # by its column. Not +inf: a threshold of +inf is scikit-learn's way to part what is missing from the rest
+        flat = np.concatenate([rows, np.where(np.isnan(rows), -np.inf, rows)], axis=1).ravel()
         column = self.feature + self.nan_left * n_features
         child = np.stack([self.right, self.left], axis=1).ravel()
         # all rows and all trees at once: one step down per turn, on flat arrays

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.errors import UsageError
+from popdetect.errors import ModelError, UsageError
 from popdetect.hearing import bundle
 from popdetect.hearing.classifier import sigmoid
 from popdetect.learning import card
@@ -49,6 +49,7 @@ def write(
     chosen = _spread(fitted.held_out_logits)
     rows = heard.rows[chosen]
     parity = {"rows": rows, "p": fitted.estimator.predict_proba(rows)[:, 1].astype(np.float64)}
+    _check_parity(fitted)
     weights_raw, parity_raw = npz_bytes(fitted.arrays), npz_bytes(parity)
     info = {
         "format": bundle.FORMAT,
@@ -101,6 +102,14 @@ def write(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return bundle.load(folder)
+
+
+def _check_parity(fitted: Fitted) -> None:
+    """Every row that was learned from gets scikit-learn's probability; the bundle carries only a few to replay."""
+    own = sigmoid(fitted.model.classifier.logit(fitted.heard.rows))
+    worst = float(np.abs(own - fitted.estimator.predict_proba(fitted.heard.rows)[:, 1]).max())
+    if not worst <= bundle.PARITY_TOLERANCE:
+        raise ModelError(f"the frozen classifier differs from scikit-learn's by {worst:.2g}; this is an error of ours")
 
 
 def check_target(folder: Path, *, force: bool, replace_shipped: bool = False) -> None:

@@ -26,7 +26,6 @@ from popdetect.learning.dsp import (
 )
 from popdetect.learning.sounds import SoundBank
 
-
 # "silence": no background at all, as after a noise gate or in a clean recording of one thing alone
 WEAR = ("silence", "silence", "silence", "mp3", "ogg", "clipped")
 

@@ -60,7 +60,7 @@ def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> by
             bottom, wave[max(0, a - rate_hz // 50) : b + rate_hz // 50], max(0, a - rate_hz // 50), rate_hz, window_ms
         )
         bottom.set(xlim=span, xlabel="time (s)", ylabel="frequency (kHz)" if column == 0 else "")
-        _marks(top, bottom, detection.events, span)
+        _marks(top, bottom if column else None, detection.events, span)
     pops = detection.pops
     found = f"{len(pops)} pop{'s' if len(pops) != 1 else ''}"
     figure.suptitle(
@@ -103,16 +103,18 @@ def _close_up(detection: Detection) -> tuple[float, float] | None:
     return max(0.0, first - spare), min(detection.duration_s, last + spare)
 
 
-def _marks(top: object, bottom: object, events: tuple[Event, ...], span: tuple[float, float]) -> None:
+def _marks(top: object, bottom: object | None, events: tuple[Event, ...], span: tuple[float, float]) -> None:
     for is_pop, colour, name, marker in ((True, POP, "pop", "v"), (False, OTHER, "looked at, not counted", "x")):
         at = [e.onset_s for e in events if e.is_pop == is_pop and span[0] <= e.onset_s <= span[1]]
         if not at:
             continue
         edge = top.get_ylim()[1]  # type: ignore[attr-defined]
         top.plot(at, [edge * 0.92] * len(at), marker, color=colour, markersize=7, label=name)  # type: ignore[attr-defined]
+        if bottom is None:  # the whole clip: lines this close would hide what they point at
+            continue
         for axis in (top, bottom):
             for onset in at:
-                axis.axvline(onset, color=colour, linewidth=0.8, alpha=0.6)  # type: ignore[attr-defined]
+                axis.axvline(onset, color=colour, linewidth=0.9, linestyle=":", zorder=1)  # type: ignore[attr-defined]
 
 
 def _spectrogram(axis: object, wave: npt.NDArray[np.float32], start: int, rate_hz: int, window_ms: float) -> None:
