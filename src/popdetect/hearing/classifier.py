@@ -84,15 +84,15 @@ class Trees:
         # each row twice, NaN once as it is (never <=, so it goes right) and once as -inf (goes left): the node chooses
         # by its column. Not +inf: a threshold of +inf is scikit-learn's way to part what is missing from the rest
         flat = np.concatenate([rows, np.where(np.isnan(rows), -np.inf, rows)], axis=1).ravel()
-        column = self.feature + self.nan_left * n_features
-        child = np.stack([self.right, self.left], axis=1).ravel()
+        column = np.asarray(self.feature + self.nan_left * n_features, np.intp)
+        child = np.stack([self.right, self.left], axis=1).ravel().astype(np.intp)
         # all rows and all trees at once: one step down per turn, on flat arrays
         offset = np.repeat(np.arange(n_rows) * (2 * n_features), len(self.roots))
         node = np.tile(self.roots.astype(np.intp), n_rows)
         for _ in range(self.depth):
-            goes_left = flat[offset + column[node]] <= self.threshold[node]
-            node = child[2 * node + goes_left]
-        leaves = self.value[node].reshape(n_rows, len(self.roots))
+            goes_left = flat.take(offset + column.take(node)) <= self.threshold.take(node)
+            node = child.take(2 * node + goes_left)
+        leaves = self.value.take(node).reshape(n_rows, len(self.roots))
         if self.combine == "sum":
             return np.asarray(self.baseline + leaves.sum(axis=1))
         p = np.clip(leaves.mean(axis=1), _TINY, 1 - _TINY)

@@ -113,7 +113,7 @@ def describe(
     level = peak @ mean_of_mel
     shape = peak - level[:, None]
     headroom = np.clip(peak - floor, -HEADROOM_LIMIT_DB, HEADROOM_LIMIT_DB)
-    groups = _groups(present)
+    groups = _groups(present.tobytes())
 
     peak_g, room_g = peak @ groups, np.maximum(headroom @ groups, 1.0)
     fallen = np.clip(after @ groups - peak_g[:, None], -60, 20)
@@ -126,8 +126,16 @@ def describe(
     course = patch @ mean_of_mel.astype(np.float32) - level[:, None]  # mean mel level over time, against the peak's
     if not heard.all():
         course[~heard] = np.nan
-    rest, lead = course[:, PAST_HOPS + 8 :], course[:, : PAST_HOPS - window_hops]
-    surroundings = np.stack([_greatest(rest), _greatest(lead), _busy(rest), _busy(lead)], axis=1)
+    rest, lead = slice(PAST_HOPS + 8, None), slice(None, PAST_HOPS - window_hops)
+    surroundings = np.stack(
+        [
+            _greatest(course[:, rest]),
+            _greatest(course[:, lead]),
+            _busy(course[:, rest], heard[:, rest]),
+            _busy(course[:, lead], heard[:, lead]),
+        ],
+        axis=1,
+    )
 
     fine, duration_ms = _fine(located, wanted)
     snr_db = headroom @ mean_of_mel
@@ -152,8 +160,10 @@ def describe(
     return Described(rows, np.where(np.isnan(snr_db), HEADROOM_LIMIT_DB, snr_db), duration_ms)
 
 
-def _groups(present: npt.NDArray[np.bool_]) -> Floats:
+@lru_cache(maxsize=32)
+def _groups(present_bytes: bytes) -> Floats:
     """Weights (n_columns, 5) that make means: of the low band, and of four groups of neighbouring mel bands."""
+    present = np.frombuffer(present_bytes, np.bool_)
     weights = np.zeros((len(present), N_GROUPS))
     weights[0, 0] = 1
     for column, members in enumerate(np.array_split(np.arange(1, len(present)), N_GROUPS - 1), start=1):
@@ -166,20 +176,24 @@ def _groups(present: npt.NDArray[np.bool_]) -> Floats:
 def _peaks(frames_db: Array, onset_hop: Ints, window_hops: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Loudest frame per column among those that hold the onset, shape (n, n_columns); and which columns exist."""
     reach = np.arange(-(window_hops - 1), 2)
-    index = np.clip(onset_hop[:, None] + reach, 0, len(frames_db) - 1)
-    nearest = frames_db[index].astype(np.float64)
-    absent = np.isnan(nearest).all(axis=(0, 1))
-    return np.asarray(np.where(np.isnan(nearest), -np.inf, nearest).max(axis=1, initial=-130.0)), ~absent
+    nearest = frames_db.take(onset_hop[:, None] + reach, axis=0, mode="clip")
+    peaks = np.fmax.reduce(nearest, axis=1).astype(np.float64)
+    unknown = np.isnan(peaks)
+    absent = unknown.all(axis=0)
+    peaks[unknown] = -130.0
+    return peaks, ~absent
 
 
 def _patch(frames_db: Array, onset_hop: Ints) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Frames around each onset, shape (n, PAST + 1 + FUTURE, n_columns), NaN as 0; and which of them were heard."""
     index = onset_hop[:, None] + np.arange(-PAST_HOPS, FUTURE_HOPS + 1)
-    inside = (index >= 0) & (index < len(frames_db))
-    patch = frames_db[np.clip(index, 0, len(frames_db) - 1)]
-    heard = inside & ~np.isnan(patch[:, :, 1])
-    if not heard.all() or np.isnan(patch[0, PAST_HOPS]).any():
-        patch = np.where(heard[:, :, None] & ~np.isnan(patch), patch, np.float32(0))
+    patch = frames_db.take(index, axis=0, mode="clip")
+    heard = (index >= 0) & (index < len(frames_db)) & ~np.isnan(patch[:, :, 1])
+    if not heard.all():
+        patch[~heard] = 0
+    absent = np.isnan(patch[0, PAST_HOPS])
+    if absent.any():
+        patch[:, :, absent] = 0
     return patch, heard
 
 
@@ -219,16 +233,17 @@ def _floor(blocks: Floats) -> Floats:
     return np.asarray(known[np.arange(len(known)), at])
 
 
-def _greatest(course: Floats) -> Floats:
-    top = np.where(np.isnan(course), -np.inf, course).max(axis=1)
-    return np.asarray(np.where(np.isfinite(top), np.clip(top, -60, 40), np.nan))
+def _greatest(course: Array) -> Floats:
+    """The loudest frame of each row, dB against the peak; NaN where none was heard."""
+    top = np.fmax.reduce(course, axis=1)
+    return np.asarray(np.minimum(np.maximum(top, -60), 40), np.float64)
 
 
-def _busy(course: Floats) -> Floats:
-    """Share of the frames within 20 dB of the peak."""
-    count = (~np.isnan(course)).sum(axis=1)
-    busy = (np.nan_to_num(course, nan=-200.0) > -20).sum(axis=1)
-    return np.asarray(np.divide(busy, count, out=np.full(len(course), np.nan), where=count > 0))
+def _busy(course: Array, heard: npt.NDArray[np.bool_]) -> Floats:
+    """Share of the heard frames within 20 dB of the peak; NaN where none was heard."""
+    count = heard.sum(axis=1, dtype=np.float64)
+    count[count == 0] = np.nan
+    return np.asarray((course > -20).sum(axis=1) / count)
 
 
 def _db(ratio: Floats) -> Floats:
@@ -276,25 +291,24 @@ def _neighbours(time_ms: Floats, spectra: Floats, wanted: slice) -> Floats:
     own = np.arange(n_all)[wanted]
     level = spectra.mean(axis=1)
     shape = spectra - level[:, None]
-    sides = []
-    n_louder = np.zeros(len(own))
-    for sign in (-1, 1):
-        reach = own[:, None] + sign * np.arange(1, N_NEIGHBOURS + 1)
-        inside = (reach >= 0) & (reach < n_all)
-        other = np.clip(reach, 0, n_all - 1)
-        gap = np.abs(time_ms[other] - time_ms[own, None])
-        step = level[other] - level[own, None]
-        near = inside & (gap <= NEIGHBOUR_MS)
-        alike = near & (step > -20)
-        n_louder += (near & (step > 3)).sum(axis=1)
-        nearest = np.argmax(alike, axis=1)
-        rows = np.arange(len(own))
-        none = ~alike.any(axis=1)
-        gap_to = np.where(none, np.nan, gap[rows, nearest])
-        step_to = np.where(none, np.nan, step[rows, nearest])
-        unlike = np.sqrt(np.square(shape[other[rows, nearest]] - shape[own]).mean(axis=1))
-        sides.append((alike.sum(axis=1), gap_to, step_to, np.where(none, np.nan, unlike)))
-    (n_b, gap_b, step_b, unlike_b), (n_a, gap_a, step_a, unlike_a) = sides
+    # both sides at once: axis 1 is before and after, axis 2 goes outwards
+    outwards = np.array([[-1], [1]]) * np.arange(1, N_NEIGHBOURS + 1)
+    reach = own[:, None, None] + outwards
+    other = np.minimum(np.maximum(reach, 0), n_all - 1)
+    gap = np.abs(time_ms.take(other) - time_ms[own, None, None])
+    step = level.take(other) - level[own, None, None]
+    near = (reach == other) & (gap <= NEIGHBOUR_MS)
+    alike = near & (step > -20)
+    count = alike.sum(axis=2)
+    n_louder = (near & (step > 3)).sum(axis=(1, 2))
+    nearest = np.argmax(alike, axis=2)[:, :, None]
+    none = count == 0
+    unlike_to = shape[np.take_along_axis(other, nearest, axis=2)[:, :, 0]] - shape[own, None]
+    unlike = np.sqrt(np.square(unlike_to).sum(axis=2) / shape.shape[1])
+    gap_to = np.where(none, np.nan, np.take_along_axis(gap, nearest, axis=2)[:, :, 0])
+    step_to = np.where(none, np.nan, np.take_along_axis(step, nearest, axis=2)[:, :, 0])
+    unlike = np.where(none, np.nan, unlike)
+    (n_b, n_a), (gap_b, gap_a), (step_b, step_a), (unlike_b, unlike_a) = count.T, gap_to.T, step_to.T, unlike.T
     rhythm = np.abs(np.log(np.maximum(gap_b, 0.1) / np.maximum(gap_a, 0.1)))
     return np.stack([n_b, n_a, n_louder, gap_b, gap_a, step_b, step_a, unlike_b, unlike_a, rhythm], axis=1).astype(
         np.float64

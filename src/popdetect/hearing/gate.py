@@ -45,8 +45,8 @@ def describe(rises: Array, prominences: Array, groups_db: Array, candidates: Int
     last = len(groups_db) - 1
     offsets = np.array([*AFTER_HOPS, *(-h for h in BEFORE_HOPS)])
     top = np.fmax(groups_db[candidates], groups_db[np.minimum(candidates + 1, last)])
-    around = groups_db[np.clip(candidates[:, None] + offsets, 0, last)] - top[:, None]
-    around = np.where(np.isnan(around), np.float32(_LOW_DB), np.clip(around, _LOW_DB, _HIGH_DB))
+    around = groups_db.take(candidates[:, None] + offsets, axis=0, mode="clip") - top[:, None]
+    around = np.fmin(np.fmax(around, np.float32(_LOW_DB)), np.float32(_HIGH_DB))  # silence, NaN, is the lowest
     rows = [
         rises[candidates],
         np.minimum(prominences, RISE_LIMIT_DB),

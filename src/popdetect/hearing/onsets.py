@@ -222,13 +222,11 @@ def locate(samples: Array, frames: Ints, shape: Transform, rate_hz: int) -> Loca
     starts = frames * shape.hop - edges[n_before]
     lag = max(1, round(rate_hz * 6e-5))  # a difference over 0.06 ms: a gentle rise with frequency to 8 kHz
     reach = int(edges[-1]) + lag
-    lo, hi = starts.min(initial=0), starts.max(initial=0) + reach
-    left, right = max(0, -int(lo)), max(0, int(hi) + 1 - len(samples))
-    padded = np.pad(samples, ((left, right), (0, 0))) if left or right else samples
-    index = (starts + left)[:, None] + np.arange(reach)
+    index = starts[:, None] + np.arange(reach)
     power = np.zeros((len(frames), edges[-1]), np.float32)
     for channel in range(samples.shape[1]):
-        snippet = padded[:, channel][index]
+        # beyond its ends the clip goes on as it stood there: silence, and no step
+        snippet = samples[:, channel].take(index, mode="clip")
         power += np.square(snippet[:, lag:] - snippet[:, :-lag])
     power /= samples.shape[1]
     fine = (np.add.reduceat(power, edges[:-1], axis=1) / np.diff(edges)).astype(np.float64)
@@ -239,7 +237,8 @@ def locate(samples: Array, frames: Ints, shape: Transform, rate_hz: int) -> Loca
     first, last = n_before - round(1.0 / BIN_MS), n_before + window_bins
     region = smooth[:, first:last]
     peak = region.max(axis=1)
-    quiet = np.median(fine[:, : n_before - round(1.0 / BIN_MS)], axis=1)
+    lead = np.sort(fine[:, : n_before - round(1.0 / BIN_MS)], axis=1)
+    quiet = (lead[:, (lead.shape[1] - 1) // 2] + lead[:, lead.shape[1] // 2]) / 2  # the median, without its overhead
     threshold = np.minimum(np.maximum(0.1 * peak, 4 * quiet), 0.5 * peak)
     onset_bin = first + np.argmax(region >= threshold[:, None], axis=1)
     # the smoothed power looks one bin ahead: where the sound starts within those two bins
@@ -251,22 +250,22 @@ def locate(samples: Array, frames: Ints, shape: Transform, rate_hz: int) -> Loca
     until_onset = onset_bin[:, None] + np.arange(-18, -2)
     envelope = fine[rows[:, None], np.minimum(from_onset, fine.shape[1] - 1)]
     before = fine[rows[:, None], until_onset].mean(axis=1)
-    glitch = _glitch_share(padded, sample + left, rate_hz)
+    glitch = _glitch_share(samples, sample, rate_hz)
     keep = glitch < GLITCH_SHARE
     keep[1:] &= np.diff(sample) > 2 * shape.hop  # two frames that found the same start
     return Located(sample, envelope, before, glitch).take(keep)
 
 
-def _glitch_share(padded: Array, onsets: Ints, rate_hz: int) -> Floats:
+def _glitch_share(samples: Array, onsets: Ints, rate_hz: int) -> Floats:
     """How much of the nearest two milliseconds' energy sits in one sample.
 
     Energy of the second difference, which a lone wrong sample spreads as ¼ : 1 : ¼.
     """
     reach = max(3, round(GLITCH_REACH_MS * rate_hz / 1000))
-    index = np.clip(onsets[:, None] + np.arange(-reach - 1, reach + 2), 0, len(padded) - 1)
-    bent = np.zeros((len(onsets), 2 * reach + 1))
-    for channel in range(padded.shape[1]):
-        x = padded[:, channel][index].astype(np.float64)
+    index = onsets[:, None] + np.arange(-reach - 1, reach + 2)
+    bent = np.zeros((len(onsets), 2 * reach + 1), np.float32)
+    for channel in range(samples.shape[1]):
+        x = samples[:, channel].take(index, mode="clip")
         bent += np.square(x[:, 1:-1] - (x[:, :-2] + x[:, 2:]) / 2)
-    total = bent.sum(axis=1)
+    total = bent.sum(axis=1, dtype=np.float64)
     return np.asarray(np.divide(bent.max(axis=1), total, out=np.zeros(len(onsets)), where=total > 0))
