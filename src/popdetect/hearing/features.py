@@ -156,7 +156,9 @@ def describe(
         axis=1,
     )
     # to float32 and back: forests of scikit-learn look at float32, and both paths must take the same branch
+    # (this also takes off the digits in which a matrix product depends on how many candidates come along)
     rows = rows.astype(np.float32).astype(np.float64)
+    snr_db = rows[:, 2 * n_columns]
     return Described(rows, np.where(np.isnan(snr_db), HEADROOM_LIMIT_DB, snr_db), duration_ms)
 
 

@@ -40,12 +40,14 @@ def describe(rises: Array, prominences: Array, groups_db: Array, candidates: Int
     Returns
     -------
     ndarray, shape (n, 40)
-        dB; levels after and before are limited to -40 to 10 and hold the nearest frame beyond the ends of the clip.
+        dB; levels after and before are limited to -40 to 10; beyond the ends of the clip, and in silence, they are -40.
     """
     last = len(groups_db) - 1
     offsets = np.array([*AFTER_HOPS, *(-h for h in BEFORE_HOPS)])
     top = np.fmax(groups_db[candidates], groups_db[np.minimum(candidates + 1, last)])
-    around = groups_db.take(candidates[:, None] + offsets, axis=0, mode="clip") - top[:, None]
+    index = candidates[:, None] + offsets
+    around = groups_db.take(index, axis=0, mode="clip") - top[:, None]
+    around[(index < 0) | (index > last)] = np.nan
     around = np.fmin(np.fmax(around, np.float32(_LOW_DB)), np.float32(_HIGH_DB))  # silence, NaN, is the lowest
     rows = [
         rises[candidates],

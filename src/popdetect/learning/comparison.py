@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from popdetect.hearing.bundle import DEFAULT_OPERATING_POINT, Model
-from popdetect.hearing.detector import Detector, count_pops
+from popdetect.hearing.counting import count_pops, word
+from popdetect.hearing.detector import Detector
 from popdetect.learning import simulation
 from popdetect.learning.dsp import RATE_HZ
 from popdetect.learning.scores import ScoredClip, Scores, score
@@ -65,7 +66,7 @@ def held_out(fitted: Fitted, examples: Sequence[Example]) -> list[ScoredClip]:
             point.pop_from,
             point.train_from,
         )
-        label: Label = "pop" if p_pop >= point.pop_from else "no_pop" if p_pop < point.no_pop_below else "uncertain"
+        label = word(float(p_pop), point)
         found = tuple(float(t) for t, c in zip(times, counted, strict=True) if c)
         scored.append(_scored(example, float(p_pop), label, found, float(heard.durations_s[index])))
     return scored

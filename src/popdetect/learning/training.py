@@ -17,10 +17,10 @@ import numpy.typing as npt
 from popdetect.errors import UsageError
 from popdetect.hearing.bundle import Model, OperatingPoint
 from popdetect.hearing.classifier import Calibration, Classifier, Floats
-from popdetect.hearing.detector import NO_EVENT_LOGIT
 from popdetect.hearing.features import names
 from popdetect.hearing.onsets import OnsetRule
 from popdetect.hearing.spectrum import FrontEnd
+from popdetect.hearing.stream import NO_EVENT_LOGIT
 from popdetect.learning import estimators
 from popdetect.learning.dsp import mel_edges_hz
 from popdetect.learning.material import Listener, first_looks, mark

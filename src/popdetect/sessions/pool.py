@@ -76,8 +76,8 @@ def judge_all(clips: Sequence[Clip], detector: Detector, recipe: Recipe, jobs: i
     """
     if jobs == 1:
         with one_thread():
-            for clip in clips:
-                yield clip, judge(detector, clip)
+            for i in range(0, len(clips), CHUNK):
+                yield from zip(clips[i : i + CHUNK], judge(detector, clips[i : i + CHUNK]), strict=True)
         return
     size = max(1, min(CHUNK, len(clips) // (4 * jobs)))  # short sessions are spread over all processes too
     chunks = deque(clips[i : i + size] for i in range(0, len(clips), size))
@@ -99,8 +99,15 @@ def one_thread() -> AbstractContextManager[object]:
     return limits
 
 
-def judge(detector: Detector, clip: Clip) -> Verdict:
-    """Judge one clip, whatever happens."""
+def judge(detector: Detector, clips: Sequence[Clip]) -> list[Verdict]:
+    """Judge clips together, whatever happens; one by one if together they cannot be."""
+    try:
+        return detector.verdicts([(clip.path, clip.file) for clip in clips])
+    except Exception:
+        return [_judge_alone(detector, clip) for clip in clips]
+
+
+def _judge_alone(detector: Detector, clip: Clip) -> Verdict:
     try:
         return detector.verdict(clip.path, clip.file)
     except Exception as error:
@@ -203,9 +210,6 @@ def _detector() -> None:
 def _judge_chunk(clips: Sequence[Clip]) -> list[Verdict]:
     _detector()
     assert _Worker.detector is not None
-    verdicts = []
-    for clip in clips:
-        if _Worker.stop.value:
-            break  # interrupted: nobody waits for these
-        verdicts.append(judge(_Worker.detector, clip))
-    return verdicts
+    if _Worker.stop.value:
+        return []  # interrupted: nobody waits for these
+    return judge(_Worker.detector, clips)

@@ -1,0 +1,59 @@
+"""Judged candidates to counted pops, and probability to a word: what the operating point decides."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from popdetect.hearing.bundle import OperatingPoint
+from popdetect.hearing.onsets import Floats
+from popdetect.records import Label
+
+TRAIN_S = 0.150  # pops of one thrust follow each other by 10 to 90 ms
+MERGE_S = 0.009  # a pop is often doubled within 7 ms; pops 12 ms apart are two
+
+
+def word(p_pop: float, point: OperatingPoint) -> Label:
+    """``pop``, ``no_pop``, or ``uncertain`` between the two thresholds."""
+    if p_pop >= point.pop_from:
+        return "pop"
+    return "no_pop" if p_pop < point.no_pop_below else "uncertain"
+
+
+def count_pops(times_s: Floats, p_event: Floats, p_clip: Floats, pop_from: float, train_from: float) -> list[bool]:
+    """Which candidates are counted as pops.
+
+    One that alone would make its clip a ``pop`` is; from there, likely ones within 150 ms of a counted one are, and
+    so on along the train. Of two within 9 ms the later is the first one's echo, unless only the later is sure.
+
+    Parameters
+    ----------
+    times_s, p_event, p_clip : ndarray, shape (n,)
+        Increasing times; the probability of each as an event, and of a clip of which it is the best.
+
+    Returns
+    -------
+    list of bool, length n
+    """
+    n = len(times_s)
+    sure = p_clip >= pop_from
+    likely = sure | (p_event >= train_from)
+    counted = [False] * n
+    for order in (range(n), range(n - 1, -1, -1)):  # forwards along trains, then backwards
+        last = -np.inf
+        for i in order:
+            if sure[i] or counted[i] or (likely[i] and abs(times_s[i] - last) <= TRAIN_S):
+                counted[i] = True
+                last = times_s[i]
+    kept: int | None = None
+    for i in range(n):
+        if not counted[i]:
+            continue
+        if kept is not None and times_s[i] - times_s[kept] < MERGE_S:
+            if sure[i] and not sure[kept]:
+                counted[kept] = False
+                kept = i
+            else:
+                counted[i] = False
+        else:
+            kept = i
+    return counted

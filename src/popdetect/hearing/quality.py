@@ -1,0 +1,37 @@
+"""What a person should know of a recording before trusting the verdict."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from popdetect.hearing.audio import Samples
+
+CLIPPED_FROM = 0.999  # of full scale, at two samples in a row
+QUIET_BELOW_DB = -50.0  # of full scale: a hundred steps of 16 bits
+
+
+class Quality:
+    """Flags of one recording, gathered block by block."""
+
+    def __init__(self) -> None:
+        self._peak = 0.0
+        self._n_clipped = 0
+
+    def hear(self, block: Samples) -> None:
+        """Look at a block."""
+        if not len(block):
+            return
+        peak = max(float(block.max()), -float(block.min()))
+        self._peak = max(self._peak, peak)
+        if peak >= CLIPPED_FROM:
+            full = np.abs(block) >= CLIPPED_FROM
+            self._n_clipped += int((full[1:] & full[:-1]).sum())
+
+    def flags(self) -> tuple[str, ...]:
+        """``clipped``, ``quiet``, or nothing to be said."""
+        flags = []
+        if self._n_clipped >= 3:
+            flags.append("clipped")
+        if self._peak < 10 ** (QUIET_BELOW_DB / 20):
+            flags.append("quiet")
+        return tuple(flags)
