@@ -255,7 +255,8 @@ class Joined(Stream):
         self._append(np.concatenate(powers))
         self._advance(to_the_end=True)
 
-        ends = np.array([*starts[1:], len(self._samples)])
+        # parted in the middle of the gaps: a sound at a clip's very start may be placed a little before it
+        ends = np.array([*starts[1:], len(self._samples) + hop * _GAP_HOPS]) - hop * (_GAP_HOPS // 2)
         best = np.full(len(clips), NO_EVENT_LOGIT)
         own: list[list[Judged]] = [[] for _ in clips]
         for samples, logits in self._heard:
@@ -300,7 +301,7 @@ def conclude(
 ) -> Detection:
     """Judged candidates to the verdict on their clip."""
     logits = np.array([j.logit for j in judged])
-    times = np.array([j.sample for j in judged]) / rate_hz
+    times = np.maximum(np.array([j.sample for j in judged]), 0) / rate_hz
     p_event = model.event_calibration(logits)
     counted = count_pops(times, p_event, model.clip_calibration(logits), point.pop_from, point.train_from)
     p_pop = float(model.clip_calibration(np.array(best_logit)))
