@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""How fast and how large, as ratios against things run beside it: start-up, throughput, memory, growth.
+
+Absolute times drift with the machine, so each pair is run in turn and the medians are compared.
+
+Examples: scripts/bench.py · scripts/bench.py --clips 200 --repeat 3 · scripts/bench.py --full --json bench.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from popdetect.hearing import audio
+from popdetect.learning.scenes import SceneRule, compose
+from popdetect.learning.sounds import Recorded, SoundBank, Synthetic, read_manifest
+from popdetect.sessions import batch
+
+N_SCENES = 100  # distinct clips; the folders hold links to them
+PLAIN_CLIPS = 40
+PLAIN = Path(__file__).with_name("plain_script.py")
+CLASSIFY = [sys.executable, "-m", "popdetect", "classify"]
+
+
+def main() -> int:
+    """Run, print, compare with the targets."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=1000, metavar="N", help="clips of a session (default: 1000)")
+    parser.add_argument("--repeat", type=int, default=7, metavar="N", help="runs of each start-up (default: 7)")
+    parser.add_argument("--full", action="store_true", help="also 10,000 clips")
+    parser.add_argument("--sounds", type=Path, metavar="DIR", help="mix recordings of this folder, not made sounds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="popdetect-bench-") as folder:
+        figures = run(Path(folder), args)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    return 0
+
+
+def run(folder: Path, args: argparse.Namespace) -> dict[str, float]:
+    """All measurements; the folder is the caller's to remove."""
+    blas = {name: os.environ[name] for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE") if name in os.environ}
+    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, {blas or 'BLAS chooses its own kernel'}")
+    scenes = make_scenes(folder / "scenes", args.sounds)
+    print(f"{N_SCENES} scenes of 3 s at 48 kHz from {args.sounds or 'made sounds'}; sessions are links to them\n")
+    figures: dict[str, float] = {}
+    start_up(folder, scenes[0], args.repeat, figures)
+    throughput(folder, scenes, args.clips, figures)
+    memory_and_growth(folder, scenes, (100, 1000, 10_000) if args.full else (100, 1000), figures)
+    targets(figures)
+    return figures
+
+
+def make_scenes(folder: Path, sounds: Path | None) -> list[Path]:
+    """Write the distinct clips."""
+    folder.mkdir()
+    bank: SoundBank = Recorded(read_manifest(sounds), 0.5, 0.0) if sounds else Synthetic()
+    paths = []
+    for index in range(N_SCENES):
+        scene = compose(np.random.default_rng([3, index]), bank, SceneRule())
+        paths.append(folder / f"scene_{index:03d}.wav")
+        audio.write_wav(paths[-1], scene.samples, scene.rate_hz)
+    return paths
+
+
+def session(folder: Path, scenes: list[Path], n: int) -> Path:
+    """A folder of `n` clips."""
+    folder.mkdir()
+    for index in range(n):
+        os.link(scenes[index % len(scenes)], folder / f"clip_{index:05d}.wav")
+    return folder
+
+
+def start_up(folder: Path, clip: Path, repeat: int, figures: dict[str, float]) -> None:
+    """Cold processes, in turn."""
+    model = folder / "plain.joblib"
+    subprocess.run([sys.executable, str(PLAIN), "--fit", str(model)], check=True)
+    commands = {
+        "python -c 'import numpy, soundfile'": [sys.executable, "-c", "import numpy, soundfile"],
+        "popdetect classify clip.wav": [*CLASSIFY, str(clip)],
+        "plain librosa + scikit-learn script": [sys.executable, str(PLAIN), str(model), str(clip)],
+        "python -c pass": [sys.executable, "-c", "pass"],
+        "popdetect --version": [sys.executable, "-m", "popdetect", "--version"],
+    }
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for turn in range(repeat + 1):
+        for name, command in commands.items():
+            begun = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            if turn:  # the first warms the disk cache
+                times[name].append(time.perf_counter() - begun)
+    print(f"start-up, cold process, median of {repeat} (least to most)")
+    medians = {}
+    for name, seconds in times.items():
+        medians[name] = statistics.median(seconds)
+        print(f"  {name:40} {medians[name]:7.3f} s  ({min(seconds):.3f} to {max(seconds):.3f})")
+    imports, ours, plain, bare, version = medians.values()
+    figures["classify_over_imports"] = ours / imports
+    figures["plain_over_classify"] = plain / ours
+    figures["version_over_bare_python"] = version / bare
+    for name in ("classify_over_imports", "plain_over_classify", "version_over_bare_python"):
+        print(f"  {name.replace('_', ' '):40} {figures[name]:7.2f}")
+    for name, command in list(commands.items())[1:3]:
+        figures[f"peak_mb {name.split()[0]}"] = peak_mb(command)
+        print(f"  peak memory, {name:27} {figures[f'peak_mb {name.split()[0]}']:7.0f} MB")
+
+
+def throughput(folder: Path, scenes: list[Path], n: int, figures: dict[str, float]) -> None:
+    """Seconds per clip: decoding, `label` with one and two jobs, the plain script in one warm process."""
+    clips = session(folder / "session", scenes, n)
+    paths = sorted(clips.glob("*.wav"))
+
+    def decode() -> None:
+        for path in paths:
+            soundfile.read(path, dtype="float32")
+
+    def label(jobs: int) -> Callable[[], object]:
+        return lambda: batch.label(clips, jobs=jobs, force=True)
+
+    work = {"bare decoding": decode, "label --jobs 1": label(1), "label --jobs 2": label(2)}
+    times: dict[str, list[float]] = {name: [] for name in work}
+    for turn in range(6):
+        for name, do in work.items():
+            begun = time.perf_counter()
+            do()
+            if turn:
+                times[name].append((time.perf_counter() - begun) / n)
+    plain = plain_seconds(folder, paths[:PLAIN_CLIPS])
+    print(f"\nthroughput, {n} clips of 3 s at 48 kHz, median of 5 (least to most)")
+    for name, seconds in times.items():
+        print(f"  {name:40} {1000 * statistics.median(seconds):7.3f} ms a clip  "
+              f"({1000 * min(seconds):.3f} to {1000 * max(seconds):.3f})")  # fmt: skip
+    print(f"  {f'plain script, {len(paths[:PLAIN_CLIPS])} clips, warm':40} {1000 * plain:7.3f} ms a clip")
+    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
+    figures["label_over_decoding"] = medians["label --jobs 1"] / medians["bare decoding"]
+    figures["plain_over_label"] = plain / medians["label --jobs 1"]
+    figures["one_job_over_two"] = medians["label --jobs 1"] / medians["label --jobs 2"]
+    for name in ("label_over_decoding", "plain_over_label", "one_job_over_two"):
+        print(f"  {name.replace('_', ' '):40} {figures[name]:7.2f}")
+    shutil.rmtree(clips)
+
+
+def plain_seconds(folder: Path, paths: list[Path]) -> float:
+    """The plain script's time per clip, without its start."""
+    sys.path.insert(0, str(PLAIN.parent))
+    import joblib
+    import plain_script
+
+    model = joblib.load(folder / "plain.joblib")
+    plain_script.features(str(paths[0]))
+    begun = time.perf_counter()
+    for path in paths:
+        model.predict_proba([plain_script.features(str(path))])
+    return (time.perf_counter() - begun) / len(paths)
+
+
+def memory_and_growth(folder: Path, scenes: list[Path], sizes: tuple[int, ...], figures: dict[str, float]) -> None:
+    """A cold `label` of growing sessions."""
+    print("\ngrowth, cold process, one job")
+    for n in sizes:
+        clips = session(folder / f"session_{n}", scenes, n)
+        command = [sys.executable, "-m", "popdetect", "label", str(clips), "--quiet"]
+        begun = time.perf_counter()
+        figures[f"label_mb {n}"] = peak_mb(command)
+        figures[f"label_s {n}"] = time.perf_counter() - begun
+        print(f"  {n:6d} clips {figures[f'label_s {n}']:9.2f} s {figures[f'label_mb {n}']:7.0f} MB")
+        shutil.rmtree(clips)
+
+
+def peak_mb(command: list[str]) -> float:
+    """Peak resident memory of a command, by a process that does nothing but start it."""
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    out = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
+    kilobytes = int(out.stdout) if sys.platform != "darwin" else int(out.stdout) // 1024
+    return kilobytes / 1024
+
+
+def targets(figures: dict[str, float]) -> None:
+    """Each target and what was measured; a miss is called a miss."""
+    wanted = [
+        ("classify_over_imports", "<=", 2.5),
+        ("plain_over_classify", ">=", 8.0),
+        ("label_over_decoding", "<=", 6.0),
+        ("plain_over_label", ">=", 10.0),
+        ("one_job_over_two", ">=", 1.7),
+        ("peak_mb popdetect", "<=", 80.0),
+    ]
+    print("\ntargets")
+    for name, sign, limit in wanted:
+        held = figures[name] <= limit if sign == "<=" else figures[name] >= limit
+        print(f"  {name.replace('_', ' '):40} {figures[name]:7.2f}  {sign} {limit:g}  {'held' if held else 'MISSED'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
