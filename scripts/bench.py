@@ -28,7 +28,7 @@ from popdetect.learning.scenes import SceneRule, compose
 from popdetect.learning.sounds import Recorded, SoundBank, Synthetic, read_manifest
 from popdetect.sessions import batch
 
-N_SCENES = 100  # distinct clips; the folders hold links to them
+N_SCENES = 1000  # distinct clips; larger sessions are links to them
 PLAIN_CLIPS = 40
 PLAIN = Path(__file__).with_name("plain_script.py")
 CLASSIFY = [sys.executable, "-m", "popdetect", "classify"]
@@ -55,7 +55,7 @@ def run(folder: Path, args: argparse.Namespace) -> dict[str, float]:
     blas = {name: os.environ[name] for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE") if name in os.environ}
     print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, {blas or 'BLAS chooses its own kernel'}")
     scenes = make_scenes(folder / "scenes", args.sounds)
-    print(f"{N_SCENES} scenes of 3 s at 48 kHz from {args.sounds or 'made sounds'}; sessions are links to them\n")
+    print(f"{N_SCENES} scenes of 3 s at 48 kHz from {args.sounds or 'made sounds'}\n")
     figures: dict[str, float] = {}
     start_up(folder, scenes[0], args.repeat, figures)
     throughput(folder, scenes, args.clips, figures)

@@ -11,6 +11,7 @@ Digital silence is treated as "nothing was recorded", the same as before the sta
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -78,7 +79,7 @@ def rise(power: Array, groups: Array, window_hops: int, rule: OnsetRule) -> Arra
     """
     sounds = heard(power)
     n, lag = rule.background_hops, window_hops
-    total = _running_sum(power if sounds.all() else np.where(sounds[:, None], power, np.float32(0)), n)
+    total = _running_sum(power, n)  # what is silent adds nothing worth the name
     count = np.zeros(len(power), np.float32)
     count[lag:] = _running_sum(sounds.astype(np.float32), n)[: max(0, len(power) - lag)]
     risen = power + np.float32(POWER_FLOOR)
@@ -98,18 +99,21 @@ def rise(power: Array, groups: Array, window_hops: int, rule: OnsetRule) -> Arra
 
 def _running_sum(values: Array, n: int) -> Array:
     """Sum of each row and the `n` - 1 before it; by doubling, so that a row's sum never depends on far ones."""
-    out = np.zeros_like(values)
+    out: Array | None = None
     part, size, done = values, 1, 0
     while n:
         if n & 1:
-            out[done:] += part[: len(part) - done] if done else part
+            if out is None:
+                out = part if n == 1 else part.copy()
+            else:
+                out[done:] += part[: len(part) - done]
             done += size
         n >>= 1
         if n:
             doubled = part.copy()
             doubled[size:] += part[:-size]
             part, size = doubled, size * 2
-    return out
+    return values if out is None else out
 
 
 def greatest(values: Array) -> Array:
@@ -161,6 +165,14 @@ def prominence(groups_db: Array, candidates: Ints, rule: OnsetRule) -> Array:
     return np.asarray(height, np.float32)
 
 
+Take = Callable[[Ints], Array]
+
+
+def whole(samples: Array) -> Take:
+    """Access to the samples of one clip, shape (n_samples, n_channels): by numbers (n, m), shape (n, m, n_channels)."""
+    return lambda index: np.asarray(samples.take(index, axis=0, mode="clip"))
+
+
 @dataclass(frozen=True, slots=True)
 class Located:
     """Candidates with their times and their fine envelope.
@@ -199,7 +211,7 @@ def _bin_edges(rate_hz: int) -> Ints:
 ENVELOPE_BINS = 64  # what is kept of it, 8 ms from the onset on
 
 
-def locate(samples: Array, frames: Ints, shape: Transform, rate_hz: int) -> Located:
+def locate(take: Take, frames: Ints, shape: Transform, rate_hz: int) -> Located:
     """Find the start of the sound at each candidate frame, and drop what is a glitch of one sample.
 
     The onset is where the short-time power of the differenced waveform first passes a tenth of its peak there
@@ -207,15 +219,16 @@ def locate(samples: Array, frames: Ints, shape: Transform, rate_hz: int) -> Loca
 
     Parameters
     ----------
-    samples : ndarray, shape (n_samples, n_channels)
-        The clip, or as much of it as is known; beyond its ends there is silence.
+    take : callable
+        Gives samples by their number, as `whole` does of an array. Beyond its ends the clip goes on as it stood
+        there: silence, and no step.
     frames : ndarray of int
-        Candidate frames, counted from the first sample of `samples`.
+        Candidate frames.
 
     Returns
     -------
     Located
-        `sample` counts from the first of `samples`.
+        `sample` counts as `frames` does.
     """
     edges = _bin_edges(rate_hz)
     n_before = round(BEFORE_MS / BIN_MS)
@@ -223,12 +236,12 @@ def locate(samples: Array, frames: Ints, shape: Transform, rate_hz: int) -> Loca
     lag = max(1, round(rate_hz * 6e-5))  # a difference over 0.06 ms: a gentle rise with frequency to 8 kHz
     reach = int(edges[-1]) + lag
     index = starts[:, None] + np.arange(reach)
+    snippets = take(index)
     power = np.zeros((len(frames), edges[-1]), np.float32)
-    for channel in range(samples.shape[1]):
-        # beyond its ends the clip goes on as it stood there: silence, and no step
-        snippet = samples[:, channel].take(index, mode="clip")
+    for channel in range(snippets.shape[2]):
+        snippet = snippets[:, :, channel]
         power += np.square(snippet[:, lag:] - snippet[:, :-lag])
-    power /= samples.shape[1]
+    power /= snippets.shape[2]
     fine = (np.add.reduceat(power, edges[:-1], axis=1) / np.diff(edges)).astype(np.float64)
     smooth = fine.copy()
     smooth[:, :-1] += fine[:, 1:]
@@ -250,22 +263,22 @@ def locate(samples: Array, frames: Ints, shape: Transform, rate_hz: int) -> Loca
     until_onset = onset_bin[:, None] + np.arange(-18, -2)
     envelope = fine[rows[:, None], np.minimum(from_onset, fine.shape[1] - 1)]
     before = fine[rows[:, None], until_onset].mean(axis=1)
-    glitch = _glitch_share(samples, sample, rate_hz)
+    glitch = _glitch_share(take, sample, rate_hz)
     keep = glitch < GLITCH_SHARE
     keep[1:] &= np.diff(sample) > 2 * shape.hop  # two frames that found the same start
     return Located(sample, envelope, before, glitch).take(keep)
 
 
-def _glitch_share(samples: Array, onsets: Ints, rate_hz: int) -> Floats:
+def _glitch_share(take: Take, onsets: Ints, rate_hz: int) -> Floats:
     """How much of the nearest two milliseconds' energy sits in one sample.
 
     Energy of the second difference, which a lone wrong sample spreads as ¼ : 1 : ¼.
     """
     reach = max(3, round(GLITCH_REACH_MS * rate_hz / 1000))
-    index = onsets[:, None] + np.arange(-reach - 1, reach + 2)
+    snippets = take(onsets[:, None] + np.arange(-reach - 1, reach + 2))
     bent = np.zeros((len(onsets), 2 * reach + 1), np.float32)
-    for channel in range(samples.shape[1]):
-        x = samples[:, channel].take(index, mode="clip")
+    for channel in range(snippets.shape[2]):
+        x = snippets[:, :, channel]
         bent += np.square(x[:, 1:-1] - (x[:, :-2] + x[:, 2:]) / 2)
     total = bent.sum(axis=1, dtype=np.float64)
     return np.asarray(np.divide(bent.max(axis=1), total, out=np.zeros(len(onsets)), where=total > 0))

@@ -16,7 +16,7 @@ from popdetect.hearing import features, gate, onsets, spectrum
 from popdetect.hearing.audio import Samples
 from popdetect.hearing.bundle import DEFAULT_OPERATING_POINT, Model, OperatingPoint
 from popdetect.hearing.counting import count_pops, word
-from popdetect.hearing.onsets import Floats, Ints, Located
+from popdetect.hearing.onsets import Floats, Ints, Located, Take, whole
 from popdetect.hearing.quality import Quality
 from popdetect.records import Detection, Event
 
@@ -124,6 +124,10 @@ class Stream:
         self._rises = _appended(self._rises, risen)
         self._groups_db = _appended(self._groups_db, _by_group(fresh, self._shape))
 
+    def _take_samples(self, index: Ints) -> Samples:
+        """Samples by number, counted from the first that is kept."""
+        return whole(self._samples)(index)
+
     def _advance(self, *, to_the_end: bool) -> None:
         """Find, place and judge the candidates that can be, then forget what is no longer needed."""
         self._find(to_the_end=to_the_end)
@@ -164,7 +168,7 @@ class Stream:
             return
         # the latest known candidate comes along, so that two that found the same start are told as such
         both = np.concatenate([self._last_pick, frames])
-        fresh = onsets.locate(self._samples, both - self._frame0, self._shape, self._rate_hz)
+        fresh = onsets.locate(self._take_samples, both - self._frame0, self._shape, self._rate_hz)
         offset = self._frame0 * self._shape.hop
         fresh = Located(fresh.sample + offset, fresh.envelope, fresh.before, fresh.glitch)
         self._last_pick = frames[-1:]
@@ -184,7 +188,7 @@ class Stream:
         if not len(listed):
             return
         starts = here.sample[wanted][listed]
-        peak_hz, centroid_hz, channel = _colour(self._samples, starts, self._rate_hz)
+        peak_hz, centroid_hz, channel = _colour(self._take_samples, starts, self._rate_hz)
         for k, i in enumerate(listed):
             self._judged.append(
                 Judged(
@@ -227,6 +231,9 @@ class Joined(Stream):
         As of `Stream`.
     """
 
+    def _take_samples(self, index: Ints) -> Samples:
+        return self._pieces(index)
+
     def hear(self, clips: Sequence[Samples]) -> list[Detection]:
         """Judge clips of shape (n, channels); to be called once.
 
@@ -236,27 +243,23 @@ class Joined(Stream):
             The same, to the last digit, as of a `Stream` for each clip.
         """
         hop, window = self._shape.hop, self._window_hops
-        sounds, powers, starts = [], [], []
+        powers, starts = [], []
         at_hop = 0
         for clip in clips:
             starts.append(at_hop * hop)
             n_hops = -(-len(clip) // hop) + _GAP_HOPS
-            # the gap holds the clip's last sample, then the next one's first: no step that could be heard as a click
-            sounds += [clip, np.repeat(clip[-1:], n_hops * hop - len(clip), axis=0)]
             n_frames = max(0, len(clip) // hop - window + 1)
             powers += [
                 frame_power(clip, n_frames, self._shape),
                 np.zeros((n_hops - n_frames, self._frames.shape[1]), np.float32),
             ]
             at_hop += n_hops
-        self._samples = np.concatenate(sounds)
-        for start, clip in zip(starts[1:], clips[1:], strict=True):
-            self._samples[start - _GAP_HOPS // 2 * hop : start] = clip[0]
+        # parted in the middle of the gaps: a sound at a clip's very start may be placed a little before it
+        ends = np.array([*starts[1:], hop * (at_hop + _GAP_HOPS)]) - hop * (_GAP_HOPS // 2)
+        self._pieces = _pieces(clips, starts, ends)
         self._append(np.concatenate(powers))
         self._advance(to_the_end=True)
 
-        # parted in the middle of the gaps: a sound at a clip's very start may be placed a little before it
-        ends = np.array([*starts[1:], len(self._samples) + hop * _GAP_HOPS]) - hop * (_GAP_HOPS // 2)
         best = np.full(len(clips), NO_EVENT_LOGIT)
         own: list[list[Judged]] = [[] for _ in clips]
         for samples, logits in self._heard:
@@ -271,6 +274,20 @@ class Joined(Stream):
             here = (len(clip), self._rate_hz, self._channels, quality)
             detections.append(conclude(self._model, self._point, judged_here, logit, *here))
         return detections
+
+
+def _pieces(clips: Sequence[Samples], starts: Sequence[int], ends: Ints) -> Take:
+    """Access to the samples of several clips that lie apart, without laying them in a row."""
+
+    def take(index: Ints) -> Samples:
+        out = np.empty((*index.shape, clips[0].shape[1]), np.float32)
+        owner = np.searchsorted(ends, index[:, index.shape[1] // 2], side="right")
+        for piece in np.unique(owner):
+            rows = np.flatnonzero(owner == piece)
+            out[rows] = clips[piece].take(index[rows] - starts[piece], axis=0, mode="clip")
+        return out
+
+    return take
 
 
 def frame_power(samples: Samples, n_frames: int, shape: spectrum.Transform) -> spectrum.Array:
@@ -319,11 +336,11 @@ def conclude(
     )
 
 
-def _colour(samples: Samples, starts: Ints, rate_hz: int) -> tuple[Floats, Floats, list[str]]:
+def _colour(take: Take, starts: Ints, rate_hz: int) -> tuple[Floats, Floats, list[str]]:
     """Peak and mean frequency of the first 6 ms of each event (above 60 Hz), and the louder channel of two."""
     size = round(_SPECTRUM_MS * rate_hz / 1000)
     index = starts[:, None] + np.arange(size)
-    sound = samples.take(index, axis=0, mode="clip").astype(np.float64)
+    sound = take(index).astype(np.float64)
     sound -= sound.mean(axis=1, keepdims=True)
     power = np.square(sound).sum(axis=1)
     n_fft = 4 * size  # bins 42 Hz apart
@@ -333,7 +350,7 @@ def _colour(samples: Samples, starts: Ints, rate_hz: int) -> tuple[Floats, Float
     spectra[:, bins_hz < 60] = 0
     total = np.maximum(spectra.sum(axis=1), 1e-30)
     channel = [""] * len(starts)
-    if samples.shape[1] == 2:
+    if sound.shape[2] == 2:
         lead_db = 10 * np.log10(np.maximum(power[:, 0], 1e-20) / np.maximum(power[:, 1], 1e-20))
         channel = ["both" if abs(db) < 1 else "1" if db > 0 else "2" for db in lead_db]
     return bins_hz[spectra.argmax(axis=1)], (spectra * bins_hz).sum(axis=1) / total, channel
