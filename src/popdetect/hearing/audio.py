@@ -58,6 +58,8 @@ class Recording:
             promised, present, missing = _promised_bytes(handle)
             if present == 0:
                 raise Empty("the file is empty (0 bytes); the recorder probably never wrote to it")
+            if missing and not promised:
+                raise Truncated("cut off: the end of the stream is missing; copy the file again from the recorder")
             handle.seek(0)
             self._file = _decoder(handle)
             self.rate_hz = int(self._file.samplerate)
@@ -198,7 +200,10 @@ def _say(error: Exception) -> str:
 
 
 def _promised_bytes(handle: BinaryIO) -> tuple[int, int, int]:
-    """(bytes of sound promised, bytes in the file, bytes missing) by the file's own header; 0 where it does not say."""
+    """(bytes of sound promised, bytes in the file, bytes missing) by the file's own header; 0 where it does not say.
+
+    Ogg promises no size: there `missing` is 1 when the stream does not end as it should.
+    """
     try:
         present = handle.seek(0, os.SEEK_END)
     except (OSError, io.UnsupportedOperation) as error:
@@ -212,8 +217,7 @@ def _promised_bytes(handle: BinaryIO) -> tuple[int, int, int]:
     elif head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
         promised, missing = _chunk_shortfall(handle, present, b"SSND", ">")
     elif head[:4] == b"OggS" and not _ogg_ends(handle, present):
-        # Ogg does not say how long it will be, only where it ends: half a page or more is gone
-        promised, missing = present + 1, 1
+        missing = 1  # Ogg does not say how long it will be, only where it ends
     return promised, present, missing
 
 

@@ -18,12 +18,13 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.hearing.spectrum import POWER_FLOOR, Array, Transform, heard
+from popdetect.hearing.spectrum import Array, Transform, heard
 
 Ints = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 
 RISE_LIMIT_DB = 40.0  # as much as silence before a sound counts for
+_TINY = np.float32(1e-30)  # keeps a ratio of zeros a number, and no ratio of sounds from being exact
 BASE_GAP_HOPS = 4  # between the frames that make the base level and the candidate
 BIN_MS = 0.125  # resolution of the fine envelope
 BEFORE_MS, AFTER_MS = 4.0, 11.0  # reach of the fine envelope around the frame
@@ -82,9 +83,9 @@ def rise(power: Array, groups: Array, window_hops: int, rule: OnsetRule) -> Arra
     total = _running_sum(power, n)  # what is silent adds nothing worth the name
     count = np.zeros(len(power), np.float32)
     count[lag:] = _running_sum(sounds.astype(np.float32), n)[: max(0, len(power) - lag)]
-    risen = power + np.float32(POWER_FLOOR)
+    risen = np.maximum(power, _TINY)
     risen[:lag] = 1
-    risen[lag:] /= total[: max(0, len(power) - lag)] + np.float32(POWER_FLOOR)
+    risen[lag:] /= np.maximum(total[: max(0, len(power) - lag)], _TINY)
     risen *= np.maximum(count, 1)[:, None]
     np.log10(risen, out=risen)
     np.clip(risen, 0, RISE_LIMIT_DB / 10, out=risen)

@@ -1,0 +1,23 @@
+"""What all tests share: the folder of real recordings, where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "audio"
+
+
+@pytest.fixture(scope="session")
+def shared_audio() -> Path:
+    """`../shared/audio` beside the project; the test skips, and says so, where it is not."""
+    if not (SHARED / "MANIFEST.csv").is_file():
+        pytest.skip("the real recordings of ../shared/audio are not here")
+    return SHARED
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(440)
