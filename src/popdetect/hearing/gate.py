@@ -2,7 +2,7 @@
 
 Nine in ten candidates are noise that rose a little. Describing them all would cost more than everything else, so a
 very small classifier looks at a few levels of the three groups of bands and keeps what could be a pop; it is set to
-keep 99 of 100 pops.
+keep 98 of 100 pops.
 """
 
 from __future__ import annotations

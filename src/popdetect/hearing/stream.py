@@ -23,7 +23,7 @@ from popdetect.records import Detection, Event
 LISTED_FROM = 0.05  # candidates below this probability are not worth a row
 NO_EVENT_LOGIT = -12.0  # what a clip without a candidate counts for
 _KEEP_HOPS = 400  # frames kept behind the last judged one: more than any feature looks back
-_GAP_HOPS = 300  # between joined clips: more than the 100 and the 150 ms that features and neighbours reach
+_GAP_HOPS = 260  # between joined clips: more than the 100 and the 150 ms that features and neighbours reach
 _SPECTRUM_MS = 6.0
 
 

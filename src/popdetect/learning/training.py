@@ -30,7 +30,7 @@ from popdetect.learning.material import Listener, first_looks, mark
 FRONT_END_MS = (1.0, 2)
 MEL_BANDS, LOW_HZ, HIGH_HZ = 9, 500.0, 8000.0
 
-GATE_KEEPS = 0.985  # of the pops among the candidates; the next in line are under the noise
+GATE_KEEPS = 0.98  # of the pops among the candidates; the next in line are under the noise
 MIN_CLIPS = 10  # of each class
 MIN_POPS = 20
 MIN_GROUPS = 3
