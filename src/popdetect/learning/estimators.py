@@ -180,6 +180,30 @@ def _depth(left: npt.NDArray[Any], right: npt.NDArray[Any], roots: npt.NDArray[A
         level, depth = below, depth + 1
 
 
+def arrays_of(classifier: Classifier) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """The arrays and settings of a frozen classifier, to be written into another bundle.
+
+    Raises
+    ------
+    TypeError
+        For a classifier that is not frozen.
+    """
+    if isinstance(classifier, Linear):
+        names: tuple[str, ...] = ("centre", "scale", "coef", "intercept")
+        return {name: np.asarray(getattr(classifier, name)) for name in names}, {"kind": "linear"}
+    if isinstance(classifier, Trees):
+        names = ("feature", "threshold", "left", "right", "nan_left", "value", "roots")
+        settings = {
+            "kind": "trees",
+            "combine": classifier.combine,
+            "depth": classifier.depth,
+            "baseline": classifier.baseline,
+            "n_trees": len(classifier.roots),
+        }
+        return {name: getattr(classifier, name) for name in names}, settings
+    raise TypeError(f"a {type(classifier).__name__} is not frozen")
+
+
 def folds(labels: npt.NDArray[Any], groups: list[str], n_splits: int, seed: int) -> list[npt.NDArray[np.intp]]:
     """Clip indices of each fold, groups kept together, classes as even as may be (`StratifiedGroupKFold`)."""
     from sklearn.model_selection import StratifiedGroupKFold

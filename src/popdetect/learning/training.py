@@ -182,17 +182,25 @@ def fit(
         The same examples and seed give the same model.
     recipes : sequence of Recipe
         Cross-validated against each other.
+    front_end, onset_rule : optional
+        The teacher's, or the default ones.
     teacher : Model, optional
-        Points out the pops in clips of which only the label is known.
+        Lends its front end and its gate, and points out the pops in clips of which only the label is known.
 
     Raises
     ------
     UsageError
         When no pop is among the candidates.
     """
-    front_end, onset_rule = front_end or default_front_end(), onset_rule or OnsetRule()
     say = on_progress or (lambda what, done, total: None)
-    gate, gate_arrays, gate_settings, pass_from = _fit_gate(examples, front_end, onset_rule, teacher, seed, say)
+    if teacher is not None:
+        # its first look was learned from thousands of clips; a few dozen would only teach a worse one
+        front_end, onset_rule = teacher.front_end, teacher.onset_rule
+        gate, pass_from = teacher.gate, teacher.gate_from
+        gate_arrays, gate_settings = estimators.arrays_of(gate)
+    else:
+        front_end, onset_rule = front_end or default_front_end(), onset_rule or OnsetRule()
+        gate, gate_arrays, gate_settings, pass_from = _fit_gate(examples, front_end, onset_rule, seed, say)
     heard = listen(examples, Listener(front_end, onset_rule, gate, pass_from), teacher, say)
     if (heard.marks == 1).sum() < MIN_POPS // 2:
         raise UsageError(
@@ -327,7 +335,6 @@ def _fit_gate(
     examples: Sequence[Example],
     front_end: FrontEnd,
     rule: OnsetRule,
-    teacher: Model | None,
     seed: int,
     say: Progress,
 ) -> tuple[Classifier, dict[str, npt.NDArray[Any]], dict[str, Any], float]:
@@ -335,7 +342,7 @@ def _fit_gate(
     for index, example in enumerate(examples):
         say("a first look", index, len(examples))
         samples, rate_hz = example.sound()
-        true = example.onsets_s if example.onsets_s is not None else _pointed_out(samples, rate_hz, teacher)
+        true = example.onsets_s if example.onsets_s is not None else _pointed_out(samples, rate_hz, None)
         for channel in range(samples.shape[1]):
             when, looks = first_looks(samples[:, channel], rate_hz, front_end, rule)
             rows.append(looks)
@@ -349,7 +356,12 @@ def _fit_gate(
         )
     estimator = estimators.small_boosting(seed).fit(looks[learnable], known[learnable])
     gate, arrays, settings = estimators.freeze(estimator)
-    pass_from = float(np.quantile(gate.logit(looks[known == 1]), 1 - GATE_KEEPS, method="lower"))
+    logits = gate.logit(looks)
+    pass_from = float(np.quantile(logits[known == 1], 1 - GATE_KEEPS, method="lower"))
+    # on few clips the gate knows everything by heart; what must be told apart later has to pass
+    others = np.sort(logits[known == 0])[::-1]
+    if len(others):
+        pass_from = min(pass_from, float(others[min(3 * int((known == 1).sum()), len(others)) - 1]))
     return gate, arrays, settings, pass_from
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,8 @@ def save(path: str | os.PathLike[str], png: bytes) -> None:
     except OSError as error:
         raise UsageError(f"{target}: the picture cannot be written: {error.strerror or error}") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
 
 
 def _close_up(detection: Detection) -> tuple[float, float] | None:

@@ -1,0 +1,218 @@
+"""The whole line, with the shipped model: what moves with what, and what moves with nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from popdetect.errors import UsageError
+from popdetect.hearing import audio
+from popdetect.hearing.bundle import OperatingPoint, load
+from popdetect.hearing.counting import count_pops, word
+from popdetect.hearing.detector import Detector
+from popdetect.learning import simulation
+from popdetect.learning.dsp import RATE_HZ, coloured_noise, resample
+from popdetect.records import Detection
+
+Clip = Callable[..., np.ndarray]
+TRAIN = (0.800, 0.840, 0.871, 0.919)
+
+
+def onsets(detection: Detection) -> list[float]:
+    return [event.onset_s for event in detection.pops]
+
+
+def test_a_clear_train_is_found_counted_and_timed(detector: Detector, clip: Clip) -> None:
+    found = detector.detect_samples(clip(TRAIN), RATE_HZ)
+
+    assert found.label == "pop"
+    assert len(found.pops) == len(TRAIN)
+    np.testing.assert_allclose(onsets(found), TRAIN, atol=0.001)
+
+
+@pytest.mark.parametrize("gain", [0.01, 0.1, 2.0])
+def test_the_verdict_is_the_same_at_any_gain(detector: Detector, clip: Clip, gain: float) -> None:
+    sound = clip(TRAIN)
+    plain = detector.detect_samples(sound, RATE_HZ)
+    scaled = detector.detect_samples(sound * np.float32(gain), RATE_HZ)
+
+    assert scaled.label == plain.label
+    assert scaled.p_pop == pytest.approx(plain.p_pop, abs=0.02)
+    np.testing.assert_allclose(onsets(scaled), onsets(plain), atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [48, 777, 48_000, 100_000])
+def test_blocks_of_any_size_give_the_same_to_the_bit(detector: Detector, clip: Clip, size: int) -> None:
+    times = tuple(t + s for s in (0.0, 0.9, 3.95, 7.1) for t in TRAIN)
+    sound = clip(times, 12.0)[:, None]
+    whole = detector.detect_samples(sound, RATE_HZ)
+    stream = detector.stream(RATE_HZ, 1)
+    for start in range(0, len(sound), size):
+        stream.feed(sound[start : start + size])
+
+    assert stream.finish() == whole
+    assert len(whole.pops) >= 12
+
+
+def test_clips_judged_together_give_the_same_to_the_bit(detector: Detector, clip: Clip, tmp_path: Path) -> None:
+    sounds = {"a.wav": clip(TRAIN), "b.wav": clip(()), "c.wav": clip((0.004, 1.0), 1.02), "d.wav": clip(TRAIN, seed=3)}
+    for name, sound in sounds.items():
+        audio.write_wav(tmp_path / name, sound, RATE_HZ)
+    audio.write_wav(tmp_path / "e.wav", resample(clip(TRAIN), RATE_HZ, 16_000), 16_000)
+    audio.write_wav(tmp_path / "f.wav", np.stack([clip(TRAIN)] * 2, axis=1), RATE_HZ)
+    (tmp_path / "g.wav").write_text("no sound")
+    audio.write_wav(tmp_path / "h.wav", np.tile(clip(TRAIN), 8), RATE_HZ)  # more than one block
+    sources = [(path, path.name) for path in sorted(tmp_path.iterdir())]
+
+    assert detector.verdicts(sources) == [detector.verdict(path, name) for path, name in sources]
+
+
+def test_silence_before_moves_the_pops_and_nothing_else(detector: Detector, clip: Clip) -> None:
+    sound = clip(TRAIN)
+    plain = detector.detect_samples(sound, RATE_HZ)
+    later = detector.detect_samples(np.concatenate([np.zeros(RATE_HZ, np.float32), sound]), RATE_HZ)
+
+    assert later.label == plain.label
+    np.testing.assert_allclose(np.array(onsets(later)) - 1.0, onsets(plain), atol=1e-9)
+
+
+def test_a_second_train_leaves_the_first(detector: Detector, clip: Clip) -> None:
+    first = onsets(detector.detect_samples(clip(TRAIN), RATE_HZ))
+    both = onsets(detector.detect_samples(clip((*TRAIN, *(t + 1 for t in TRAIN))), RATE_HZ))
+
+    assert [t for t in both if t < 1.5] == pytest.approx(first, abs=1e-9)
+
+
+def test_two_equal_channels_are_one(detector: Detector, clip: Clip) -> None:
+    sound = clip(TRAIN)
+    mono = detector.detect_samples(sound, RATE_HZ)
+    stereo = detector.detect_samples(np.stack([sound, sound], axis=1), RATE_HZ)
+
+    assert (stereo.label, onsets(stereo)) == (mono.label, onsets(mono))
+    assert {event.channel for event in stereo.events} == {"both"}
+
+
+def test_opposite_channels_do_not_cancel_and_the_louder_is_named(detector: Detector, clip: Clip) -> None:
+    sound = clip(TRAIN)
+    found = detector.detect_samples(np.stack([-0.3 * sound, sound], axis=1).astype(np.float32), RATE_HZ)
+
+    assert len(found.pops) == len(TRAIN)
+    assert {event.channel for event in found.pops} == {"2"}
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 22_050, 44_100, 96_000])
+def test_recordings_of_other_rates_agree(detector: Detector, clip: Clip, rate_hz: int) -> None:
+    sound = clip(TRAIN)
+    plain = detector.detect_samples(sound, RATE_HZ)
+    other = detector.detect_samples(resample(sound, RATE_HZ, rate_hz), rate_hz)
+
+    assert other.label == plain.label
+    np.testing.assert_allclose(onsets(other), onsets(plain), atol=0.001)
+
+
+def _without_pops() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(5)
+    n = 3 * RATE_HZ
+    time = np.arange(n) / RATE_HZ
+    glitches = 0.001 * rng.standard_normal(n)
+    glitches[[30_000, 60_011, 90_023]] = 0.9
+    hum = sum(0.1 / k * np.sin(2 * np.pi * 50 * k * time) for k in range(1, 12)) + 1e-4 * rng.standard_normal(n)
+    return {
+        "white noise": 0.1 * rng.standard_normal(n),
+        "pink noise": 0.1 * coloured_noise(rng, n, 3),
+        "brown noise": 0.1 * coloured_noise(rng, n, 6),
+        "hum": hum,
+        "single wrong samples": glitches,
+        "dither": np.round(rng.uniform(-1, 1, n)) / 32768,
+        "digital silence": np.zeros(n),
+        "speech-like": np.resize(simulation.speech_like(rng), n) * 0.3 + 1e-4 * rng.standard_normal(n),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(_without_pops()))
+def test_what_is_no_pop_gives_none(detector: Detector, name: str) -> None:
+    found = detector.detect_samples(_without_pops()[name].astype(np.float32), RATE_HZ)
+
+    assert found.label != "pop"
+    assert found.pops == ()
+
+
+def test_a_clip_is_a_pop_exactly_when_it_holds_one(detector: Detector, clip: Clip) -> None:
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        sound = clip(TRAIN[: seed % 4], seed=seed, noise=float(rng.uniform(0.001, 0.1)))
+        found = detector.detect_samples(sound, RATE_HZ)
+
+        assert (found.label == "pop") == bool(found.pops)
+        assert all(0 <= event.onset_s <= found.duration_s for event in found.events)
+        assert all(event.p_pop >= 0.05 for event in found.events)
+
+
+def test_flags_say_clipped_and_quiet(detector: Detector, clip: Clip) -> None:
+    sound = clip(TRAIN)
+
+    assert detector.detect_samples(sound, RATE_HZ).quality == ()
+    assert detector.detect_samples(np.clip(sound * 50, -1, 1), RATE_HZ).quality == ("clipped",)
+    assert detector.detect_samples(sound * np.float32(1e-3), RATE_HZ).quality == ("quiet",)
+
+
+def test_an_unknown_operating_point_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="'bold'; this model has: balanced, sensitive, specific"):
+        Detector(load(), "bold")
+
+
+def test_words_follow_the_thresholds() -> None:
+    point = OperatingPoint(0.2, 0.7, 0.4)
+
+    assert [word(p, point) for p in (0.0, 0.199, 0.2, 0.699, 0.7, 1.0)] == [
+        "no_pop", "no_pop", "uncertain", "uncertain", "pop", "pop",
+    ]  # fmt: skip
+
+
+def _counted(times: list[float], sure: str, likely: str) -> str:
+    """Draw which candidates are sure and likely; read which are counted."""
+    p_clip = np.array([1.0 if c == "#" else 0.0 for c in sure])
+    p_event = np.array([1.0 if c == "+" else 0.0 for c in likely])
+    counted = count_pops(np.array(times), p_event, p_clip, 0.5, 0.5)
+    return "".join("#" if c else "." for c in counted)
+
+
+def test_counting_follows_a_train_and_no_further() -> None:
+    times = [0.0, 0.1, 0.2, 0.6, 1.0]
+
+    assert _counted(times, ".#...", "+.+++") == "###.."
+    assert _counted(times, ".....", "+++++") == "....."
+    assert _counted(times, "#...#", ".+.+.") == "##..#"
+
+
+def test_an_echo_is_not_counted_but_pops_12_ms_apart_are() -> None:
+    assert _counted([0.0, 0.006], "##", "..") == "#."
+    assert _counted([0.0, 0.006], ".#", "+.") == ".#"
+    assert _counted([0.0, 0.012], "##", "..") == "##"
+
+
+def test_deciding_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, numpy as np; from popdetect.hearing.detector import Detector; "
+        "Detector().detect_samples(np.random.default_rng(0).standard_normal(48000).astype('f4'), 48000); "
+        "print(sorted({'librosa', 'sklearn', 'scipy', 'numba', 'matplotlib', 'tqdm', 'pandas'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.shared
+def test_real_pops_are_heard_and_clock_ticks_are_not(detector: Detector, shared_audio: Path) -> None:
+    neck = detector.detect(shared_audio / "dev-test/pop/halleck_21914_with_leadin_cabin.mp3")
+    ticks = sorted((shared_audio / "dev-test/distractor/esc10").glob("clock*/*.ogg"))
+
+    assert neck.label == "pop"
+    assert 5 <= len(neck.pops) <= 9
+    assert ticks
+    assert sum(detector.detect(path).label == "pop" for path in ticks) == 0

@@ -1,0 +1,18 @@
+"""A small session with known truth, made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from popdetect.learning import sessions
+from popdetect.learning.scenes import SceneRule
+
+
+@pytest.fixture(scope="session")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("practice") / "session"
+    rule = SceneRule(duration_s=1.2, max_distractors=2, pop_db=(25.0, 45.0))
+    sessions.simulate(folder, n_clips=60, n_patients=6, seed=4, rule=rule)
+    return folder
