@@ -169,7 +169,7 @@ def plain_seconds(folder: Path, paths: list[Path]) -> float:
 
 def memory_and_growth(folder: Path, scenes: list[Path], sizes: tuple[int, ...], figures: dict[str, float]) -> None:
     """A cold `label` of growing sessions."""
-    print("\ngrowth, cold process, one job")
+    print("\ngrowth, cold process")
     for n in sizes:
         clips = session(folder / f"session_{n}", scenes, n)
         command = [sys.executable, "-m", "popdetect", "label", str(clips), "--quiet"]
@@ -177,6 +177,12 @@ def memory_and_growth(folder: Path, scenes: list[Path], sizes: tuple[int, ...], 
         figures[f"label_mb {n}"] = peak_mb(command)
         figures[f"label_s {n}"] = time.perf_counter() - begun
         print(f"  {n:6d} clips {figures[f'label_s {n}']:9.2f} s {figures[f'label_mb {n}']:7.0f} MB")
+        begun = time.perf_counter()
+        subprocess.run([*command, "--force", "--jobs", "2"], check=True)
+        figures[f"label_two_jobs_s {n}"] = time.perf_counter() - begun
+        figures[f"one_job_over_two {n}"] = figures[f"label_s {n}"] / figures[f"label_two_jobs_s {n}"]
+        times_faster = figures[f"one_job_over_two {n}"]
+        print(f"         two jobs {figures[f'label_two_jobs_s {n}']:6.2f} s, {times_faster:.2f} times as fast")
         shutil.rmtree(clips)
 
 
@@ -201,6 +207,8 @@ def targets(figures: dict[str, float]) -> None:
         ("one_job_over_two", ">=", 1.7),
         ("peak_mb popdetect", "<=", 80.0),
     ]
+    if "one_job_over_two 10000" in figures:  # starting two processes costs a quarter of a second, whatever they do
+        wanted.append(("one_job_over_two 10000", ">=", 1.7))
     print("\ntargets")
     for name, sign, limit in wanted:
         held = figures[name] <= limit if sign == "<=" else figures[name] >= limit
