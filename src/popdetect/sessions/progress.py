@@ -47,6 +47,7 @@ class Progress:
         self._path = path
         self._header = _dump({"progress": FORMAT, **fingerprint}) + "\n"
         self._known: dict[str, dict[str, Any]] = {}
+        self._lines: dict[Clip, str] = {}  # written in this run
         text = "" if fresh else _text(path)
         if text.startswith(self._header):
             self._known = dict(_entries(text[len(self._header) :]))
@@ -80,7 +81,8 @@ class Progress:
         if verdict.status != "ok":
             return
         try:
-            self._file.write(_line(clip, verdict))
+            line = self._lines[clip] = _line(clip, verdict)
+            self._file.write(line)
             self._file.flush()
         except OSError as error:
             raise unwritable(self._path, error) from error
@@ -88,7 +90,7 @@ class Progress:
     def compact(self, finished: Iterable[tuple[Clip, Verdict]]) -> None:
         """Keep only `finished`, and close."""
         self.close()
-        lines = [_line(clip, verdict) for clip, verdict in finished if verdict.status == "ok"]
+        lines = [self._lines.get(clip) or _line(clip, verdict) for clip, verdict in finished if verdict.status == "ok"]
         write_text(self._path, "".join([self._header, *lines]))
 
     def close(self) -> None:
