@@ -54,6 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # the reader went away (`| head`): not our failure; keep Python from complaining at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # rooms turn the errors of files they know into their own; what is left is where the output goes
+        print(f"popdetect: the output cannot be written: {error.strerror or error}", file=sys.stderr)
+        return UsageError.exit_code
     except Exception as error:
         if os.environ.get("POPDETECT_DEBUG"):
             raise
@@ -82,15 +86,15 @@ def classify(args: argparse.Namespace) -> int:
         print(f"{'file':{width}}  {'label':9}  p_pop  pops  onsets (s)")
     n_failed = 0
     for file in args.files:
-        source = io.BytesIO(sys.stdin.buffer.read()) if file == "-" else file
-        verdict = detector.verdict(source, file, hash_file=args.json)
+        piped = _standard_input() if file == "-" else b""
+        verdict = detector.verdict(io.BytesIO(piped) if file == "-" else file, file, hash_file=args.json)
         n_failed += verdict.detection is None
         if args.json:
             print(json.dumps(_as_dict(verdict, detector, events=args.events), ensure_ascii=False))
         else:
             _print_verdict(verdict, width, events=args.events)
         if file in pictures and verdict.detection is not None:
-            _plot(source, pictures[file], verdict)
+            _plot(io.BytesIO(piped) if file == "-" else file, pictures[file], verdict)
     return 0 if not n_failed else FAILED_SOME if n_failed < len(args.files) else FAILED_ALL
 
 
@@ -116,7 +120,9 @@ def label(args: argparse.Namespace) -> int:
         print(json.dumps(_summary_dict(summary), ensure_ascii=False))
     elif not args.quiet:
         print(_summary_text(summary))
-    return 0 if not summary.n_failed else FAILED_SOME if summary.n_failed < summary.n_clips else FAILED_ALL
+    if summary.n_failed == summary.n_clips:
+        return FAILED_ALL
+    return FAILED_SOME if summary.n_failed or summary.unlisted else 0
 
 
 def train(args: argparse.Namespace) -> int:
@@ -226,9 +232,10 @@ def model_show(args: argparse.Namespace) -> int:
         return 0
     card = (Path(args.bundle) if args.bundle else bundle.shipped()) / "CARD.md"
     try:
-        print(card.read_text(encoding="utf-8"))
+        text = card.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise UsageError(f"{card}: the card cannot be read; `--json` prints model.json") from None
+    print(text)
     return 0
 
 
@@ -260,6 +267,9 @@ def demo(args: argparse.Namespace) -> int:
             sessions.simulate(folder, n_clips=24, n_patients=6, seed=1, on_progress=on_progress)
     with _progress("clips", args) as on_progress:
         summary = batch.label(folder, formats=("audacity",), on_progress=on_progress)
+    if args.json:
+        print(json.dumps(_summary_dict(summary), ensure_ascii=False))
+        return 0
     truths = truth.read_labels(folder)
     scored = evaluation.evaluate(truths, Detector(load()))
     right = {clip.file: clip for clip in scored.clips}
@@ -302,7 +312,7 @@ def _print_verdict(verdict: Verdict, width: int, *, events: bool) -> None:
 
 def _as_dict(verdict: Verdict, detector: Any, *, events: bool) -> dict[str, Any]:
     found = verdict.detection
-    row: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "file": _one_line(verdict.file), "status": verdict.status}
+    row: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "file": verdict.file, "status": verdict.status}
     if found is not None:
         row |= {
             "label": found.label,
@@ -428,21 +438,31 @@ def _picture_paths(plot: Path, files: Sequence[str]) -> dict[str, Path]:
         if plot.suffix.lower() != ".png":
             raise UsageError(f"{plot}: pictures are PNG files; give a name that ends in .png")
         return {files[0]: plot}
-    if plot.suffix.lower() == ".png":
+    if plot.suffix.lower() == ".png" and not plot.is_dir():
         raise UsageError(f"{plot}: {len(files)} files need {len(files)} pictures; name a folder instead")
     try:
         plot.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{plot}: the folder for pictures cannot be made: {error.strerror or error}") from error
-    return {file: plot / f"{Path(file).name if file != '-' else 'stdin'}.png" for file in files}
+    names = [Path(file).name for file in files]
+    # clips of one name in two folders keep the folders in the names of their pictures
+    unique = [
+        name if names.count(name) == 1 else "_".join(Path(file).parts[-2:])
+        for name, file in zip(names, files, strict=True)
+    ]
+    return {file: plot / f"{name if file != '-' else 'stdin'}.png" for name, file in zip(unique, files, strict=True)}
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise UsageError("there is no standard input to read from")
+    return sys.stdin.buffer.read()
 
 
 def _plot(source: str | io.BytesIO, target: Path, verdict: Verdict) -> None:
     from popdetect.hearing import audio
     from popdetect.sessions import picture
 
-    if isinstance(source, io.BytesIO):
-        source.seek(0)
     samples, rate_hz = audio.read(source)
     assert verdict.detection is not None
     picture.save(target, picture.draw(samples, rate_hz, verdict.detection, _one_line(Path(verdict.file).name)))

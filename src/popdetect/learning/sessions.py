@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,7 +73,40 @@ def simulate(
     if sounds is not None:
         sources = read_manifest(sounds, role)
         bank = Recorded(sources, made_pop_share=0.0, made_share=0.0)
-    _make(folder)
+    draft = _make(folder)
+    try:
+        made = _fill(draft, bank, rule, n_clips, n_patients, seed, on_progress)
+        about = {
+            "popdetect_version": __version__,
+            "seed": seed,
+            "n_clips": n_clips,
+            "n_patients": n_patients,
+            "rule": asdict(rule),
+            "sounds": "recorded" if sounds is not None else "made",
+            "role": role,
+            "note": "simulated sound: no figure from it is clinical accuracy",
+        }
+        (draft / "simulation.json").write_bytes((json.dumps(about, indent=1) + "\n").encode())
+        if folder.exists():
+            folder.rmdir()  # empty, or `_make` had refused
+        draft.replace(folder)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)  # gone when all went well
+    return Simulated(folder, *made)
+
+
+def _fill(
+    folder: Path,
+    bank: SoundBank,
+    rule: SceneRule,
+    n_clips: int,
+    n_patients: int,
+    seed: int,
+    on_progress: Callable[[int, int], None] | None,
+) -> tuple[int, int, int]:
+    """Write the clips and their labels; how many clips, clips with pops, and pops."""
     rows = []
     n_pops = 0
     for index in range(n_clips):
@@ -80,11 +114,11 @@ def simulate(
         rng = np.random.default_rng([seed, patient, index])
         scene = compose(rng, bank, rule)
         file = f"p{patient + 1:02d}/thrust_{index // n_patients + 1:02d}.wav"
+        (folder / file).parent.mkdir(exist_ok=True)
         try:
-            (folder / file).parent.mkdir(exist_ok=True)
             audio.write_wav(folder / file, scene.samples, scene.rate_hz)
-        except (OSError, RuntimeError) as error:
-            raise UsageError(f"{folder / file}: cannot be written: {error}") from error
+        except RuntimeError as error:  # soundfile's errors
+            raise UsageError(f"{file}: cannot be written: {error}") from error
         n_pops += len(scene.onsets_s)
         onsets = " ".join(f"{onset:.5f}" for onset in scene.onsets_s)
         label = "pop" if scene.onsets_s else "no_pop"
@@ -97,24 +131,17 @@ def simulate(
     writer.writerow(LABEL_COLUMNS)
     writer.writerows(rows)
     (folder / "labels.csv").write_bytes(table.getvalue().encode())
-    about = {
-        "popdetect_version": __version__,
-        "seed": seed,
-        "n_clips": n_clips,
-        "n_patients": n_patients,
-        "rule": asdict(rule),
-        "sounds": "recorded" if sounds is not None else "made",
-        "role": role,
-        "note": "simulated sound: no figure from it is clinical accuracy",
-    }
-    (folder / "simulation.json").write_bytes((json.dumps(about, indent=1) + "\n").encode())
-    return Simulated(folder, n_clips, sum(row[1] == "pop" for row in rows), n_pops)
+    return n_clips, sum(row[1] == "pop" for row in rows), n_pops
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path) -> Path:
+    """Make a draft folder beside `folder`, which must be empty or not there yet."""
+    draft = folder.absolute().with_name(f".{folder.absolute().name}.part")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty; name a folder that does not exist yet")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made: {error.strerror or error}") from error
+    return draft
