@@ -87,9 +87,10 @@ def simulate(
             "note": "simulated sound: no figure from it is clinical accuracy",
         }
         (draft / "simulation.json").write_bytes((json.dumps(about, indent=1) + "\n").encode())
-        if folder.exists():
-            folder.rmdir()  # empty, or `_make` had refused
-        draft.replace(folder)
+        # into the folder and not over it: it may be where we stand, or a link
+        folder.mkdir(parents=True, exist_ok=True)
+        for child in sorted(draft.iterdir(), key=lambda child: child.name == "simulation.json"):
+            child.replace(folder / child.name)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror or error}") from error
     finally:
@@ -136,7 +137,7 @@ def _fill(
 
 def _make(folder: Path) -> Path:
     """Make a draft folder beside `folder`, which must be empty or not there yet."""
-    draft = folder.absolute().with_name(f".{folder.absolute().name}.part")
+    draft = folder.resolve().with_name(f".{folder.resolve().name}.part")
     try:
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty; name a folder that does not exist yet")
