@@ -79,8 +79,9 @@ def build(args: argparse.Namespace) -> None:
     bank = Recorded(dev, made_pop_share=0.0, made_share=0.0)
     look = [_example(f"look {i}", f"look {i % 20}", [args.seed, 10**6 + i], bank, LOOK) for i in range(args.look)]
     scores["The dev-test sounds"] = {
-        "about": "Mixed clips of sounds of which none was learned from. Their pops are those of one recording of one "
-        "person's neck, so the intervals are too narrow: they do not hold what another person would change.",
+        "about": f"Mixed clips of files of which none was learned from; {_shared(dev, train)} of the {len(dev)} files "
+        "come from sources of which other files were. The pops are those of one recording of one person's neck, so the "
+        "intervals are too narrow: they do not hold what another person would change.",
         "figures": comparison.figures(score(comparison.judged(fitted.model, look), seed=args.seed)),
     }
     facts = {
@@ -131,6 +132,11 @@ def _example(file: str, group: str, seed: list[int], bank: Recorded, rule: Scene
         scene.onsets_s,
         lambda: (scene.samples[:, None], scene.rate_hz),
     )
+
+
+def _shared(dev: list[Source], train: list[Source]) -> int:
+    """How many of the one come from a source of the other."""
+    return sum(source.group in {s.group for s in train} for source in dev)
 
 
 def _family(licence: str) -> str:

@@ -44,8 +44,8 @@ def simulate(
 ) -> Simulated:
     """Write a session folder: ``p01/thrust_01.wav`` …, ``labels.csv``, ``simulation.json``.
 
-    The same arguments give the same files, byte for byte. Each patient has a level, a room and a share of pops of
-    their own, so that clips of one patient resemble each other as they do in life.
+    The same arguments give the same files, byte for byte. Clips are drawn one by one: those of one patient have no more
+    in common than any others, so holding out whole patients is tested for its working, not for its effect.
 
     Parameters
     ----------
