@@ -1,0 +1,88 @@
+"""The card says what model.json says, and what it is not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from popdetect.hearing import bundle
+from popdetect.learning import card
+
+
+@pytest.fixture
+def info() -> dict[str, Any]:
+    return json.loads((bundle.shipped() / "model.json").read_text(encoding="utf-8"))
+
+
+def test_the_shipped_card_is_rendered_from_the_shipped_model(info: dict[str, Any]) -> None:
+    assert (bundle.shipped() / "CARD.md").read_text(encoding="utf-8") == card.render(info)
+
+
+def test_every_figure_is_on_the_card(info: dict[str, Any]) -> None:
+    lines = card.render(info).splitlines()
+
+    assert info["scores"]
+    for title, part in info["scores"].items():
+        assert f"## {title}" in lines
+        assert part["about"] in lines
+        assert part["figures"]
+        for name, value in part["figures"].items():
+            assert f"| {name} | {card.figure(value)} |" in lines
+    for name, point in info["operating_points"].items():
+        numbers = " | ".join(f"{point[key]:.3f}" for key in ("no_pop_below", "pop_from", "train_from"))
+        assert f"| {name} | {numbers} |" in lines
+    for line in (*info["intended_use"], *info["limits"]):
+        assert f"* {line}" in lines
+    for contest in info["contest"]:
+        assert f"| {contest['title']} | {contest['average_precision']:.3f} | {contest['clip_auroc']:.3f} |" in lines
+
+
+def test_the_card_says_that_no_figure_is_clinical_accuracy(info: dict[str, Any]) -> None:
+    text = card.render(info)
+
+    assert "A research tool, not a medical device." in text
+    assert "**no figure here is clinical accuracy**" in text
+    # before any figure
+    assert text.index("clinical accuracy") < min(text.index(f"## {title}") for title in info["scores"])
+    assert "it does not show who made it" in text
+    assert info["files"]["weights.npz"] in text
+
+
+def test_provenance_is_on_the_card(info: dict[str, Any]) -> None:
+    text = card.render(info)
+    for value in info["provenance"].values():
+        if isinstance(value, dict):
+            for key, item in value.items():
+                assert f"    * {key}: {item}" in text
+        elif isinstance(value, list):
+            assert ", ".join(map(str, value)) in text
+        else:
+            assert str(value) in text
+
+
+def test_what_is_not_known_takes_no_place(info: dict[str, Any]) -> None:
+    for name in ("intended_use", "limits", "scores", "contest", "provenance"):
+        del info[name]
+    text = card.render(info)
+
+    for title in ("What it is for", "What it cannot do", "Classifiers that were compared"):
+        assert title not in text
+    assert "clinical accuracy" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "not known"),
+        ({"value": 0.98765, "low": 0.9, "high": 1.0}, "0.988 (0.900 to 1.000)"),
+        ({"value": 0.98765, "low": None, "high": None}, "0.988"),
+        ({"value": 0.5}, "0.500"),
+        (0.0, "0.000"),
+        (3, "3"),
+        ("60 (30 with pops)", "60 (30 with pops)"),
+    ],
+)
+def test_a_figure_has_its_interval_or_says_what_can_be_said(value: Any, words: str) -> None:
+    assert card.figure(value) == words

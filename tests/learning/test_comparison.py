@@ -1,0 +1,174 @@
+"""Advice rests on figures: on the same people, and on sound that has no pops."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from learning_fakes import Says, examples, fitted
+
+from popdetect.hearing import bundle
+from popdetect.hearing.bundle import Model
+from popdetect.hearing.detector import Detector
+from popdetect.learning import comparison
+from popdetect.learning.scores import ScoredClip, Scores, score
+from popdetect.records import Label
+
+
+def saying(logit: float) -> Model:
+    """The small model with one opinion of everything, the gate open."""
+    return replace(fitted().model, classifier=Says(logit), gate=Says(0.0), gate_from=0.0)
+
+
+def scores(right: int, n: int = 20, early_s: float = 0.0) -> Scores:
+    """Of `n` clips with and `n` without a pop, so many of each judged right."""
+    clips = []
+    for i in range(2 * n):
+        is_pop, good = i % 2 == 0, i // 2 < right
+        called = is_pop == good
+        label: Label = "pop" if called else "no_pop"
+        found = (0.5 - early_s,) if called else ()
+        clips.append(
+            ScoredClip(
+                f"{i}.wav", f"p{i % 5}", "pop" if is_pop else "no_pop", 0.9 if called else 0.1, label,
+                (0.5,) if is_pop else (), found, 1.0,
+            )
+        )  # fmt: skip
+    return score(clips, n_boot=50)
+
+
+@pytest.fixture(scope="module")
+def loud_guard() -> float:
+    return comparison.guard(saying(12.0))
+
+
+def test_a_model_that_calls_everything_a_pop_fails_on_the_guard_set(loud_guard: float) -> None:
+    adopt, why = comparison._advise(scores(20), scores(10), loud_guard, 0.0)
+
+    assert loud_guard > 100
+    assert not adopt
+    assert why == (
+        f"the new one hears {loud_guard:.1f} pops per minute in sound that has none (the current one 0.0, allowed is 1)"
+    )
+
+
+def test_a_model_that_calls_nothing_a_pop_passes_the_guard_set() -> None:
+    assert comparison.guard(saying(-12.0)) == 0
+
+
+def test_the_guard_set_is_always_the_same_and_the_shipped_model_passes() -> None:
+    assert comparison.guard(bundle.load()) == comparison.guard(bundle.load()) <= comparison.GUARD_LIMIT_PER_MIN
+
+
+def test_the_whole_comparison_refuses_a_model_that_calls_everything(loud_guard: float) -> None:
+    loud = replace(fitted(), model=saying(12.0))
+    compared = comparison.compare(loud, examples(), bundle.load())
+
+    assert not compared.adopt
+    assert compared.guard_new_per_min == loud_guard
+    assert compared.advice.startswith("Keep the current model: the new one hears ")
+    alone = comparison.compare(loud, examples(), None)
+    assert not alone.adopt
+    assert "not usable" in alone.advice
+    assert alone.current is alone.guard_current_per_min is None
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "adopt", "words"),
+    [
+        (scores(20), scores(15), True, "the new one does better"),
+        (scores(15), scores(20), False, "the new one does worse"),
+        (scores(15), scores(15), False, "no better than chance would"),
+        (scores(20), scores(20, early_s=0.02), True, "the new one does better"),
+        (scores(20, early_s=0.02), scores(15), False, "the new one does worse"),  # better clips, no onset right
+    ],
+)
+def test_advice_follows_the_figures_and_says_them(new: Scores, old: Scores, adopt: bool, words: str) -> None:
+    advised, why = comparison._advise(new, old, 0.0, 0.0)
+
+    assert advised is adopt
+    assert words in why
+    assert new.auroc
+    assert old.auroc
+    assert f"clip AUROC {new.auroc.value:.3f} against {old.auroc.value:.3f}" in why
+    assert "on the same 40 held-out clips of 5 groups" in why
+    if new.events.f1 and old.events.f1:
+        assert f"event F1 {new.events.f1.value:.3f} against {old.events.f1.value:.3f}" in why
+
+
+def test_a_current_model_that_fails_the_guard_set_may_be_replaced_by_one_that_fails_less() -> None:
+    assert comparison._advise(scores(20), scores(15), 3.0, 5.0)[0]
+    assert not comparison._advise(scores(20), scores(15), 3.0, 2.0)[0]
+
+
+def test_without_figures_there_is_no_advice_to_adopt() -> None:
+    empty = score([])
+
+    assert comparison._advise(empty, empty, 0.0, 0.0) == (False, "nothing could be compared")
+
+
+def test_held_out_answers_are_one_per_clip_and_rest_on_the_held_out_log_odds() -> None:
+    small = fitted()
+    scored = comparison.held_out(small, examples())
+    quiet = comparison.held_out(replace(small, held_out_logits=small.held_out_logits * 0 - 12), examples())
+
+    assert [clip.file for clip in scored] == [example.file for example in examples()]
+    for clip, example in zip(scored, examples(), strict=True):
+        assert clip.group == example.group
+        assert clip.true_onsets_s == example.onsets_s
+        assert clip.truth_label == ("pop" if example.is_pop else "no_pop")
+        assert clip.duration_s == pytest.approx(1.0)
+        assert (clip.label == "pop") == bool(clip.found_onsets_s)
+    assert all(not clip.found_onsets_s and clip.label != "pop" for clip in quiet)
+
+
+def test_a_finished_model_is_judged_as_it_would_decide() -> None:
+    model = bundle.load()
+    for clip, example in zip(comparison.judged(model, examples()[:10]), examples(), strict=False):
+        detection = Detector(model).detect_samples(*example.sound())
+        assert (clip.p_pop, clip.label) == (detection.p_pop, detection.label)
+        assert clip.found_onsets_s == tuple(event.onset_s for event in detection.pops)
+
+
+def test_in_sample_and_held_out_go_by_the_same_rules() -> None:
+    """With the final classifier's own log-odds, `held_out` says what the detector says."""
+    small = fitted()
+    final = replace(small, held_out_logits=small.model.classifier.logit(small.heard.rows))
+    for own, detected in zip(
+        comparison.held_out(final, examples()), comparison.judged(small.model, examples()), strict=True
+    ):
+        assert own.p_pop == pytest.approx(detected.p_pop, abs=1e-9)
+        assert own.label == detected.label
+        assert own.found_onsets_s == pytest.approx(detected.found_onsets_s)
+
+
+def test_the_figures_of_a_card_keep_their_names_and_order() -> None:
+    figures = comparison.figures(scores(15))
+
+    assert list(figures) == [
+        "clips",
+        "clip AUROC",
+        "sensitivity (uncertain counts as missed)",
+        "specificity (uncertain counts as wrong)",
+        "share of uncertain clips",
+        "sensitivity at specificity 0.95",
+        "calibration error (ECE) of the clip probability",
+        "event precision (±5 ms)",
+        "event recall (±5 ms)",
+        "event F1 (±5 ms)",
+        "median timing error, ms",
+        "mean absolute count error per clip",
+        "false pops per minute of clips without pops",
+    ]
+    assert figures["clips"] == "40 (20 with pops), 5 groups"
+    assert figures["clip AUROC"] == scores(15).to_dict()["auroc"]
+
+
+def test_advice_is_one_sentence() -> None:
+    compared = comparison.compare(fitted(), examples(), bundle.load())
+
+    assert compared.advice.endswith(".")
+    assert not re.search(r"[.!?]\s", compared.advice)
+    assert "\n" not in compared.advice
+    assert re.search(r"\d\.\d\d\d against \d\.\d\d\d", compared.advice)

