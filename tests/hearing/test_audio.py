@@ -45,7 +45,7 @@ def test_formats_are_read_as_they_were_written(tmp_path: Path, suffix: str, subt
         np.testing.assert_allclose(samples[: len(SOUND), 0], SOUND, atol=tolerance + 1e-9)
 
 
-@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 16_000, 44_100, 96_000, 192_000])
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 16_000, 44_100, 48_000, 96_000, 192_000])
 @pytest.mark.parametrize("channels", [1, 2, 6])
 def test_rates_and_channels(tmp_path: Path, rate_hz: int, channels: int) -> None:
     sound = np.tile(SOUND[:, None], (1, channels))
@@ -62,6 +62,29 @@ def test_a_long_file_comes_in_blocks_that_join(tmp_path: Path) -> None:
 
     assert [len(block) for block in blocks] == [160_000, 160_000, 40_000]
     np.testing.assert_array_equal(np.concatenate(blocks)[:, 0], sound)
+
+
+def test_a_compressed_file_in_blocks_equals_it_read_at_once(tmp_path: Path) -> None:
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, (8_000 * 45, 2)).astype(np.float32)
+    for suffix in ("flac", "ogg"):
+        path = tmp_path / f"a.{suffix}"
+        soundfile.write(path, sound, 8_000)
+        blocks = list(audio.Recording(path))
+
+        assert len(blocks) == 3
+        np.testing.assert_array_equal(np.concatenate(blocks), soundfile.read(path, dtype="float32")[0])
+
+
+def test_faults_beyond_the_first_block_count_too(tmp_path: Path) -> None:
+    sound = np.zeros((8_000 * 25, 2), np.float32)
+    sound[-1, 1] = 0.5  # one channel, one sample: not digital silence
+    soundfile.write(tmp_path / "a.wav", sound, 8_000, subtype="FLOAT")
+    assert len(audio.read(tmp_path / "a.wav")[0]) == len(sound)
+
+    sound[-1, 1] = np.nan
+    soundfile.write(tmp_path / "a.wav", sound, 8_000, subtype="FLOAT")
+    with pytest.raises(NotFinite):
+        audio.read(tmp_path / "a.wav")
 
 
 def _wav(sound: np.ndarray, rate_hz: int = 48_000, **how: str) -> bytes:
@@ -83,7 +106,10 @@ def _poisoned(value: float) -> np.ndarray:
 BAD: list[tuple[str, Callable[[], bytes], type[AudioError], str]] = [
     ("nothing", lambda: b"", Empty, "0 bytes"),
     ("header only", lambda: _wav(SOUND[:0]), Empty, "header but no samples"),
+    ("aiff header only", lambda: _wav(SOUND[:0], format="AIFF"), Empty, "header but no samples"),
+    ("ogg header only", lambda: _wav(SOUND[:0], format="OGG"), Empty, "header but no samples"),
     ("half a wav", lambda: _half(_wav(SOUND)), Truncated, "promises 48000 bytes"),
+    ("half an rf64", lambda: _half(_wav(SOUND, format="RF64")), Truncated, "promises 48000 bytes"),
     ("half an aiff", lambda: _half(_wav(SOUND, format="AIFF")), Truncated, "promises"),
     ("half a flac", lambda: _half(_wav(SOUND, format="FLAC")), Truncated, "decod|promises"),
     ("half an ogg", lambda: _half(_wav(SOUND, format="OGG")), Truncated, "end of the stream is missing"),
@@ -134,3 +160,24 @@ def test_chunks_before_the_sound_do_not_look_like_a_cut(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(raw[:12] + odd + raw[12:])
 
     assert len(audio.read(tmp_path / "a.wav")[0]) == len(SOUND)
+
+
+@pytest.mark.parametrize("kind", ["WAV", "WAVEX", "RF64", "AIFF", "FLAC", "OGG", "MP3"])
+def test_a_file_in_memory_reads_as_it_does_from_disk(tmp_path: Path, kind: str) -> None:
+    raw = _wav(SOUND, format=kind)
+    (tmp_path / "a").write_bytes(raw)
+    from_memory, from_disk = audio.read(io.BytesIO(raw)), audio.read(tmp_path / "a")
+
+    assert from_memory[1] == from_disk[1] == 48_000
+    np.testing.assert_array_equal(from_memory[0], from_disk[0])
+
+
+@pytest.mark.parametrize("kind", ["WAV", "RF64", "AIFF", "FLAC", "OGG"])
+def test_no_cut_goes_unnoticed_wherever_it_is(kind: str) -> None:
+    raw = _wav(SOUND, format=kind)
+
+    for share in (0.001, 0.005, 0.02, 0.1, 0.35, 0.7, 0.95, 0.9999):
+        with pytest.raises(AudioError) as caught:
+            audio.read(io.BytesIO(raw[: int(len(raw) * share)]))
+        # what is left of a header may not be a recording any more; a cut in the sound is always called one
+        assert share < 0.1 or isinstance(caught.value, Truncated)

@@ -79,6 +79,17 @@ def _outside(arrays: dict[str, np.ndarray]) -> None:
     arrays["classifier_left"][0] = 10**6
 
 
+def _set(name: str, value: float) -> Callable[[dict[str, np.ndarray]], None]:
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        arrays[name][0] = value
+
+    return change
+
+
+def _short(arrays: dict[str, np.ndarray]) -> None:
+    arrays["classifier_value"] = arrays["classifier_value"][:-1]
+
+
 def _nan(arrays: dict[str, np.ndarray]) -> None:
     arrays["classifier_value"][3] = np.nan
 
@@ -95,6 +106,13 @@ DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
     ("no calibration", lambda f: edit(f, lambda i: i.pop("calibration")), "'calibration' is missing"),
     ("no array", lambda f: rewrite(f, "weights.npz", _drop("classifier_left")), "'left' is missing"),
     ("outside", lambda f: rewrite(f, "weights.npz", _outside), "classifier: a tree points outside itself"),
+    ("negative root", lambda f: rewrite(f, "weights.npz", _set("classifier_roots", -1)), "points outside itself"),
+    ("no such feature", lambda f: rewrite(f, "weights.npz", _set("gate_feature", 999)), "gate: a tree points outside"),
+    ("short", lambda f: rewrite(f, "weights.npz", _short), "classifier: the tree arrays differ in length"),
+    ("feature order", lambda f: edit(f, lambda i: i["features"].reverse()), "other features .*their order"),
+    ("other kind", lambda f: edit(f, lambda i: i["classifier"].update(kind="svm")), "classifier kind 'svm'"),
+    ("endless", lambda f: edit(f, lambda i: i["classifier"].update(depth=10**7)), "tree depth 10000000"),
+    ("flat", lambda f: edit(f, lambda i: i["calibration"]["clip"].update(slope=0)), "not usable numbers"),
     ("nan", lambda f: rewrite(f, "weights.npz", _nan), "'classifier_value' has NaN"),
     (
         "thresholds",
@@ -138,3 +156,23 @@ def test_a_pickle_is_never_opened(folder: Path) -> None:
 def test_a_missing_folder_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not exist"):
         bundle.load(tmp_path / "nothing")
+
+
+REPLAYS: list[tuple[str, Callable[[Path], object], str]] = [
+    ("gone", lambda f: (f / "parity.npz").unlink(), "parity.npz: cannot be read"),
+    ("changed", lambda f: (f / "parity.npz").write_bytes(b"PK"), "parity.npz: changed since the bundle was made"),
+    ("no rows", lambda f: rewrite(f, "parity.npz", _drop("rows")), "'rows' is missing"),
+    ("other", lambda f: rewrite(f, "parity.npz", _set("p", 0.5)), "probabilities differ from scikit-learn's"),
+    ("nan", lambda f: rewrite(f, "parity.npz", _set("p", np.nan)), "probabilities differ from scikit-learn's"),
+    ("cut walk", lambda f: edit(f, lambda i: i["classifier"].update(depth=1)), "probabilities differ"),
+]
+
+
+@pytest.mark.parametrize(("name", "damage", "words"), REPLAYS, ids=[case[0] for case in REPLAYS])
+def test_a_replay_that_cannot_be_trusted_is_refused(
+    folder: Path, name: str, damage: Callable[[Path], object], words: str
+) -> None:
+    damage(folder)
+
+    with pytest.raises(ModelError, match=words):
+        bundle.verify(folder)

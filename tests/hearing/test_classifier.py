@@ -82,3 +82,25 @@ def test_calibration_is_monotone_and_does_not_overflow() -> None:
     assert (np.diff(p) > 0).all()
     assert p[0] == 0
     assert p[-1] == 1
+
+
+@pytest.mark.parametrize("recipe", estimators.RECIPES, ids=lambda recipe: recipe.name)
+def test_no_rows_give_no_probabilities(recipe: estimators.Recipe, table: tuple[np.ndarray, np.ndarray]) -> None:
+    rows, labels = table
+    classifier, _, _ = estimators.freeze(recipe.make(0, 200).fit(rows[:200], labels[:200]))
+
+    assert classifier.logit(rows[:0]).shape == (0,)
+
+
+def test_a_value_on_the_threshold_goes_scikit_learns_way() -> None:
+    # few values, many ties: thresholds fall on values, rows beyond what was seen, all missing
+    rng = np.random.default_rng(1)
+    rows = rng.integers(-2, 3, (400, N_FEATURES)).astype(np.float64)
+    labels = (rows[:, 0] + rows[:, 1] > 0).astype(int)
+    fitted = estimators.small_boosting(0).fit(rows, labels)
+    classifier, arrays, _ = estimators.freeze(fitted)
+    thresholds = arrays["threshold"][np.isfinite(arrays["threshold"])]
+    asked = np.repeat(thresholds[:40, None], N_FEATURES, axis=1)
+    asked = np.concatenate([asked, np.nextafter(asked, np.inf), [[1e9] * N_FEATURES, [np.nan] * N_FEATURES]])
+
+    np.testing.assert_allclose(sigmoid(classifier.logit(asked)), fitted.predict_proba(asked)[:, 1], atol=1e-10)

@@ -86,3 +86,19 @@ def test_a_clip_without_candidates_has_empty_rows() -> None:
     assert len(when) == 0
     assert looks.shape == (0, len(gate.names()))
     assert Listener(FRONT, RULE).hear(np.zeros(RATE_HZ, np.float32), RATE_HZ).rows.shape == (0, len(NAMES))
+
+
+def test_silence_before_the_clip_is_as_nothing(clip: Clip) -> None:
+    sound = clip((0.03, 0.5))
+    later = np.concatenate([np.zeros(48 * 300, np.float32), sound])
+
+    # also where a feature would look beyond the start; there one frame more is half silence, half sound
+    assert row_at(sound, 0.03) == pytest.approx(row_at(later, 0.33), abs=0.2, nan_ok=True)
+    assert row_at(sound, 0.5) == pytest.approx(row_at(later, 0.8), abs=1e-4, nan_ok=True)
+
+
+def test_the_middle_pop_of_three_has_a_neighbour_on_each_side(clip: Clip) -> None:
+    row = row_at(clip((0.5, 0.54, 0.6), noise=0.0003), 0.54)
+
+    assert (row["gap_before_ms"], row["gap_after_ms"]) == pytest.approx((40, 60), abs=0.5)
+    assert row["rhythm"] == pytest.approx(np.log(60 / 40), abs=0.02)

@@ -12,7 +12,7 @@ import pytest
 from popdetect.hearing import audio, onsets, spectrum
 from popdetect.hearing.onsets import OnsetRule
 from popdetect.learning.dsp import RATE_HZ, resample
-from popdetect.learning.material import Listener
+from popdetect.learning.material import Listener, first_looks
 from popdetect.learning.training import default_front_end
 
 FRONT = default_front_end()
@@ -112,3 +112,40 @@ def test_the_marked_pops_of_real_recordings_are_candidates(shared_audio: Path) -
 
     assert max(errors) < 0.001
     assert np.median(errors) < 0.0003
+
+
+@pytest.mark.parametrize("shift", [48, 48 * 7, 48 * 250, 1, 31, 48 * 100 + 17])
+def test_onsets_move_with_the_clip_by_any_number_of_samples(clip: Clip, shift: int) -> None:
+    sound = clip((0.5, 0.53, 1.0))
+    moved = heard_at(np.concatenate([np.zeros(shift, np.float32), sound])) - shift / RATE_HZ
+    tolerance = 1e-9 if shift % 48 == 0 else 0.00025  # whole hops: exact; else two bins of the fine envelope
+
+    for onset in (0.5, 0.53, 1.0):
+        still = heard_at(sound)
+        expected = still[np.abs(still - onset).argmin()]
+        assert np.abs(moved - expected).min() <= tolerance
+
+
+def test_where_a_pop_lies_between_the_frames_does_not_matter(clip: Clip) -> None:
+    for offset_ms in np.arange(0, 1, 0.125):
+        onset = 0.5 + offset_ms / 1000
+        assert np.abs(heard_at(clip((onset,), 1.0)) - onset).min() < 0.0005
+
+
+def test_raising_the_prominence_only_takes_away(clip: Clip) -> None:
+    sound = clip((0.5, 1.0))
+    sets = [
+        set(first_looks(sound, RATE_HZ, FRONT, OnsetRule(prominence_db=db))[0].tolist())
+        for db in (5.0, 7.5, 10.0, 15.0)
+    ]
+
+    assert sets[0] > sets[1] >= sets[2] >= sets[3]
+    assert len(sets[3]) >= 2
+
+
+@pytest.mark.parametrize("n_frames", [1, 7, 23, 31, 63, 64, 65, 96, 200])
+@pytest.mark.parametrize("n", [8, 96])
+def test_running_sums_of_clips_shorter_than_their_reach(n_frames: int, n: int) -> None:
+    sums = onsets._running_sum(np.ones((n_frames, 2), np.float32), n)
+
+    np.testing.assert_array_equal(sums[:, 0], np.minimum(np.arange(n_frames) + 1, n))

@@ -90,3 +90,29 @@ def test_bands_above_half_the_rate_are_absent_at_8_khz_and_there_from_16() -> No
     assert not spectrum.transform(FRONT, 8_000).present.all()
     assert spectrum.transform(FRONT, 16_000).present.all()
     assert spectrum.transform(FRONT, 44_100).present.all()
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 22_050, 44_100, 96_000, 192_000])
+def test_the_bank_equals_librosas_at_other_rates(rate_hz: int) -> None:
+    n_fft = spectrum.transform(FRONT, rate_hz).window
+    expected = librosa.filters.mel(sr=rate_hz, n_fft=n_fft, n_mels=MEL_BANDS, fmin=LOW_HZ, fmax=HIGH_HZ)
+
+    # the frozen edges are rounded to a thousandth of a hertz
+    bank = spectrum.mel_bank(FRONT.mel_edges_hz, rate_hz, n_fft)
+    np.testing.assert_allclose(bank, expected, atol=1e-5 * expected.max())
+
+
+def test_the_low_band_does_not_hear_a_constant() -> None:
+    time = np.arange(48_000) / 48_000
+    shape = spectrum.transform(FRONT, 48_000)
+    constant = shape.power(np.full(48_000, 0.1, np.float32))[:, 0]
+    tone = shape.power((0.1 * np.sin(2 * np.pi * 100 * time)).astype(np.float32))[:, 0]
+
+    assert constant.max() < 1e-9 * tone.mean()
+
+
+def test_twice_the_amplitude_is_exactly_four_times_the_power(rng: np.random.Generator) -> None:
+    sound = rng.standard_normal(4_800).astype(np.float32)
+    shape = spectrum.transform(FRONT, 48_000)
+
+    np.testing.assert_array_equal(shape.power(2 * sound), 4 * shape.power(sound))

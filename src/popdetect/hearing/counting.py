@@ -9,6 +9,7 @@ from popdetect.hearing.onsets import Floats
 from popdetect.records import Label
 
 TRAIN_S = 0.150  # pops of one thrust follow each other by 10 to 90 ms
+_SLACK_S = 1e-9  # a gap of exactly that long is the same gap wherever in the recording it lies
 MERGE_S = 0.009  # a pop is often doubled within 7 ms; pops 12 ms apart are two
 
 
@@ -41,14 +42,14 @@ def count_pops(times_s: Floats, p_event: Floats, p_clip: Floats, pop_from: float
     for order in (range(n), range(n - 1, -1, -1)):  # forwards along trains, then backwards
         last = -np.inf
         for i in order:
-            if sure[i] or counted[i] or (likely[i] and abs(times_s[i] - last) <= TRAIN_S):
+            if sure[i] or counted[i] or (likely[i] and abs(times_s[i] - last) <= TRAIN_S + _SLACK_S):
                 counted[i] = True
                 last = times_s[i]
     kept: int | None = None
     for i in range(n):
         if not counted[i]:
             continue
-        if kept is not None and times_s[i] - times_s[kept] < MERGE_S:
+        if kept is not None and times_s[i] - times_s[kept] < MERGE_S - _SLACK_S:
             if sure[i] and not sure[kept]:
                 counted[kept] = False
                 kept = i

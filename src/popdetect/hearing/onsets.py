@@ -107,7 +107,7 @@ def _running_sum(values: Array, n: int) -> Array:
             if out is None:
                 out = part if n == 1 else part.copy()
             else:
-                out[done:] += part[: len(part) - done]
+                out[done:] += part[: max(0, len(part) - done)]
             done += size
         n >>= 1
         if n:

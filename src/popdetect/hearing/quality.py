@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from popdetect.hearing.audio import Samples
 
@@ -16,6 +17,7 @@ class Quality:
     def __init__(self) -> None:
         self._peak = 0.0
         self._n_clipped = 0
+        self._last_full: npt.NDArray[np.bool_] | None = None  # the latest sample, where it was at full scale
 
     def hear(self, block: Samples) -> None:
         """Look at a block."""
@@ -26,6 +28,11 @@ class Quality:
         if peak >= CLIPPED_FROM:
             full = np.abs(block) >= CLIPPED_FROM
             self._n_clipped += int((full[1:] & full[:-1]).sum())
+            if self._last_full is not None:
+                self._n_clipped += int((full[0] & self._last_full).sum())
+            self._last_full = full[-1]
+        else:
+            self._last_full = None
 
     def flags(self) -> tuple[str, ...]:
         """``clipped``, ``quiet``, or nothing to be said."""
