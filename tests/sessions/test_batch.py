@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -62,6 +63,19 @@ def test_the_number_of_jobs_changes_no_byte(session: Path, tmp_path: Path) -> No
     summary = label(session, out=tmp_path / "two", jobs=2)
     assert tables(tmp_path / "one") == tables(tmp_path / "two")
     assert summary.n_new == 40
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_copied_and_fresh_processes_say_the_same(session: Path, tmp_path: Path, threads: bool) -> None:
+    label(session, out=tmp_path / "one")
+    done = threading.Event()
+    if threads:  # a process with other threads is not copied: its workers are spawned
+        threading.Thread(target=done.wait, daemon=True).start()
+    try:
+        label(session, out=tmp_path / "two", jobs=2)
+    finally:
+        done.set()
+    assert tables(tmp_path / "one") == tables(tmp_path / "two")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

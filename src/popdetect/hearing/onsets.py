@@ -11,6 +11,7 @@ Digital silence is treated as "nothing was recorded", the same as before the sta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -80,16 +81,21 @@ def rise(power: Array, groups: Array, window_hops: int, rule: OnsetRule) -> Arra
     """
     sounds = heard(power)
     n, lag = rule.background_hops, window_hops
-    total = _running_sum(power, n)  # what is silent adds nothing worth the name
     count = np.zeros(len(power), np.float32)
     count[lag:] = _running_sum(sounds.astype(np.float32), n)[: max(0, len(power) - lag)]
+    # large arrays: each pass over them is time, so most are in place
+    total = _running_sum(power, n)  # what is silent adds nothing worth the name
+    np.maximum(total, _TINY, out=total)
     risen = np.maximum(power, _TINY)
     risen[:lag] = 1
-    risen[lag:] /= np.maximum(total[: max(0, len(power) - lag)], _TINY)
-    risen *= np.maximum(count, 1)[:, None]
+    risen[lag:] /= total[: max(0, len(power) - lag)]
+    if count[lag:].min(initial=n) == n:
+        risen *= np.float32(n)
+    else:
+        risen *= np.maximum(count, 1)[:, None]
     np.log10(risen, out=risen)
     np.clip(risen, 0, RISE_LIMIT_DB / 10, out=risen)
-    out = 10 * (risen @ groups)
+    out = risen @ (10 * groups)
     if not count.all() or not sounds.all():
         out[(count == 0) | ~sounds] = 0
         starts = sounds.copy()
@@ -99,22 +105,23 @@ def rise(power: Array, groups: Array, window_hops: int, rule: OnsetRule) -> Arra
 
 
 def _running_sum(values: Array, n: int) -> Array:
-    """Sum of each row and the `n` - 1 before it; by doubling, so that a row's sum never depends on far ones."""
+    """Sum of each row and the `n` - 1 before it, a new array; by doubling, so that a row never depends on far ones."""
     out: Array | None = None
     part, size, done = values, 1, 0
     while n:
         if n & 1:
             if out is None:
-                out = part if n == 1 else part.copy()
+                out = part.copy() if n > 1 or part is values else part
             else:
                 out[done:] += part[: max(0, len(part) - done)]
             done += size
         n >>= 1
         if n:
-            doubled = part.copy()
-            doubled[size:] += part[:-size]
+            doubled = np.empty_like(part)
+            doubled[:size] = part[:size]
+            np.add(part[size:], part[:-size], out=doubled[size:])
             part, size = doubled, size * 2
-    return values if out is None else out
+    return values.copy() if out is None else out
 
 
 def greatest(values: Array) -> Array:
@@ -157,13 +164,24 @@ def prominence(groups_db: Array, candidates: Ints, rule: OnsetRule) -> Array:
     known = ~np.isnan(groups_db[:, 0])
     clean = groups_db if known.all() else np.where(known[:, None], groups_db, np.float32(0))
     last = candidates - BASE_GAP_HOPS
-    inside = last >= 0
-    total = np.where(inside[:, None], _running_sum(clean, rule.base_hops)[np.maximum(last, 0)], np.float32(0))
-    n_known = np.where(inside, _running_sum(known.astype(np.float32), rule.base_hops)[np.maximum(last, 0)], 0)
+    total = _sums_until(clean, last, rule.base_hops)
+    n_known = _sums_until(known.astype(np.float32)[:, None], last, rule.base_hops)[:, 0]
     after = groups_db[np.minimum(candidates + 1, len(groups_db) - 1)]
     height = np.fmax(groups_db[candidates], after) - total / np.maximum(n_known, 1)[:, None]
     height[n_known == 0] = RISE_LIMIT_DB
     return np.asarray(height, np.float32)
+
+
+def _sums_until(values: Array, last: Ints, n: int) -> Array:
+    """Sum of the `n` rows that end with each of `last`; rows before the first count as 0.
+
+    By sums of eight, of which a few are added: only candidates ask, and they are far fewer than rows.
+    """
+    step = math.gcd(n, 8)
+    index = last[:, None] - step * np.arange(n // step)
+    parts = _running_sum(values, step).take(np.maximum(index, 0), axis=0)
+    parts[index < 0] = 0
+    return np.asarray(parts.sum(axis=1))
 
 
 Take = Callable[[Ints], Array]

@@ -109,7 +109,8 @@ class Stream:
             n_new -= n_new % spectrum.SEGMENT_HOPS
         if n_new <= 0:
             return False
-        fresh = frame_power(self._samples[start * self._shape.hop :], n_new, self._shape)
+        fresh = np.empty((n_new, self._frames.shape[1]), np.float32)
+        frame_power(self._samples[start * self._shape.hop :], fresh, self._shape)
         self._append(fresh)
         return True
 
@@ -243,21 +244,17 @@ class Joined(Stream):
             The same, to the last digit, as of a `Stream` for each clip.
         """
         hop, window = self._shape.hop, self._window_hops
-        powers, starts = [], []
-        at_hop = 0
-        for clip in clips:
-            starts.append(at_hop * hop)
-            n_hops = -(-len(clip) // hop) + _GAP_HOPS
+        n_hops = [-(-len(clip) // hop) + _GAP_HOPS for clip in clips]
+        first_hops = np.cumsum([0, *n_hops]).tolist()
+        power = np.zeros((first_hops.pop(), self._frames.shape[1]), np.float32)
+        for clip, first in zip(clips, first_hops, strict=True):
             n_frames = max(0, len(clip) // hop - window + 1)
-            powers += [
-                frame_power(clip, n_frames, self._shape),
-                np.zeros((n_hops - n_frames, self._frames.shape[1]), np.float32),
-            ]
-            at_hop += n_hops
+            frame_power(clip, power[first : first + n_frames], self._shape)
+        starts = [hop * first for first in first_hops]
         # parted in the middle of the gaps: a sound at a clip's very start may be placed a little before it
-        ends = np.array([*starts[1:], hop * (at_hop + _GAP_HOPS)]) - hop * (_GAP_HOPS // 2)
+        ends = np.array([*starts[1:], hop * (len(power) + _GAP_HOPS)]) - hop * (_GAP_HOPS // 2)
         self._pieces = _pieces(clips, starts, ends)
-        self._append(np.concatenate(powers))
+        self._append(power)
         self._advance(to_the_end=True)
 
         best = np.full(len(clips), NO_EVENT_LOGIT)
@@ -290,9 +287,9 @@ def _pieces(clips: Sequence[Samples], starts: Sequence[int], ends: Ints) -> Take
     return take
 
 
-def frame_power(samples: Samples, n_frames: int, shape: spectrum.Transform) -> spectrum.Array:
-    """Power of the first `n_frames` frames, mean over channels, by segments of a fixed size."""
-    out = np.empty((n_frames, len(shape.present)), np.float32)
+def frame_power(samples: Samples, out: spectrum.Array, shape: spectrum.Transform) -> None:
+    """Power of the first frames, as many as `out` has rows, mean over channels, by segments of a fixed size."""
+    n_frames = len(out)
     n_channels = samples.shape[1]
     for start in range(0, n_frames, spectrum.SEGMENT_HOPS):
         size = min(spectrum.SEGMENT_HOPS, n_frames - start)
@@ -303,7 +300,6 @@ def frame_power(samples: Samples, n_frames: int, shape: spectrum.Transform) -> s
         if n_channels > 1:
             power *= np.float32(1 / n_channels)
         out[start : start + size] = power
-    return out
 
 
 def conclude(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from popdetect.errors import UsageError
@@ -22,7 +23,7 @@ from popdetect.hearing.detector import Detector
 from popdetect.records import Verdict
 from popdetect.sessions.files import Clip
 
-CHUNK = 16  # clips sent at once: 20 to 30 ms of work for one round trip
+CHUNK = 40  # clips sent at once: four joins of 3 s clips, some 40 ms of work for one round trip
 CRASHED = "the decoder crashed on it"
 
 Judged = tuple[Clip, Verdict]
@@ -70,11 +71,12 @@ def judge_all(clips: Sequence[Clip], detector: Detector, recipe: Recipe, jobs: i
     Parameters
     ----------
     detector : Detector
-        Used when `jobs` is 1.
+        Used in this process, and in copies of it.
     recipe : Recipe
-        Used, and so pickled, when it is more.
+        How processes that are no copies make the same: it is pickled.
     """
     if jobs == 1:
+        _keep_memory()
         with one_thread():
             for i in range(0, len(clips), CHUNK):
                 yield from zip(clips[i : i + CHUNK], judge(detector, clips[i : i + CHUNK]), strict=True)
@@ -82,8 +84,8 @@ def judge_all(clips: Sequence[Clip], detector: Detector, recipe: Recipe, jobs: i
     size = max(1, min(CHUNK, len(clips) // (4 * jobs)))  # short sessions are spread over all processes too
     chunks = deque(clips[i : i + size] for i in range(0, len(clips), size))
     while chunks:
-        suspects = yield from _side_by_side(chunks, recipe, min(jobs, len(chunks)))
-        yield from _one_by_one(suspects, recipe)
+        suspects = yield from _side_by_side(chunks, detector, recipe, min(jobs, len(chunks)))
+        yield from _one_by_one(suspects, detector, recipe)
 
 
 def one_thread() -> AbstractContextManager[object]:
@@ -97,6 +99,16 @@ def one_thread() -> AbstractContextManager[object]:
 
     limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
     return limits
+
+
+def _keep_memory() -> None:
+    """Have the C library keep what was freed for the next clip.
+
+    glibc gives memory back to the system when more lies free than twice the largest block it ever freed, and takes it
+    anew, page by page, for the next clip: a tenth of the time. So let it free a large one, which costs nothing as no
+    page of it is touched; elsewhere it does no harm.
+    """
+    bytearray(31 << 20)
 
 
 def judge(detector: Detector, clips: Sequence[Clip]) -> list[Verdict]:
@@ -119,11 +131,13 @@ def _failed(clip: Clip, why: str) -> Verdict:
     return Verdict(clip.file, "unreadable", None, error=why)
 
 
-def _side_by_side(chunks: deque[Sequence[Clip]], recipe: Recipe, jobs: int) -> Generator[Judged, None, list[Clip]]:
+def _side_by_side(
+    chunks: deque[Sequence[Clip]], detector: Detector, recipe: Recipe, jobs: int
+) -> Generator[Judged, None, list[Clip]]:
     """Work `chunks` off until none is left or a worker dies; the clips that were then in flight are returned."""
     suspects: list[Clip] = []
     broken = False
-    with _workers(recipe, jobs) as pool:
+    with _workers(detector, recipe, jobs) as pool:
         flying: dict[Future[list[Verdict]], Sequence[Clip]] = {}
         while flying or (chunks and not broken):
             # two chunks each: one at work, one waiting for it
@@ -145,13 +159,13 @@ def _side_by_side(chunks: deque[Sequence[Clip]], recipe: Recipe, jobs: int) -> G
     return suspects
 
 
-def _one_by_one(suspects: Sequence[Clip], recipe: Recipe) -> Iterator[Judged]:
+def _one_by_one(suspects: Sequence[Clip], detector: Detector, recipe: Recipe) -> Iterator[Judged]:
     """Find out which of them kills its process: one process, one clip in flight."""
     left = deque(suspects)
     while left:
-        with _workers(recipe, 1) as pool:
+        with _workers(detector, recipe, 1) as pool:
             try:
-                pool.submit(_detector).result()
+                pool.submit(_ready).result()
             except BrokenProcessPool:
                 raise UsageError(
                     "worker processes die before they judge anything; use 1 job, or, in a script of your own, "
@@ -174,11 +188,11 @@ def _one_by_one(suspects: Sequence[Clip], recipe: Recipe) -> Iterator[Judged]:
 
 
 @contextmanager
-def _workers(recipe: Recipe, jobs: int) -> Iterator[ProcessPoolExecutor]:
-    # spawn everywhere: the same on all systems, and no forking of threads that numpy may have started
-    context = multiprocessing.get_context("spawn")
+def _workers(detector: Detector, recipe: Recipe, jobs: int) -> Iterator[ProcessPoolExecutor]:
+    copied = _may_fork()
+    context = multiprocessing.get_context("fork" if copied else "spawn")
     stop = context.RawValue("b", 0)  # no lock in it that a dying worker could take along
-    pool = ProcessPoolExecutor(jobs, context, _start, (recipe, stop))
+    pool = ProcessPoolExecutor(jobs, context, _start, (recipe, stop, detector if copied else None))
     try:
         yield pool
     finally:
@@ -186,30 +200,48 @@ def _workers(recipe: Recipe, jobs: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _may_fork() -> bool:
+    """Whether this process is Linux's and has one thread only: then a copy of it is whole, and there at once.
+
+    A spawned process imports numpy and loads the model anew, as long as judging 200 clips takes. With other threads,
+    a copy may hold a lock whose owner was not copied; macOS and Windows cannot, or must not.
+    """
+    try:
+        return len(list(Path("/proc/self/task").iterdir())) == 1
+    except OSError:
+        return False
+
+
 class _Worker:
     """What a worker process holds."""
 
     recipe: Recipe
     stop: Any
-    limits: object
-    detector: Detector | None = None
+    limits: object = None
+    detector: Detector | None
 
 
-def _start(recipe: Recipe, stop: Any) -> None:
+def _start(recipe: Recipe, stop: Any, detector: Detector | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    _Worker.recipe, _Worker.stop = recipe, stop
+    _Worker.recipe, _Worker.stop, _Worker.detector = recipe, stop, detector
 
 
-def _detector() -> None:
-    """Make the detector, once. Not in `_start`, where an error would look like a dead process."""
-    if _Worker.detector is None:
+def _detector() -> Detector:
+    """The detector, made if it is not there. Not in `_start`, where an error would look like a dead process."""
+    if _Worker.limits is None:
         _Worker.limits = one_thread()  # never left
+        _keep_memory()
+    if _Worker.detector is None:
         _Worker.detector = _Worker.recipe.make()
+    return _Worker.detector
+
+
+def _ready() -> None:
+    _detector()
 
 
 def _judge_chunk(clips: Sequence[Clip]) -> list[Verdict]:
-    _detector()
-    assert _Worker.detector is not None
+    detector = _detector()
     if _Worker.stop.value:
         return []  # interrupted: nobody waits for these
-    return judge(_Worker.detector, clips)
+    return judge(detector, clips)
