@@ -104,15 +104,31 @@ DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
     ("no format", lambda f: edit(f, lambda i: i.pop("format")), "names no format"),
     ("other features", lambda f: edit(f, lambda i: i["features"].append("colour")), "other features .*colour"),
     ("no calibration", lambda f: edit(f, lambda i: i.pop("calibration")), "'calibration' is missing"),
-    ("no array", lambda f: rewrite(f, "weights.npz", _drop("classifier_left")), "'left' is missing"),
+    (
+        "no array",
+        lambda f: rewrite(f, "weights.npz", _drop("classifier_left")),
+        "weights.npz: array 'classifier_left' is missing",
+    ),
     ("outside", lambda f: rewrite(f, "weights.npz", _outside), "classifier: a tree points outside itself"),
     ("negative root", lambda f: rewrite(f, "weights.npz", _set("classifier_roots", -1)), "points outside itself"),
     ("no such feature", lambda f: rewrite(f, "weights.npz", _set("gate_feature", 999)), "gate: a tree points outside"),
     ("short", lambda f: rewrite(f, "weights.npz", _short), "classifier: the tree arrays differ in length"),
     ("feature order", lambda f: edit(f, lambda i: i["features"].reverse()), "other features .*their order"),
-    ("other kind", lambda f: edit(f, lambda i: i["classifier"].update(kind="svm")), "classifier kind 'svm'"),
-    ("endless", lambda f: edit(f, lambda i: i["classifier"].update(depth=10**7)), "tree depth 10000000"),
-    ("flat", lambda f: edit(f, lambda i: i["calibration"]["clip"].update(slope=0)), "not usable numbers"),
+    (
+        "other kind",
+        lambda f: edit(f, lambda i: i["classifier"].update(kind="svm")),
+        "classifier.kind is 'svm'; allowed is 'linear' or 'trees'",
+    ),
+    (
+        "endless",
+        lambda f: edit(f, lambda i: i["classifier"].update(depth=10**7)),
+        "classifier.depth is 10000000; allowed",
+    ),
+    (
+        "flat",
+        lambda f: edit(f, lambda i: i["calibration"]["clip"].update(slope=0)),
+        "calibration.clip.slope is 0; allowed is a number from",
+    ),
     ("nan", lambda f: rewrite(f, "weights.npz", _nan), "'classifier_value' has NaN"),
     (
         "thresholds",
@@ -164,7 +180,7 @@ REPLAYS: list[tuple[str, Callable[[Path], object], str]] = [
     ("no rows", lambda f: rewrite(f, "parity.npz", _drop("rows")), "'rows' is missing"),
     ("other", lambda f: rewrite(f, "parity.npz", _set("p", 0.5)), "probabilities differ from scikit-learn's"),
     ("nan", lambda f: rewrite(f, "parity.npz", _set("p", np.nan)), "probabilities differ from scikit-learn's"),
-    ("cut walk", lambda f: edit(f, lambda i: i["classifier"].update(depth=1)), "probabilities differ"),
+    ("cut walk", lambda f: edit(f, lambda i: i["classifier"].update(depth=1)), "depth is 1, but the trees are deeper"),
 ]
 
 

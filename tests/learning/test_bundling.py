@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import zipfile
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 from learning_fakes import Says, examples, fitted
 
 from popdetect.errors import ModelError, UsageError
-from popdetect.hearing import bundle
+from popdetect.hearing import bundle, gate
 from popdetect.hearing.detector import Detector
 from popdetect.learning import bundling, provenance
 
@@ -71,6 +72,27 @@ def test_parity_rows_reach_from_the_least_to_the_most_likely_pop(written: Path) 
     assert p.min() < 0.05
     assert p.max() > 0.9
     np.testing.assert_allclose(p, fitted().estimator.predict_proba(rows)[:, 1])
+
+
+def test_the_gate_is_replayed_on_rows_of_its_own(written: Path) -> None:
+    with np.load(written / "parity.npz", allow_pickle=False) as parity:
+        rows, logit = parity["gate_rows"], parity["gate_logit"]
+
+    assert rows.shape == (bundling.N_GATE_ROWS, len(gate.names()))
+    assert rows.min() >= -40
+    assert rows.max() <= 40
+    np.testing.assert_array_equal(logit, fitted().model.gate.logit(rows))
+    assert len(np.unique(logit)) > 5  # they do not all end in the same leaves
+
+
+def test_a_gate_of_another_model_fails_the_replay(written: Path) -> None:
+    info = json.loads((written / "model.json").read_text(encoding="utf-8"))
+    info["gate"]["baseline"] += 0.01
+    (written / "model.json").write_text(json.dumps(info), encoding="utf-8")
+
+    bundle.load(written)
+    with pytest.raises(ModelError, match=r"the gate's log-odds differ by 0\.01 from gate_logit in parity\.npz"):
+        bundle.verify(written)
 
 
 def test_what_exists_is_not_overwritten(written: Path, tmp_path: Path) -> None:
@@ -137,7 +159,6 @@ def test_what_fails_leaves_nothing_half_written_and_the_old_one_as_it_was(
     assert [path.name for path in tmp_path.iterdir()] == ["ours"]
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="bundling.write: the old bundle stays behind under a hidden name")
 def test_where_the_new_one_cannot_be_moved_into_place_the_old_one_comes_back(
     written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +174,52 @@ def test_where_the_new_one_cannot_be_moved_into_place_the_old_one_comes_back(
         bundling.write(fitted(), written, FACTS, force=True)
     assert written.is_dir()
     assert contents(written) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["ours"]
+
+
+def test_where_the_old_one_cannot_come_back_either_its_place_is_named(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, move = contents(written), Path.replace
+
+    def refuse(self: Path, target: Path) -> Path:
+        if Path(target) == written:
+            raise OSError(13, "Permission denied")
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(UsageError, match=r"Permission denied; the one before now lies in \S+-old$"):
+        bundling.write(fitted(), written, FACTS, force=True)
+    (left,) = tmp_path.iterdir()
+    assert left.name.endswith("-old")
+    assert contents(left) == before
+
+
+def test_an_interruption_between_the_two_renames_brings_the_old_one_back(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, move = contents(written), Path.replace
+
+    def interrupt(self: Path, target: Path) -> Path:
+        if Path(target) == written and not (self.name.endswith("-old")):
+            raise KeyboardInterrupt
+        return move(self, target)
+
+    monkeypatch.setattr(Path, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        bundling.write(fitted(), written, FACTS, force=True)
+    assert contents(written) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["ours"]
+
+
+def test_of_a_link_what_it_leads_to_is_replaced(written: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(written)
+    newer = replace(fitted(), model=replace(fitted().model, name="newer"))
+    bundling.write(newer, tmp_path / "link", FACTS, force=True)
+
+    assert bundle.load(written).title == "newer-1"
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "ours"]
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -161,6 +228,16 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"file.ours: the bundle cannot be written there: "):
         bundling.write(fitted(), tmp_path / "file" / "ours", FACTS)
     assert contents(tmp_path) == {"file": b"mine"}
+
+
+def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+
+    with pytest.raises(UsageError, match="circle: the bundle cannot be written: "):
+        bundling.write(fitted(), tmp_path / "circle", FACTS, force=True)
+    with pytest.raises(UsageError, match="null byte"):
+        bundling.write(fitted(), tmp_path / "mo\0del", FACTS)
+    assert [path.name for path in tmp_path.iterdir()] == ["circle"]
 
 
 def test_a_classifier_that_is_not_scikit_learns_is_not_written(tmp_path: Path) -> None:

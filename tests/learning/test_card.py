@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from popdetect.hearing import bundle
-from popdetect.learning import card
+from popdetect.learning import card, overlap, provenance
 
 
 @pytest.fixture
@@ -60,6 +60,41 @@ def test_provenance_is_on_the_card(info: dict[str, Any]) -> None:
             assert ", ".join(map(str, value)) in text
         else:
             assert str(value) in text
+
+
+def test_a_model_of_own_clips_says_so_and_claims_nothing_of_the_shipped_one(info: dict[str, Any]) -> None:
+    info.update(provenance.own_statements(provenance.OwnClips(50, 12, 7, 2.04)))
+    info["provenance"] = {overlap.KEY: "00aa 11bb 22cc", "seed": 0}
+    text = card.render(info)
+
+    assert "no clinical recording" not in text
+    assert "half" not in text
+    assert "3 s" not in text
+    assert "its user's own labelled clips, 50 of 7 people" in text
+    assert "popdetect cannot know whether they are clinical" in text
+    assert "The figures are from these people only" in text
+    assert "**no figure here is clinical accuracy**" in text
+    assert text.count("12 of 50 (24 %) with pops") == 2  # among the limits, and beside the thresholds
+    assert "about 2.0 s long" in text
+    assert "* clips known again: 3, by digests" in text
+    assert "22cc" not in text
+
+
+@pytest.mark.parametrize(
+    ("n_people", "words"), [(None, "of people who are not named"), (1, "of one person"), (2, "of 2 people")]
+)
+def test_whose_clips_they_are_is_said_in_words(n_people: int | None, words: str) -> None:
+    said = provenance.own_statements(provenance.OwnClips(20, 10, n_people, 1.0))
+
+    assert words in said["notice"]
+    assert ("may have heard others of the same person" in said["calibrated_on"]) == (n_people != 2)
+
+
+def test_new_models_carry_the_words_that_the_shipped_card_has(info: dict[str, Any]) -> None:
+    said = provenance.statements()
+
+    assert card.render({**info, **said}) == card.render(info)
+    assert said.keys() == provenance.own_statements(provenance.OwnClips(20, 10, 3, 1.0)).keys()
 
 
 def test_what_is_not_known_takes_no_place(info: dict[str, Any]) -> None:

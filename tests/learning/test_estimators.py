@@ -93,17 +93,7 @@ def test_the_same_seed_fits_the_same(what: str) -> None:
     assert bundling.npz_bytes(one) == bundling.npz_bytes(same)
 
 
-@pytest.mark.parametrize(
-    "what",
-    [
-        "logistic",
-        "forest",
-        pytest.param(
-            "boosting",
-            marks=pytest.mark.xfail(raises=ValueError, reason="scikit-learn cannot bin a column that is all NaN"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("what", sorted(MAKERS))
 def test_a_column_that_was_never_measured_is_borne(what: str) -> None:
     """Bands above half the sample rate: in a session recorded at 8 kHz nobody ever heard them."""
     rows, labels = material()
@@ -113,6 +103,22 @@ def test_a_column_that_was_never_measured_is_borne(what: str) -> None:
 
     assert not any(np.isnan(a).any() for a in arrays.values() if a.dtype.kind == "f")
     np.testing.assert_allclose(sigmoid(frozen.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-9)
+    # a clip of another rate comes along: what nobody ever heard decides nothing
+    before = frozen.logit(rows)
+    for value in (0.0, -80.0, 1e6):
+        rows[:, 2] = value
+        np.testing.assert_array_equal(frozen.logit(rows), before)
+        np.testing.assert_allclose(sigmoid(frozen.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize("what", ["boosting", "gate"])
+def test_nothing_changes_where_every_column_was_measured(what: str) -> None:
+    rows, labels = material()
+    borne = MAKERS[what](5, len(rows)).fit(rows, labels)
+    bare = MAKERS[what](5, len(rows)).estimator.fit(rows, labels)
+
+    np.testing.assert_array_equal(borne.predict_proba(rows), bare.predict_proba(rows))
+    assert bundling.npz_bytes(estimators.freeze(borne)[1]) == bundling.npz_bytes(estimators.freeze(bare)[1])
 
 
 def test_others_cannot_be_frozen() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, confusion_matrix, roc_auc_score, roc_curve
 
-from popdetect.learning.scores import Figure, ScoredClip, Scores, _Ranking, score, score_by_group
+from popdetect.learning.resampling import Ranking
+from popdetect.learning.scores import Figure, ScoredClip, Scores, score, score_by_group
 from popdetect.records import LABELS
 
 N_BOOT = 50
@@ -218,7 +219,7 @@ def test_scikit_learn_agrees_on_every_resample(seed: int) -> None:
     made = drawn_set(60, seed)
     truth, p_pop = np.array([c.truth_label == "pop" for c in made]), np.array([c.p_pop for c in made])
     weights = np.random.default_rng(seed).integers(0, 3, (20, len(made))).astype(float)
-    auroc, sensitivity = _Ranking(p_pop, truth).figures(weights)
+    auroc, sensitivity = Ranking(p_pop, truth).figures(weights)
 
     for row, ours, at_95 in zip(weights, auroc, sensitivity, strict=True):
         assert roc_auc_score(truth, p_pop, sample_weight=row) == pytest.approx(ours, abs=1e-12)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from popdetect.errors import UsageError
+from popdetect.errors import TableError, UsageError
 from popdetect.learning import sounds
 from popdetect.learning.dsp import RATE_HZ
 from popdetect.learning.scenes import SceneRule, compose
@@ -90,11 +90,70 @@ def test_what_is_no_sound_folder_is_refused_in_words(folder: Path) -> None:
     for column in HEADER.split(","):
         rest = [name for name in HEADER.split(",") if name != column]
         (folder / "MANIFEST.csv").write_text(",".join(rest) + "\n" + ",".join("x" for _ in rest) + "\n")
-        with pytest.raises(UsageError, match=rf"MANIFEST.csv: column {column} is missing"):
+        with pytest.raises(UsageError, match=rf"MANIFEST.csv:1: column {column} is missing"):
             read_manifest(folder)
 
 
-@pytest.mark.xfail(raises=ValueError, reason="sounds._pops_of: zip(strict=True) of no onsets with one end")
+LINE = "cracks.wav,train,pop,knuckle,hand"
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (b"", r"MANIFEST.csv:1: an empty table; its first line names the columns path, role, kind, what, group$"),
+        (b"\n \n", r"MANIFEST.csv:1: an empty table"),
+        (f"{HEADER}\n".encode(), r"MANIFEST.csv:1: a header and no sounds; at least one line is needed$"),
+        (f"{HEADER}\n{LINE}\nt\xfcr.wav,train,pop,x,y\n".encode("latin-1"), r"MANIFEST.csv:3: not UTF-8 text"),
+        (f"{HEADER}\n\n{LINE}\nbell.wav,train,distractor\n".encode(), r"MANIFEST.csv:4: column what is empty; every"),
+        (f"{HEADER}\n,train,pop,knuckle,hand\n".encode(), r"MANIFEST.csv:2: column path is empty; every sound needs"),
+        (f"{HEADER}\n{LINE},a,b\n".encode(), r"MANIFEST.csv:2: 7 cells, the header names 5 columns; text with a sep"),
+        (f"{HEADER}\n{LINE}\n{LINE}\n".encode(), r"MANIFEST.csv:3: path 'cracks.wav' is already on line 2"),
+        (f'{HEADER}\n{LINE}\n"bell.wav,train\n'.encode(), r"MANIFEST.csv:\d: .*is a quotation mark left open\?"),
+        (b"file,role,kind,what,group\na,b,c,d,e\n", r"MANIFEST.csv:1: column path is missing; the columns are file, "),
+    ],
+)
+def test_a_manifest_that_cannot_be_understood_is_refused_with_its_line(folder: Path, table: bytes, words: str) -> None:
+    (folder / "MANIFEST.csv").write_bytes(table)
+
+    with pytest.raises(TableError, match=words):
+        read_manifest(folder)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("path,onset_s\ncracks.wav,0.1\ncracks.wav,soon\n", r"pop_onsets.csv:3: onset_s 'soon'; seconds from the"),
+        ("path,onset_s\ncracks.wav,-0.1\n", r"pop_onsets.csv:2: onset_s '-0.1'; seconds .* are allowed, 0 or more$"),
+        ("path,onset_s\ncracks.wav,nan\n", r"pop_onsets.csv:2: onset_s 'nan'"),
+        ("path,onset_s\ncracks.wav,1_0\n", r"pop_onsets.csv:2: onset_s '1_0'"),
+        ("path,onset_s\ncracks.wav\n", r"pop_onsets.csv:2: column onset_s is empty; every mark needs path, onset_s"),
+        ("file,onset_s\ncracks.wav,0.1\n", r"pop_onsets.csv:1: column path is missing"),
+        ("path,confidence\ncracks.wav,high\n", r"pop_onsets.csv:1: column onset_s is missing"),
+        ("", r"pop_onsets.csv:1: an empty table"),
+    ],
+)
+def test_marks_that_cannot_be_understood_are_refused_with_their_line(folder: Path, table: str, words: str) -> None:
+    (folder / "pop_onsets.csv").write_text(table, encoding="utf-8")
+
+    with pytest.raises(TableError, match=words):
+        read_manifest(folder)
+
+
+def test_cells_that_need_not_be_there_may_be_left_out(folder: Path) -> None:
+    (folder / "MANIFEST.csv").write_text(f"{HEADER},licence,sha256\n{LINE}\n", encoding="utf-8")
+    (source,) = read_manifest(folder)
+
+    assert (source.licence, source.sha256, source.onsets_s) == ("", "", PEAKS_S)
+
+
+def test_marks_with_no_sound_after_them_are_refused(folder: Path) -> None:
+    (folder / "pop_onsets.csv").write_text("path,onset_s\ncracks.wav,100\n", encoding="utf-8")
+    bank = Recorded(read_manifest(folder, "train"), made_pop_share=0.0)
+
+    with pytest.raises(UsageError, match=r"cracks.wav: none of its pop onsets \(100\) is followed by 4 ms of sound"):
+        bank.pops(np.random.default_rng(0), 3)
+
+
 def test_a_pop_recording_that_nobody_marked_is_refused(folder: Path) -> None:
     (folder / "pop_onsets.csv").unlink()
     bank = Recorded(read_manifest(folder, "train"), made_pop_share=0.0)

@@ -1,13 +1,16 @@
 """The model bundle: a folder of JSON and plain arrays, looked at before it is used.
 
 ``model.json`` holds everything but the arrays, ``weights.npz`` the arrays, ``parity.npz`` a few feature rows with
-the probabilities that scikit-learn gave them, ``CARD.md`` the same facts for people. No pickle, no code.
-A sha256 proves that nothing changed since the bundle was made; it does not prove who made it.
+the probabilities that scikit-learn gave them (and rows for the gate with its log-odds), ``CARD.md`` the same facts for
+people. No pickle, no code. A sha256 proves that nothing changed since the bundle was made; it does not prove who made
+it. So each field is looked at before it is used, by `bundle_fields` and `bundle_arrays`: whatever is wrong with a
+bundle is a `ModelError` that names the file and the field.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import zipfile
@@ -21,16 +24,22 @@ import numpy.typing as npt
 
 from popdetect.errors import ModelError, UsageError
 from popdetect.hearing import features, gate
-from popdetect.hearing.classifier import Calibration, Classifier, Linear, Trees, sigmoid, thaw
+from popdetect.hearing.bundle_arrays import Plain, part_flaw
+from popdetect.hearing.bundle_fields import DEFAULT_OPERATING_POINT as DEFAULT_OPERATING_POINT
+from popdetect.hearing.bundle_fields import flaw
+from popdetect.hearing.classifier import Calibration, Classifier, Floats, sigmoid, thaw
+from popdetect.hearing.fields import told
 from popdetect.hearing.onsets import OnsetRule
 from popdetect.hearing.spectrum import FrontEnd
 
 FORMAT = 1
 DEFAULT_NAME = "default"
 PARITY_TOLERANCE = 1e-5
-DEFAULT_OPERATING_POINT = "balanced"
+MAX_UNPACKED_BYTES = 2**29  # half a gigabyte: training's largest model takes a hundredth
 
 Arrays = dict[str, npt.NDArray[Any]]
+
+_FRESH = "probably damaged or edited: take a fresh copy of the bundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,39 +138,38 @@ def load(path: str | os.PathLike[str] | None = None) -> Model:
     """
     folder = Path(path) if path is not None else shipped()
     info, sha256 = _read_json(folder)
+    front = info["front_end"]
+    front_end = FrontEnd(float(front["hop_ms"]), front["window_hops"], tuple(map(float, front["mel_edges_hz"])))
+    feature_names = tuple(info["features"])
+    expected = features.names(front_end.n_columns)
+    if feature_names != expected:
+        odd = sorted(set(feature_names) ^ set(expected)) or ["their order"]
+        raise ModelError(
+            f"{folder / 'model.json'}: features: made for other features than this version computes "
+            f"({', '.join(odd[:3])}{' …' if len(odd) > 3 else ''}); train it again with this version"
+        )
     arrays = _read_arrays(folder / "weights.npz", info)
-    try:
-        front = info["front_end"]
-        front_end = FrontEnd(
-            float(front["hop_ms"]), int(front["window_hops"]), tuple(map(float, front["mel_edges_hz"]))
-        )
-        rule = OnsetRule(**info["onset_rule"])
-        feature_names = tuple(info["features"])
-        settings = info["classifier"]
-        classifier = _thawed("classifier", arrays, settings)
-        model = Model(
-            name=str(info["name"]),
-            version=str(info["version"]),
-            front_end=front_end,
-            onset_rule=rule,
-            gate=_thawed("gate", arrays, info["gate"]),
-            gate_from=float(info["gate"]["pass_from"]),
-            feature_names=feature_names,
-            classifier=classifier,
-            event_calibration=Calibration(**info["calibration"]["event"]),
-            clip_calibration=Calibration(**info["calibration"]["clip"]),
-            operating_points={k: OperatingPoint(**v) for k, v in info["operating_points"].items()},
-            info=info,
-            sha256=sha256,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise ModelError(f"{folder / 'model.json'}: {_missing(error)}; take a fresh copy of the bundle") from error
-    _check(folder, model)
-    return model
+    for part, n_features in (("gate", len(gate.names())), ("classifier", len(expected))):
+        _refuse(folder / "weights.npz", part_flaw(part, arrays, info[part], n_features))
+    return Model(
+        name=info["name"],
+        version=info["version"],
+        front_end=front_end,
+        onset_rule=OnsetRule(**info["onset_rule"]),
+        gate=_thawed("gate", arrays, info["gate"]),
+        gate_from=float(info["gate"]["pass_from"]),
+        feature_names=feature_names,
+        classifier=_thawed("classifier", arrays, info["classifier"]),
+        event_calibration=Calibration(**info["calibration"]["event"]),
+        clip_calibration=Calibration(**info["calibration"]["clip"]),
+        operating_points={name: OperatingPoint(**point) for name, point in info["operating_points"].items()},
+        info=info,
+        sha256=sha256,
+    )
 
 
 def verify(path: str | os.PathLike[str] | None = None) -> tuple[Model, float, int]:
-    """Load a bundle and replay its parity rows.
+    """Load a bundle and replay its parity rows, and those of its gate if it has some (older bundles have none).
 
     Returns
     -------
@@ -174,26 +182,57 @@ def verify(path: str | os.PathLike[str] | None = None) -> tuple[Model, float, in
     Raises
     ------
     ModelError
-        When a check fails, or `worst` exceeds 1e-5.
+        When a check fails, `worst` exceeds 1e-5, or the gate's log-odds differ by more than that from those it had
+        when the bundle was written.
     """
     model = load(path)
     folder = Path(path) if path is not None else shipped()
-    parity = _read_arrays(folder / "parity.npz", model.info)
-    try:
-        rows, expected = parity["rows"].astype(np.float64), parity["p"].astype(np.float64)
-        worst = float(np.abs(sigmoid(model.classifier.logit(rows)) - expected).max())
-    except (KeyError, ValueError, IndexError) as error:
-        raise ModelError(f"{folder / 'parity.npz'}: {_missing(error)}") from error
+    parity = folder / "parity.npz"
+    arrays = _read_arrays(parity, model.info)
+    logit, n_rows = _replayed(parity, arrays, ("rows", "p"), model.classifier, len(model.feature_names))
+    worst = float(np.abs(sigmoid(logit) - arrays["p"]).max())
     if not worst <= PARITY_TOLERANCE:
         raise ModelError(
             f"{folder}: probabilities differ from scikit-learn's by {worst:.2g}, allowed is {PARITY_TOLERANCE:.0e}; "
             "the weights do not belong to this bundle"
         )
-    return model, worst, len(rows)
+    if "gate_rows" in arrays or "gate_logit" in arrays:
+        logit, _ = _replayed(parity, arrays, ("gate_rows", "gate_logit"), model.gate, len(gate.names()))
+        off = float(np.abs(logit - arrays["gate_logit"]).max())
+        if not off <= PARITY_TOLERANCE:
+            raise ModelError(
+                f"{folder}: the gate's log-odds differ by {off:.2g} from gate_logit in parity.npz, allowed is "
+                f"{PARITY_TOLERANCE:.0e}; the gate does not belong to this bundle"
+            )
+    return model, worst, n_rows
+
+
+def _replayed(
+    path: Path, arrays: Arrays, names: tuple[str, str], classifier: Classifier, n_features: int
+) -> tuple[Floats, int]:
+    """The log-odds of stored rows, and how many there are; refused when rows and answers do not fit together."""
+    rows_name, answers_name = names
+    _refuse(path, Plain("f", -1e12, 1e12, n_dim=2, may_miss=True).flaw(arrays, rows_name))
+    # an answer of NaN or of infinity differs from every replay, and is told then
+    _refuse(path, Plain("f", -np.inf, np.inf, may_miss=True).flaw(arrays, answers_name))
+    rows, answers = arrays[rows_name], arrays[answers_name]
+    if rows.shape != (len(answers), n_features):
+        allowed = f"({len(answers)}, {n_features}), one row for each of {answers_name!r}, one column for each feature"
+        _refuse(path, f"array {rows_name!r} has shape {rows.shape}; allowed is {allowed}")
+    return classifier.logit(rows.astype(np.float64)), len(rows)
+
+
+def _refuse(path: Path, wrong: str) -> None:
+    """Raise what was found in a file, if anything."""
+    if wrong:
+        raise ModelError(f"{path}: {wrong}; {_FRESH}")
 
 
 def _read_json(folder: Path) -> tuple[dict[str, Any], str]:
+    """The checked ``model.json`` and its sha256."""
     path = folder / "model.json"
+    if "\0" in str(path):
+        raise ModelError(f"{str(folder)!r}: not a path (it has a null byte in it); name the folder of a model bundle")
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -205,11 +244,15 @@ def _read_json(folder: Path) -> tuple[dict[str, Any], str]:
         info = json.loads(raw)
     except ValueError as error:
         raise ModelError(f"{path}: damaged, not JSON any more ({error})") from error
+    except RecursionError:
+        raise ModelError(f"{path}: damaged, nested deeper than any model; take a fresh copy of the bundle") from None
     if not isinstance(info, dict) or "format" not in info:
         raise ModelError(f"{path}: not a model bundle (it names no format)")
-    if info["format"] != FORMAT:
-        hint = "update popdetect" if isinstance(info["format"], int) and info["format"] > FORMAT else "train it again"
-        raise ModelError(f"{path}: format {info['format']!r}; this version reads format {FORMAT}; {hint}")
+    number = info["format"]
+    if type(number) is not int or number != FORMAT:  # true and 1.0 equal 1, too
+        hint = "update popdetect" if type(number) is int and number > FORMAT else "train it again"
+        raise ModelError(f"{path}: format {told(number)}; this version reads format {FORMAT}; {hint}")
+    _refuse(path, flaw(info))
     return info, hashlib.sha256(raw).hexdigest()
 
 
@@ -218,79 +261,33 @@ def _read_arrays(path: Path, info: Mapping[str, Any]) -> Arrays:
         raw = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
-    files = info.get("files")
-    expected = files.get(path.name) if isinstance(files, dict) else None
-    if hashlib.sha256(raw).hexdigest() != expected:
+    if hashlib.sha256(raw).hexdigest() != info["files"][path.name]:
         raise ModelError(f"{path}: changed since the bundle was made (sha256 differs); take a fresh copy of the bundle")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile, KeyError) as error:
-        raise ModelError(f"{path}: not a file of plain arrays: {error}") from error
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        arrays = _unpacked(raw) if unpacked <= MAX_UNPACKED_BYTES else {}
+    except Exception as error:
+        # everything: zipfile, zlib, tokenize and numpy have a dozen of their own for bytes that break their promises
+        raise ModelError(f"{path}: not a file of plain arrays: {_one_line(error)}; {_FRESH}") from error
+    if unpacked > MAX_UNPACKED_BYTES:
+        _refuse(path, f"{unpacked} bytes when unpacked; allowed are {MAX_UNPACKED_BYTES}")
     for name, array in arrays.items():
-        if path.name == "weights.npz" and array.dtype.kind == "f" and not np.isfinite(array[~np.isinf(array)]).all():
-            raise ModelError(f"{path}: array {name!r} has NaN in it")
+        if not isinstance(array, np.ndarray):  # what is not .npy comes as bytes
+            _refuse(path, f"{told(name)} in it is not an array")
     return arrays
 
 
-def _check(folder: Path, model: Model) -> None:
-    """What the arrays promise each other."""
+def _unpacked(raw: bytes) -> Arrays:
+    with np.load(io.BytesIO(raw), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
-    def refuse(why: str) -> ModelError:
-        return ModelError(f"{folder}: {why}; take a fresh copy of the bundle")
 
-    expected = features.names(model.front_end.n_columns)
-    if model.feature_names != expected:
-        odd = sorted(set(model.feature_names) ^ set(expected)) or ["their order"]
-        raise ModelError(
-            f"{folder}: made for other features than this version computes ({', '.join(odd[:3])}"
-            f"{' …' if len(odd) > 3 else ''}); train it again with this version"
-        )
-    for part, classifier, n in (
-        ("gate", model.gate, len(gate.names())),
-        ("classifier", model.classifier, len(expected)),
-    ):
-        problem = _odd_weights(classifier, n)
-        if problem:
-            raise refuse(f"{part}: {problem}")
-    for name, point in model.operating_points.items():
-        if not 0 <= point.no_pop_below <= point.pop_from <= 1 or not 0 <= point.train_from <= 1:
-            raise refuse(f"operating point {name!r} is not in order")
-    if DEFAULT_OPERATING_POINT not in model.operating_points:
-        raise refuse(f"no operating point {DEFAULT_OPERATING_POINT!r}")
-    numbers = [model.event_calibration.slope, model.event_calibration.offset, model.clip_calibration.slope,
-               model.clip_calibration.offset, model.gate_from, *model.front_end.mel_edges_hz]  # fmt: skip
-    if not np.isfinite(numbers).all() or model.event_calibration.slope <= 0 or model.clip_calibration.slope <= 0:
-        raise refuse("calibration or band edges are not usable numbers")
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:200] if text.isprintable() else ascii(text)[:200]
 
 
 def _thawed(part: str, arrays: Arrays, settings: Mapping[str, Any]) -> Classifier:
     own = {name.removeprefix(f"{part}_"): a for name, a in arrays.items() if name.startswith(f"{part}_")}
     return thaw(settings["kind"], own, settings)
-
-
-def _odd_weights(classifier: Classifier, n_features: int) -> str:
-    """What is wrong with a classifier's arrays; empty if nothing is."""
-    if isinstance(classifier, Trees):
-        nodes = len(classifier.feature)
-        along = (classifier.threshold, classifier.left, classifier.right, classifier.nan_left, classifier.value)
-        if {len(a) for a in along} != {nodes}:
-            return "the tree arrays differ in length"
-        inside = (
-            (classifier.feature, n_features),
-            (classifier.left, nodes),
-            (classifier.right, nodes),
-            (classifier.roots, nodes),
-        )
-        if any(len(a) == 0 or a.min() < 0 or a.max() >= limit for a, limit in inside):
-            return "a tree points outside itself"
-        return "" if 0 <= classifier.depth <= 1000 else f"tree depth {classifier.depth}"
-    if isinstance(classifier, Linear) and any(
-        len(a) != n_features for a in (classifier.centre, classifier.scale, classifier.coef)
-    ):
-        return f"weights for another number of features than {n_features}"
-    return ""
-
-
-def _missing(error: Exception) -> str:
-    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) and error.args else str(error)

@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from popdetect.errors import ModelError, UsageError
-from popdetect.hearing import bundle
-from popdetect.hearing.classifier import sigmoid
+from popdetect.hearing import bundle, gate
+from popdetect.hearing.classifier import Floats, sigmoid
 from popdetect.learning import card
 from popdetect.learning.training import Fitted
 
 N_PARITY_ROWS = 24
+N_GATE_ROWS = 48  # each walks through all trees of the gate, so that few of their leaves stay unseen
 
 
 def write(
@@ -48,7 +49,13 @@ def write(
     model, heard = fitted.model, fitted.heard
     chosen = _spread(fitted.held_out_logits)
     rows = heard.rows[chosen]
-    parity = {"rows": rows, "p": fitted.estimator.predict_proba(rows)[:, 1].astype(np.float64)}
+    looks = _looks()
+    parity = {
+        "rows": rows,
+        "p": fitted.estimator.predict_proba(rows)[:, 1].astype(np.float64),
+        "gate_rows": looks,
+        "gate_logit": model.gate.logit(looks),
+    }
     _check_parity(fitted)
     weights_raw, parity_raw = npz_bytes(fitted.arrays), npz_bytes(parity)
     info = {
@@ -76,7 +83,8 @@ def write(
             "parity.npz": hashlib.sha256(parity_raw).hexdigest(),
         },
     }
-    folder = folder.absolute()
+    # of a link, what it leads to is replaced, not the link; one that leads nowhere is refused below
+    folder = folder.resolve() if folder.exists() else folder.absolute()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -90,18 +98,47 @@ def write(
         (draft / "CARD.md").write_bytes(card.render(info).encode())
         draft.chmod(0o755)
         bundle.verify(draft)
-        if folder.exists():
-            old = draft.with_name(draft.name + "-old")
-            folder.replace(old)
-            draft.replace(folder)
-            shutil.rmtree(old)
-        else:
-            draft.replace(folder)
+        _into_place(draft, folder)
     except OSError as error:
         raise UsageError(f"{folder}: the bundle cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return bundle.load(folder)
+
+
+def _into_place(draft: Path, folder: Path) -> None:
+    """Rename a finished draft to `folder`; what is there gives way to it, and comes back if that fails."""
+    if not folder.exists():
+        draft.replace(folder)
+        return
+    old = draft.with_name(draft.name + "-old")
+    folder.replace(old)
+    try:
+        draft.replace(folder)
+    except BaseException as error:  # of an interruption, too, nothing may be left half done
+        try:
+            old.replace(folder)
+        except OSError:
+            raise UsageError(
+                f"{folder}: the bundle cannot be written: {error}; the one before now lies in {old}"
+            ) from None
+        raise
+    shutil.rmtree(old, ignore_errors=True)  # the new one is in place: what is left of the old is only rubbish
+
+
+def _looks() -> Floats:
+    """Rows for the gate to be replayed on, shape (N_GATE_ROWS, n_gate_features): not heard, but drawn, the same ever.
+
+    Rises and prominences lie between 0 and 40 dB, levels around a candidate between -40 and 10, as `gate.describe`
+    limits them; in steps of half a dB, which pack well. A bundle of few clips, or one whose gate was lent by a
+    teacher, has no first looks of its own.
+    """
+    rng = np.random.default_rng(0)
+    columns = []
+    for name in gate.names():
+        low_db, high_db = (-40, 10) if name.startswith(("after_", "before_")) else (0, 40)
+        columns.append(rng.integers(2 * low_db, 2 * high_db, N_GATE_ROWS, endpoint=True) / 2)
+    return np.stack(columns, axis=1)
 
 
 def _check_parity(fitted: Fitted) -> None:
@@ -119,6 +156,8 @@ def check_target(folder: Path, *, force: bool, replace_shipped: bool = False) ->
     ------
     UsageError
     """
+    if "\0" in str(folder):
+        raise UsageError(f"{str(folder)!r}: not a path (it has a null byte in it); name a folder")
     if not folder.exists():
         return
     if not (folder / "model.json").is_file():

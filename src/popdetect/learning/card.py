@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_NOT_MEDICAL = (
-    "A research tool, not a medical device. There is no public recording of a spinal manipulation: no clinical "
-    "recording was used, and **no figure here is clinical accuracy**."
-)
+from popdetect.learning import overlap, provenance
 
 
 def render(info: Mapping[str, Any]) -> str:
     """Markdown of a bundle's facts; every section only says what ``model.json`` says."""
-    provenance = info.get("provenance", {})
-    lines = [f"# {info['name']} {info['version']}", "", _NOT_MEDICAL, ""]
+    lines = [f"# {info['name']} {info['version']}", "", info.get("notice", provenance.NOTICE), ""]
     lines += _section("What it is for", info.get("intended_use"))
     lines += _section("What it cannot do", info.get("limits"))
-    lines += ["## What it learned from", "", *_facts(provenance), ""]
+    lines += ["## What it learned from", "", *_facts(info.get("provenance", {})), ""]
     for title, scores in info.get("scores", {}).items():
         lines += [f"## {title}", ""]
         if scores.get("about"):
@@ -36,8 +32,8 @@ def render(info: Mapping[str, Any]) -> str:
     ]
     lines += [
         "",
-        "Clips between the first two thresholds are `uncertain`. Probabilities are calibrated on groups of sounds that "
-        "the classifier had not heard, half of them with pops; with another share of pops they shift.",
+        "Clips between the first two thresholds are `uncertain`. Probabilities are calibrated "
+        f"{info.get('calibrated_on', provenance.CALIBRATED_ON)}; with another share of pops they shift.",
         "",
         "## Inside",
         "",
@@ -64,7 +60,9 @@ def _section(title: str, text: Any) -> list[str]:
 def _facts(facts: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, value in facts.items():
-        if isinstance(value, Mapping):
+        if name == overlap.KEY:
+            lines.append(f"* clips known again: {len(str(value).split())}, by digests of their samples in model.json")
+        elif isinstance(value, Mapping):
             lines.append(f"* {name.replace('_', ' ')}:")
             lines += [f"    * {key}: {item}" for key, item in value.items()]
         elif isinstance(value, list):

@@ -2,12 +2,12 @@
 
 The new model's answers on a person come from a fit that had not heard that person. Both are also tried on a guard
 set without pops (made noise, room sound and speech-like sound, always the same): a model that hears pops there is
-not adopted, however well it does elsewhere.
+not adopted, however well it does elsewhere. What follows from the figures is for `advice` to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from popdetect.hearing.bundle import DEFAULT_OPERATING_POINT, Model
 from popdetect.hearing.counting import count_pops, word
 from popdetect.hearing.detector import Detector
-from popdetect.learning import simulation
+from popdetect.learning import advice, simulation
 from popdetect.learning.dsp import RATE_HZ
 from popdetect.learning.scores import ScoredClip, Scores, score
 from popdetect.learning.training import Example, Fitted, best_logits
@@ -23,8 +23,6 @@ from popdetect.records import Label
 
 GUARD_CLIPS = 60
 GUARD_CLIP_S = 3.0
-GUARD_LIMIT_PER_MIN = 1.0
-TOLERATED_LOSS = 0.01  # of clip AUROC and of event F1: within what chance moves them by
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +32,15 @@ class Comparison:
     Attributes
     ----------
     new, current : Scores
-        On the same clips. The new one's are held-out; the current one had never heard them.
+        On the same clips. The new one's are held-out.
     guard_new_per_min, guard_current_per_min : float
         False pops per minute on the guard set.
     adopt : bool
     advice : str
-        One sentence with the figures it rests on.
+        One sentence with the figures it rests on; starts with ``Adopt: ``, ``Keep the current model: `` or ``No clear
+        difference: ``, and where there is no current model with ``Adopt: `` or ``Do not adopt: ``.
+    n_heard_by_current : int
+        Clips of these that the current model is known to have learned from: where there are some, its figures flatter.
     """
 
     new: Scores
@@ -48,6 +49,7 @@ class Comparison:
     guard_current_per_min: float | None
     adopt: bool
     advice: str
+    n_heard_by_current: int = 0
 
 
 def held_out(fitted: Fitted, examples: Sequence[Example]) -> list[ScoredClip]:
@@ -97,50 +99,39 @@ def guard(model: Model) -> float:
     return n_false / (GUARD_CLIPS * GUARD_CLIP_S / 60)
 
 
-def compare(fitted: Fitted, examples: Sequence[Example], current: Model | None, *, seed: int = 0) -> Comparison:
-    """Score both, and advise."""
-    new = score(held_out(fitted, examples), seed=seed)
-    guard_new = guard(fitted.model)
+def compare(
+    fitted: Fitted,
+    examples: Sequence[Example],
+    current: Model | None,
+    *,
+    seed: int = 0,
+    heard: Collection[str] = (),
+    caveat: str = "",
+) -> Comparison:
+    """Score both, and advise.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    examples : sequence of Example
+        Those it was fitted to.
+    current : Model or None
+    seed : int
+        Of the resampling.
+    heard : collection of str
+        Files of these clips that the current model learned from: its figures on them flatter.
+    caveat : str
+        What else must be known of the figures; goes into the advice.
+    """
+    ours = held_out(fitted, examples)
+    new, guard_new = score(ours, seed=seed), guard(fitted.model)
     if current is None:
-        adopt = guard_new <= GUARD_LIMIT_PER_MIN
-        word = "usable" if adopt else "not usable"
-        return Comparison(
-            new,
-            None,
-            guard_new,
-            None,
-            adopt,
-            f"There is no current model to compare with; by its guard set it is {word}.",
-        )
-    old = score(judged(current, examples), seed=seed)
+        return Comparison(new, None, guard_new, None, *advice.alone(new, guard_new, caveat=caveat))
+    theirs = judged(current, examples)
     guard_old = guard(current)
-    adopt, why = _advise(new, old, guard_new, guard_old)
-    return Comparison(
-        new, old, guard_new, guard_old, adopt, f"{'Adopt it' if adopt else 'Keep the current model'}: {why}."
-    )
-
-
-def _advise(new: Scores, old: Scores, guard_new: float, guard_old: float) -> tuple[bool, str]:
-    if guard_new > max(GUARD_LIMIT_PER_MIN, guard_old):
-        return False, (
-            f"the new one hears {guard_new:.1f} pops per minute in sound that has none "
-            f"(the current one {guard_old:.1f}, allowed is {GUARD_LIMIT_PER_MIN:g})"
-        )
-    steps, parts = [], []
-    pairs = [("clip AUROC", new.auroc, old.auroc), ("event F1", new.events.f1, old.events.f1)]
-    for name, fresh, present in pairs:
-        if fresh is None or present is None:
-            continue
-        steps.append(fresh.value - present.value)
-        parts.append(f"{name} {fresh.value:.3f} against {present.value:.3f}")
-    if not steps:
-        return False, "nothing could be compared"
-    figures = " and ".join(parts) + f" on the same {new.n_clips} held-out clips of {new.n_groups} groups"
-    if min(steps) < -TOLERATED_LOSS:
-        return False, f"the new one does worse ({figures})"
-    if max(steps) <= TOLERATED_LOSS:
-        return False, f"the new one does no better than chance would ({figures})"
-    return True, f"the new one does better ({figures})"
+    advised = advice.advise(ours, theirs, guard_new, guard_old, heard=heard, caveat=caveat, seed=seed)
+    n_heard = len({example.file for example in examples} & set(heard))
+    return Comparison(new, score(theirs, seed=seed), guard_new, guard_old, *advised, n_heard)
 
 
 def _scored(example: Example, p_pop: float, label: Label, found: tuple[float, ...], duration_s: float) -> ScoredClip:

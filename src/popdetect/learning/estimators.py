@@ -1,7 +1,7 @@
 """Candidate classifiers from scikit-learn, and their freezing into plain arrays; the one door to its estimators.
 
-Every candidate accepts NaN, is deterministic for a seed, and can be frozen without loss: `freeze` gives the arrays
-from which `hearing.classifier` computes the same `predict_proba`.
+Every candidate accepts NaN, even a column of nothing else, is deterministic for a seed, and can be frozen without loss:
+`freeze` gives the arrays from which `hearing.classifier` computes the same `predict_proba`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,26 @@ class Recipe:
     make: Callable[[int, int], Any]
 
 
+class Bearing:
+    """An estimator that is spared columns without one number: to it they hold 0 throughout, and no split rests on them.
+
+    Bands above half the sample rate are such columns where every clip was recorded at 8 kHz; gradient boosting cannot
+    bin them. What such a column holds later changes nothing.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, rows: Floats, labels: npt.NDArray[Any]) -> Bearing:
+        """Fit the estimator; gives itself back."""
+        self.estimator.fit(np.where(np.isnan(rows).all(axis=0), 0.0, rows), labels)
+        return self
+
+    def predict_proba(self, rows: Floats) -> Floats:
+        """The estimator's own, shape (n, 2)."""
+        return np.asarray(self.estimator.predict_proba(rows))
+
+
 def _logistic(seed: int, n_rows: int) -> Any:
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
@@ -53,15 +73,17 @@ def _boosting(seed: int, n_rows: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     # few rows make few, small trees; the limits keep the walk through them short
-    return HistGradientBoostingClassifier(
-        max_iter=160,
-        learning_rate=0.08,
-        max_leaf_nodes=20,
-        max_depth=6,
-        min_samples_leaf=int(np.clip(n_rows // 200, 5, 20)),
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=seed,
+    return Bearing(
+        HistGradientBoostingClassifier(
+            max_iter=160,
+            learning_rate=0.08,
+            max_leaf_nodes=20,
+            max_depth=6,
+            min_samples_leaf=int(np.clip(n_rows // 200, 5, 20)),
+            l2_regularization=1.0,
+            early_stopping=False,
+            random_state=seed,
+        )
     )
 
 
@@ -84,8 +106,10 @@ def small_boosting(seed: int) -> Any:
     """The gate: two dozen trees of three levels."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    return HistGradientBoostingClassifier(
-        max_iter=24, learning_rate=0.15, max_depth=3, min_samples_leaf=10, early_stopping=False, random_state=seed
+    return Bearing(
+        HistGradientBoostingClassifier(
+            max_iter=24, learning_rate=0.15, max_depth=3, min_samples_leaf=10, early_stopping=False, random_state=seed
+        )
     )
 
 
@@ -100,6 +124,8 @@ def freeze(fitted: Any) -> tuple[Classifier, dict[str, npt.NDArray[Any]], dict[s
     from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
     from sklearn.pipeline import Pipeline
 
+    if isinstance(fitted, Bearing):
+        fitted = fitted.estimator
     if isinstance(fitted, Pipeline):
         return _frozen_linear(fitted)
     if isinstance(fitted, HistGradientBoostingClassifier):

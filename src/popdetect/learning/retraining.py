@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.errors import AudioError, UsageError
+from popdetect.errors import AudioError, NothingFound, UsageError
 from popdetect.hearing import audio
 from popdetect.hearing.bundle import Model
-from popdetect.learning import bundling, comparison, provenance, training
+from popdetect.learning import bundling, comparison, overlap, provenance, training
 from popdetect.learning.comparison import Comparison
 from popdetect.learning.training import Example, Progress
 from popdetect.learning.truth import Truth
@@ -68,30 +68,138 @@ def train(
     current : Model or None
         Points out the pops in clips whose onsets nobody marked, and is what the new model is compared with.
     allow_ungrouped : bool
-        Accept clips without a `patient_id`: then every clip is its own group and the figures flatter.
+        Accept clips without a `patient_id`, or all of one: then every clip is its own group and the figures flatter.
 
     Raises
     ------
     UsageError
         Too little to learn from, or no patients named; says what is needed.
+    NothingFound
+        Not one of the clips could be read.
     """
     bundling.check_target(out, force=force)
     usable = sorted((truth for truth in truths if truth.label != "uncertain"), key=lambda truth: truth.file)
+    if not usable:
+        raise UsageError(f"{len(truths)} clips, none labelled pop or no_pop; there is nothing to learn from")
     nameless = [truth.file for truth in usable if not truth.patient_id]
     if nameless and not allow_ungrouped:
         raise UsageError(
             f"{len(nameless)} of {len(usable)} clips name no patient (first: {nameless[0]}); a column patient_id keeps "
             "each person on one side of the test. Without one the figures flatter: --allow-ungrouped accepts that"
         )
-    examples, left_out, digest = _examples(usable)
-    training.check_enough(examples, allow_ungrouped=allow_ungrouped)
+    heard = _hear(usable)
+    examples = heard.examples
+    _check_enough(heard, allow_ungrouped=allow_ungrouped)
     fitted = training.fit(examples, name=name, version=version, seed=seed, teacher=current, on_progress=on_progress)
-    compared = comparison.compare(fitted, examples, current, seed=seed)
+    before = overlap.heard_by(current)
+    compared = comparison.compare(
+        fitted,
+        examples,
+        current,
+        seed=seed,
+        heard=[file for file, digest in heard.digests.items() if digest in before],
+        caveat=heard.caveat,
+    )
     contests = provenance.contest(fitted)
+    clips = provenance.OwnClips(
+        len(examples),
+        sum(example.is_pop for example in examples),
+        heard.n_people,
+        float(np.median(fitted.heard.durations_s)),
+    )
+    facts = {
+        **provenance.own_statements(clips),
+        "provenance": {
+            "clips": f"{len(examples)} labelled clips, {clips.n_pop} with pops",
+            "groups": len({example.group for example in examples}),
+            "marked_pops": int(sum(len(example.onsets_s or ()) for example in examples)),
+            "clips_without_marks": sum(example.is_pop and example.onsets_s is None for example in examples),
+            "seed": seed,
+            "sha256_of_labels_and_clips": heard.digest,
+            overlap.KEY: overlap.written(heard.digests.values()),
+            "pointed_out_by": current.title if current is not None else "nobody",
+            "first_look_of": current.title if current is not None else "these clips",
+            "libraries": provenance.versions(),
+            "guard_false_pops_per_minute": round(compared.guard_new_per_min, 3),
+        },
+        "advice": compared.advice,
+        "scores": _scores(compared, heard, current),
+        "contest": contests,
+    }
+    model = bundling.write(fitted, out, facts, force=force)
+    return Retrained(model, out, compared, contests, heard.left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """The clips that can be read, those that cannot with the reason, a digest of labels and samples, and one of each.
+
+    `n_people` is None where some of the clips name nobody.
+    """
+
+    examples: list[Example]
+    left_out: tuple[tuple[str, str], ...]
+    digest: str
+    digests: dict[str, str]
+    n_people: int | None
+
+    @property
+    def flatters(self) -> str:
+        """Why the held-out figures flatter; empty if people were held out."""
+        if self.n_people is None:
+            return "people unknown"
+        return "one person only" if self.n_people == 1 else ""
+
+    @property
+    def caveat(self) -> str:
+        """The same for the advice."""
+        if not self.flatters:
+            return ""
+        are = "are" if self.n_people == 1 else "may be"
+        return f"{self.flatters}, so clips of one person {are} on both sides of the test and these figures flatter"
+
+
+def _hear(truths: Sequence[Truth]) -> _Heard:
+    examples, left_out, digests = [], [], {}
+    state = hashlib.sha256()
+    for truth in truths:
+        try:
+            samples, rate_hz = audio.read(truth.path)
+        except AudioError as error:
+            left_out.append((truth.file, str(error)))
+            continue
+        state.update(repr((truth.file, truth.label, truth.onsets_s, truth.patient_id)).encode())
+        state.update(samples.tobytes())
+        digests[truth.file] = overlap.digest(samples, rate_hz)
+        group = truth.patient_id or f"clip {truth.file}"
+        examples.append(Example(truth.file, group, truth.label == "pop", truth.onsets_s, _Reader(truth.path)))
+    people = {truth.patient_id for truth in truths if truth.file in digests}
+    return _Heard(examples, tuple(left_out), state.hexdigest(), digests, None if "" in people else len(people))
+
+
+def _check_enough(heard: _Heard, *, allow_ungrouped: bool) -> None:
+    """As `training.check_enough`, and says where clips are missing because they cannot be read."""
+    n_unread = len(heard.left_out)
+    if not heard.examples:
+        file, why = heard.left_out[0]
+        raise NothingFound(f"none of the {n_unread} labelled clips could be read; the first, {file}: {why}")
+    try:
+        training.check_enough(heard.examples, allow_ungrouped=allow_ungrouped)
+    except UsageError as error:
+        if not n_unread:
+            raise
+        file, why = heard.left_out[0]
+        raise UsageError(f"{error}; {n_unread} more could not be read (the first, {file}: {why})") from error
+
+
+def _scores(compared: Comparison, heard: _Heard, current: Model | None) -> dict[str, Any]:
+    """The figures of a card, with what must be known of them."""
+    title = f"Clips held out ({heard.flatters}: these figures flatter)" if heard.flatters else "People held out"
     scores: dict[str, Any] = {
-        "People held out" if not nameless else "Clips held out (people unknown: these figures flatter)": {
-            "about": "Each clip judged by a fit that had not heard its group; calibration and thresholds were fitted "
-            "on these same answers, so small sets look a little better than they are.",
+        title: {
+            "about": f"Each clip judged by a fit that had not heard {'it' if heard.flatters else 'its group'}; "
+            "calibration and thresholds were fitted on these same answers, so small sets look a little better than "
+            "they are.",
             "figures": comparison.figures(compared.new),
         }
     }
@@ -100,42 +208,7 @@ def train(
             "about": compared.advice,
             "figures": comparison.figures(compared.current),
         }
-    facts = {
-        **provenance.statements(),
-        "provenance": {
-            "clips": f"{len(examples)} labelled clips, {sum(e.is_pop for e in examples)} with pops",
-            "groups": len({e.group for e in examples}),
-            "marked_pops": int(sum(len(e.onsets_s or ()) for e in examples)),
-            "clips_without_marks": sum(e.is_pop and e.onsets_s is None for e in examples),
-            "seed": seed,
-            "sha256_of_labels_and_clips": digest,
-            "pointed_out_by": current.title if current is not None else "nobody",
-            "libraries": provenance.versions(),
-            "guard_false_pops_per_minute": round(compared.guard_new_per_min, 3),
-        },
-        "advice": compared.advice,
-        "scores": scores,
-        "contest": contests,
-    }
-    model = bundling.write(fitted, out, facts, force=force)
-    return Retrained(model, out, compared, contests, tuple(left_out))
-
-
-def _examples(truths: Sequence[Truth]) -> tuple[list[Example], list[tuple[str, str]], str]:
-    """Clips that can be read, those that cannot with the reason, and a digest of labels and samples."""
-    examples, left_out = [], []
-    digest = hashlib.sha256()
-    for truth in truths:
-        try:
-            samples, _ = audio.read(truth.path)
-        except AudioError as error:
-            left_out.append((truth.file, str(error)))
-            continue
-        digest.update(repr((truth.file, truth.label, truth.onsets_s, truth.patient_id)).encode())
-        digest.update(samples.tobytes())
-        group = truth.patient_id or f"clip {truth.file}"
-        examples.append(Example(truth.file, group, truth.label == "pop", truth.onsets_s, _Reader(truth.path)))
-    return examples, left_out, digest.hexdigest()
+    return scores
 
 
 @dataclass(frozen=True, slots=True)

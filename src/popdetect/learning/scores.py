@@ -16,15 +16,14 @@ figure, as when not one error was made, or more than one in ten are undefined) t
 
 References
 ----------
-Wilson (1927), J Am Stat Assoc 22:209; Efron & Tibshirani (1993), An Introduction to the Bootstrap, ch. 13 (percentile
-intervals); Naeini et al. (2015), AAAI (expected calibration error).
+Wilson (1927), J Am Stat Assoc 22:209; Naeini et al. (2015), AAAI (expected calibration error).
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,17 +33,11 @@ from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from popdetect.learning.matching import TOLERANCE_S, Matching, match
+from popdetect.learning.resampling import CONFIDENCE, N_BOOT, Floats, Ranking, figure, ratio, resamples, units
+from popdetect.learning.resampling import Figure as Figure
 from popdetect.records import LABELS, Label
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.intp]
-
-CONFIDENCE = 0.95
 N_BINS = 10  # of equal width, over p_pop
-MAX_FALSE_SHARE = 20  # one no_pop clip in 20 may be called: specificity 0.95, said in whole numbers
-N_BOOT = 1000
-_BLOCK = 100  # resamples weighed at once: 8 MB for 10,000 clips
-_MIN_DEFINED = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +70,6 @@ class ScoredClip:
     def __post_init__(self) -> None:
         if not 0 <= self.p_pop <= 1:
             raise ValueError(f"{self.file}: p_pop {self.p_pop}; a probability from 0 to 1 is allowed")
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure and its 95 % interval; low and high are None where none can be given."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +201,7 @@ def score(clips: Sequence[ScoredClip], *, seed: int = 0, n_boot: int = N_BOOT) -
     """
     # one fixed order, so that the resamples and the rounding of sums do not depend on the caller's
     scored = sorted((c for c in clips if c.truth_label != "uncertain"), key=lambda c: (c.group, c.file, repr(c)))
-    groups, group_of = np.unique([clip.group for clip in scored], return_inverse=True)
-    by_group = len(groups) >= 2
-    units = group_of if by_group else np.arange(len(scored))
+    unit_of, n_groups = units([clip.group for clip in scored])
 
     p_pop = np.array([clip.p_pop for clip in scored], float)
     is_pop = np.array([clip.truth_label == "pop" for clip in scored], bool)
@@ -228,28 +210,28 @@ def score(clips: Sequence[ScoredClip], *, seed: int = 0, n_boot: int = N_BOOT) -
         truth: {label: counts[truth, label] for label in LABELS} for truth in ("pop", "no_pop")
     }
     n_pop, n_no_pop = int(is_pop.sum()), int((~is_pop).sum())
-    matchings = [_matched(clip) for clip in scored]
-    events = _EventCounts.of(scored, matchings)
+    matchings = [matched(clip) for clip in scored]
+    events = EventCounts.of(matchings)
     n_false = np.array([0 if pop else len(c.found_onsets_s) for c, pop in zip(scored, is_pop, strict=True)], float)
     minutes = np.array([0 if pop else c.duration_s / 60 for c, pop in zip(scored, is_pop, strict=True)], float)
 
-    ranking = _Ranking(p_pop, is_pop)
+    ranking = Ranking(p_pop, is_pop)
     tops, bottoms = zip(
         (np.square(p_pop - is_pop), np.ones(len(scored))), (n_false, minutes), *events.ratios(), strict=True
     )
     top, bottom = np.stack(tops, axis=1), np.stack(bottoms, axis=1)
 
     def statistics(weights: Floats) -> Floats:
-        return np.column_stack([*ranking.figures(weights), _ratio(weights @ top, weights @ bottom)])
+        return np.column_stack([*ranking.figures(weights), ratio(weights @ top, weights @ bottom)])
 
     values = statistics(np.ones((1, len(scored))))[0]
-    resampled = [statistics(weights) for weights in _resamples(units, seed, n_boot)] if scored else []
+    resampled = [statistics(weights) for weights in resamples(unit_of, seed, n_boot)] if scored else []
     replicates = np.concatenate(resampled) if resampled else np.empty((0, len(values)))
     if n_pop and n_no_pop:
         values[0] = roc_auc_score(is_pop, p_pop)
     if scored:
         values[2] = brier_score_loss(is_pop, p_pop, labels=[False, True])
-    figures = [_figure(float(value), replicates[:, k]) for k, value in enumerate(values)]
+    figures = [figure(float(value), replicates[:, k]) for k, value in enumerate(values)]
     auroc, at_95, brier, false_rate, precision, recall, f1, count_error, count_bias = figures
 
     errors_ms = [abs(1000 * error) for matching in matchings if matching for error in matching.errors_s]
@@ -259,8 +241,8 @@ def score(clips: Sequence[ScoredClip], *, seed: int = 0, n_boot: int = N_BOOT) -
         n_pop=n_pop,
         n_no_pop=n_no_pop,
         n_not_scored=len(clips) - len(scored),
-        n_groups=len(groups),
-        resampled="groups" if by_group else "clips",
+        n_groups=n_groups,
+        resampled="groups" if n_groups >= 2 else "clips",
         table=table,
         sensitivity=_wilson(table["pop"]["pop"], n_pop),
         specificity=_wilson(table["no_pop"]["no_pop"], n_no_pop),
@@ -300,7 +282,7 @@ def score_by_group(clips: Sequence[ScoredClip], *, seed: int = 0, n_boot: int = 
 
 
 @dataclass(frozen=True, slots=True)
-class _EventCounts:
+class EventCounts:
     """Counts by clip, each of shape (n,); zero where onsets are not marked."""
 
     marked: Floats
@@ -309,9 +291,10 @@ class _EventCounts:
     fp: Floats
 
     @classmethod
-    def of(cls, clips: Sequence[ScoredClip], matchings: Sequence[Matching | None]) -> _EventCounts:
+    def of(cls, matchings: Sequence[Matching | None]) -> EventCounts:
+        """From the matching of each clip, None where its onsets are not marked."""
         rows = [(1, len(m.pairs), len(m.missed), len(m.false)) if m else (0, 0, 0, 0) for m in matchings]
-        return cls(*np.array(rows, float).reshape(len(clips), 4).T)
+        return cls(*np.array(rows, float).reshape(len(rows), 4).T)
 
     def ratios(self) -> list[tuple[Floats, Floats]]:
         """(numerators, denominators) of precision, recall, F1, count error and count bias."""
@@ -330,79 +313,11 @@ class _EventCounts:
         ]
 
 
-class _Ranking:
-    """AUROC, and sensitivity at specificity 0.95, of weighted clips: for many sets of weights in one pass."""
-
-    def __init__(self, p_pop: Floats, is_pop: npt.NDArray[np.bool_]) -> None:
-        self._p_pop, self._is_pop = p_pop, is_pop
-        self._order = np.argsort(p_pop, kind="stable")
-        # clips of equal p_pop are one step of the ranking
-        self._levels, self._starts = np.unique(p_pop[self._order], return_index=True)
-
-    def figures(self, weights: Floats) -> tuple[Floats, Floats]:
-        """AUROC and sensitivity, each of shape (b,), for weights (b, n) in whole numbers; NaN without both classes."""
-        if not len(self._levels):
-            nothing = np.full(len(weights), np.nan)
-            return nothing, nothing
-        pops, others = self._by_level(weights)
-        n_pops, n_others = pops.sum(axis=1), others.sum(axis=1)
-        below = others.cumsum(axis=1) - others
-        auroc = _ratio((pops * (below + others / 2)).sum(axis=1), n_pops * n_others)
-        called = np.where(self._allowed(others), pops, 0).sum(axis=1)
-        return auroc, _ratio(np.where(n_others > 0, called, np.nan), n_pops)
-
-    def threshold(self) -> float | None:
-        """The least p_pop of the pop clips called at specificity 0.95; None if not one is, or a class is missing."""
-        if self._is_pop.all() or not self._is_pop.any():
-            return None
-        _, others = self._by_level(np.ones((1, len(self._p_pop))))
-        lowest = self._levels[self._allowed(others)[0]]
-        called = self._p_pop[self._is_pop & (self._p_pop >= lowest.min(initial=np.inf))]
-        return float(called.min()) if len(called) else None
-
-    def _by_level(self, weights: Floats) -> tuple[Floats, Floats]:
-        """Weight of pop and of no_pop clips at each level of p_pop, each (b, levels), increasing."""
-        ranked = weights[:, self._order]
-        of_pops = np.where(self._is_pop[self._order], ranked, 0)
-        pops = np.add.reduceat(of_pops, self._starts, axis=1)
-        return pops, np.add.reduceat(ranked, self._starts, axis=1) - pops
-
-    def _allowed(self, others: Floats) -> npt.NDArray[np.bool_]:
-        """Levels that may be the threshold: few enough no_pop clips are there or above."""
-        above = others[:, ::-1].cumsum(axis=1)[:, ::-1]
-        return np.asarray(above * MAX_FALSE_SHARE <= others.sum(axis=1, keepdims=True))
-
-
-def _matched(clip: ScoredClip) -> Matching | None:
+def matched(clip: ScoredClip) -> Matching | None:
+    """How the found onsets of a clip pair with the true ones; None where those are not marked."""
     if clip.true_onsets_s is None:
         return None
     return match(clip.true_onsets_s, clip.found_onsets_s, TOLERANCE_S)
-
-
-def _resamples(units: Ints, seed: int, n_boot: int) -> Iterator[Floats]:
-    """How often each clip is drawn, in blocks of shape (b, n); clips of one unit are drawn together."""
-    rng = np.random.default_rng(seed)
-    n_units = int(units.max()) + 1
-    for start in range(0, n_boot, _BLOCK):
-        drawn = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=min(_BLOCK, n_boot - start))
-        yield drawn[:, units].astype(float)
-
-
-def _ratio(top: Floats, bottom: Floats) -> Floats:
-    """Top over bottom, NaN where there is nothing below."""
-    undefined: Floats = np.full(np.broadcast(top, bottom).shape, np.nan)
-    return np.asarray(np.divide(top, bottom, out=undefined, where=bottom > 0))
-
-
-def _figure(value: float, replicates: Floats) -> Figure | None:
-    if np.isnan(value):
-        return None
-    defined = replicates[~np.isnan(replicates)]
-    if not len(defined) or len(defined) < _MIN_DEFINED * len(replicates):
-        return Figure(value)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = (float(edge) for edge in np.quantile(defined, [tail, 1 - tail]))
-    return Figure(value) if high - low < 1e-12 else Figure(value, low, high)
 
 
 def _wilson(k: int, n: int) -> Figure | None:

@@ -1,14 +1,12 @@
 """Where the sounds of a scene come from: made here, or recorded by people.
 
 A `SoundBank` answers four requests: pops of one voice, a distractor, a background, a room. `Synthetic` makes them;
-`Recorded` takes them from a folder with a ``MANIFEST.csv`` (columns ``path``, ``role``, ``kind``, ``what``,
-``group``), together with made pops where recorded ones are few. Each sound names the group it came from, so that
-no source is on both sides of a split.
+`Recorded` takes them from a folder with a ``MANIFEST.csv`` (see `manifest`), together with made pops where recorded
+ones are few. Each sound names the group it came from, so that no source is on both sides of a split.
 """
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +18,9 @@ from popdetect.errors import AudioError, UsageError
 from popdetect.hearing import audio
 from popdetect.learning import simulation
 from popdetect.learning.dsp import RATE_HZ, Rng, Sound, faded, random_curve, resample, shaped, stretched
+from popdetect.learning.manifest import MARKS_NAME
+from popdetect.learning.manifest import Source as Source
+from popdetect.learning.manifest import read_manifest as read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +74,6 @@ class Synthetic:
     def room(self, rng: Rng) -> Sound:
         """See `SoundBank.room`."""
         return simulation.room(rng)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A line of the manifest."""
-
-    path: Path
-    role: str
-    kind: str
-    what: str
-    group: str
-    licence: str
-    sha256: str
-    onsets_s: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)
@@ -176,58 +163,6 @@ class Recorded:
         return faded(response / max(float(np.abs(response).max()), 1e-9), 0, 50)
 
 
-def read_manifest(folder: Path, role: str | None = None) -> list[Source]:
-    """Read ``MANIFEST.csv`` of a sound folder, with the pop onsets of ``pop_onsets.csv``.
-
-    Parameters
-    ----------
-    folder : Path
-    role : str, optional
-        Only the sounds of this role, such as ``train`` or ``dev-test``.
-
-    Raises
-    ------
-    UsageError
-        No such folder or manifest, a column is missing, or no sound of this role.
-    """
-    manifest = folder / "MANIFEST.csv"
-    try:
-        with manifest.open(encoding="utf-8-sig", newline="") as handle:
-            rows = list(csv.DictReader(handle))
-    except OSError:
-        raise UsageError(
-            f"{folder}: no MANIFEST.csv there; a sound folder has one, with columns path, role, kind, what, group"
-        ) from None
-    needed = {"path", "role", "kind", "what", "group"}
-    if rows and not needed <= rows[0].keys():
-        raise UsageError(f"{manifest}: column {', '.join(sorted(needed - rows[0].keys()))} is missing")
-    onsets: dict[str, list[float]] = {}
-    marks = folder / "pop_onsets.csv"
-    if marks.is_file():
-        with marks.open(encoding="utf-8-sig", newline="") as handle:
-            for row in csv.DictReader(handle):
-                if row.get("confidence") != "low":
-                    onsets.setdefault(row["path"], []).append(float(row["onset_s"]))
-    sources = [
-        Source(
-            path=folder / row["path"],
-            role=row["role"],
-            kind=row["kind"],
-            what=row["what"],
-            group=row["group"],
-            licence=row.get("licence", ""),
-            sha256=row.get("sha256", ""),
-            onsets_s=tuple(sorted(onsets.get(row["path"], ()))),
-        )
-        for row in rows
-        if role is None or row["role"] == role
-    ]
-    if not sources:
-        known = ", ".join(sorted({row["role"] for row in rows})) or "none"
-        raise UsageError(f"{manifest}: no sound of role {role!r}; it has: {known}")
-    return sorted(sources, key=lambda source: source.path.as_posix())
-
-
 def _draw(rng: Rng, groups: dict[str, list[Source]]) -> Source:
     """A group first, then one of its files."""
     names = sorted(groups)
@@ -253,6 +188,8 @@ def _load(path: Path) -> Sound:
 @lru_cache(maxsize=64)
 def _pops_of(source: Source) -> tuple[Sound, ...]:
     """The marked pops of a recording, each cut from its onset to just before the next, at most 40 ms."""
+    if not source.onsets_s:
+        raise UsageError(f"{source.path}: no pop onsets are known of it ({MARKS_NAME} beside the manifest)")
     sound = _load(source.path)
     ends = [*source.onsets_s[1:], len(sound) / RATE_HZ]
     cuts = []
@@ -264,7 +201,11 @@ def _pops_of(source: Source) -> tuple[Sound, ...]:
         cut = faded(sound[start:stop], 0.1, min(5.0, 250 * (stop - start) / RATE_HZ))
         cuts.append(cut / max(float(np.abs(cut).max()), 1e-9))
     if not cuts:
-        raise UsageError(f"{source.path}: no pop onsets are known of it (pop_onsets.csv beside the manifest)")
+        marks = " ".join(f"{onset:g}" for onset in source.onsets_s)
+        raise UsageError(
+            f"{source.path}: none of its pop onsets ({marks}) is followed by 4 ms of sound before the next or the end; "
+            f"are they seconds from the start of the file ({MARKS_NAME})?"
+        )
     return tuple(cuts)
 
 

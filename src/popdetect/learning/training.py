@@ -7,7 +7,7 @@ also set the operating points; then it is fitted once more on everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,15 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from popdetect.errors import UsageError
-from popdetect.hearing.bundle import Model, OperatingPoint
+from popdetect.hearing.bundle import Model
 from popdetect.hearing.classifier import Calibration, Classifier, Floats
 from popdetect.hearing.features import names
 from popdetect.hearing.onsets import OnsetRule
 from popdetect.hearing.spectrum import FrontEnd
-from popdetect.hearing.stream import NO_EVENT_LOGIT
 from popdetect.learning import estimators
 from popdetect.learning.dsp import mel_edges_hz
+from popdetect.learning.listening import Example as Example
+from popdetect.learning.listening import Heard, listen, pointed_out
+from popdetect.learning.listening import Progress as Progress
+from popdetect.learning.listening import best_logits as best_logits
 from popdetect.learning.material import Listener, first_looks, mark
+from popdetect.learning.operating import operating_points as operating_points
 
 # 9 bands from 0.5 to 8 kHz: where pops have their energy, and within every recording of 16 kHz and more, so that one
 # decision serves all rates. 2 ms windows: the shortest that separates the bands; 3 and 4 ms did no better.
@@ -40,50 +44,6 @@ N_FOLDS = 5
 def default_front_end() -> FrontEnd:
     """The front end that new models get."""
     return FrontEnd(FRONT_END_MS[0], FRONT_END_MS[1], mel_edges_hz(MEL_BANDS, LOW_HZ, HIGH_HZ))
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A labelled clip that can be heard again.
-
-    Attributes
-    ----------
-    file : str
-    group : str
-        Patient, or source: never on both sides of a split.
-    is_pop : bool
-    onsets_s : tuple of float or None
-        True onsets; None when only the clip's label is known.
-    sound : callable
-        Gives samples of shape (n, channels) and the rate.
-    """
-
-    file: str
-    group: str
-    is_pop: bool
-    onsets_s: tuple[float, ...] | None
-    sound: Callable[[], tuple[npt.NDArray[np.float32], int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What all clips gave: the candidates' rows, and to which clip each belongs.
-
-    Attributes
-    ----------
-    rows : ndarray, shape (n, n_features)
-    marks : ndarray of int8, shape (n,)
-        1 pop, 0 not, -1 not to learn from.
-    clip : ndarray of int, shape (n,)
-    onsets_s : ndarray, shape (n,)
-    durations_s : ndarray, shape (n_clips,)
-    """
-
-    rows: Floats
-    marks: npt.NDArray[np.int8]
-    clip: npt.NDArray[np.intp]
-    onsets_s: Floats
-    durations_s: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +89,6 @@ class Fitted:
     estimator: Any = field(repr=False)
 
 
-Progress = Callable[[str, int, int], None]
-
-
 def check_enough(examples: Sequence[Example], *, allow_ungrouped: bool = False) -> None:
     """Refuse what nothing could be learned from.
 
@@ -144,6 +101,8 @@ def check_enough(examples: Sequence[Example], *, allow_ungrouped: bool = False) 
     n_not = len(examples) - n_pop
     n_onsets = sum(len(example.onsets_s or ()) or int(example.is_pop) for example in examples)
     groups = {example.group for example in examples}
+    if not examples:
+        raise UsageError(f"no clips; at least {MIN_CLIPS} with a pop and {MIN_CLIPS} without are needed")
     if n_pop == 0 or n_not == 0:
         raise UsageError(
             f"all {len(examples)} clips are labelled {'pop' if n_pop else 'no_pop'}; "
@@ -208,7 +167,7 @@ def fit(
             "check that onsets_s are seconds from the start of the clip"
         )
     labels = np.array([example.is_pop for example in examples])
-    groups = [example.group for example in examples]
+    groups = held_out_together(examples)
     parts = estimators.folds(labels, groups, min(N_FOLDS, len(set(groups))), seed)
     contests = []
     for k, recipe in enumerate(recipes):
@@ -257,52 +216,10 @@ def fit(
     )
 
 
-def listen(
-    examples: Sequence[Example], listener: Listener, teacher: Model | None, say: Progress = lambda *_: None
-) -> Heard:
-    """Candidates of all clips, marked."""
-    rows, marks, clips, onsets, durations = [], [], [], [], []
-    for index, example in enumerate(examples):
-        say("listening", index, len(examples))
-        samples, rate_hz = example.sound()
-        found = listener.hear(samples, rate_hz)
-        true = example.onsets_s
-        if true is None:
-            true = _pointed_out(samples, rate_hz, teacher)
-        rows.append(found.rows)
-        marks.append(mark(found.onsets_s, true))
-        clips.append(np.full(len(found.onsets_s), index))
-        onsets.append(found.onsets_s)
-        durations.append(found.duration_s)
-    return Heard(
-        np.concatenate(rows), np.concatenate(marks), np.concatenate(clips), np.concatenate(onsets), np.array(durations)
-    )
-
-
-def best_logits(logits: Floats, clip: npt.NDArray[np.intp], n_clips: int) -> Floats:
-    """The greatest log-odds of each clip, shape (n_clips,); clips without a candidate get the detector's floor."""
-    tops = np.full(n_clips, NO_EVENT_LOGIT)
-    np.maximum.at(tops, clip, logits)
-    return tops
-
-
-def operating_points(p_clip: Floats, labels: npt.NDArray[np.bool_]) -> dict[str, OperatingPoint]:
-    """Thresholds from out-of-fold probabilities.
-
-    ``balanced`` calls a pop where 95 % of the clips without one would not be, and no pop where 93 % of the clips with
-    one would not be; ``specific`` asks for 99 % of the former, ``sensitive`` for 90 % of the former and 98 % of the
-    latter. Between the two lies ``uncertain``.
-    """
-    points = {}
-    for name, specificity, sensitivity, train_from in (
-        ("balanced", 0.95, 0.93, 0.35),
-        ("sensitive", 0.90, 0.98, 0.25),
-        ("specific", 0.99, 0.95, 0.5),
-    ):
-        pop_from = float(np.clip(np.quantile(p_clip[~labels], specificity, method="higher"), 0.02, 0.98))
-        no_pop_below = float(np.clip(np.quantile(p_clip[labels], 1 - sensitivity, method="lower"), 0.01, 0.97))
-        points[name] = OperatingPoint(round(min(no_pop_below, pop_from), 4), round(pop_from, 4), train_from)
-    return points
+def held_out_together(examples: Sequence[Example]) -> list[str]:
+    """What is never on both sides of a split: the group; where there is only one, each clip by itself."""
+    groups = [example.group for example in examples]
+    return groups if len(set(groups)) > 1 else [example.file for example in examples]
 
 
 def _contest(
@@ -342,7 +259,7 @@ def _fit_gate(
     for index, example in enumerate(examples):
         say("a first look", index, len(examples))
         samples, rate_hz = example.sound()
-        true = example.onsets_s if example.onsets_s is not None else _pointed_out(samples, rate_hz, None)
+        true = example.onsets_s if example.onsets_s is not None else pointed_out(samples, rate_hz, None)
         for channel in range(samples.shape[1]):
             when, looks = first_looks(samples[:, channel], rate_hz, front_end, rule)
             rows.append(looks)
@@ -363,14 +280,3 @@ def _fit_gate(
     if len(others):
         pass_from = min(pass_from, float(others[min(3 * int((known == 1).sum()), len(others)) - 1]))
     return gate, arrays, settings, pass_from
-
-
-def _pointed_out(samples: npt.NDArray[np.float32], rate_hz: int, teacher: Model | None) -> tuple[float, ...]:
-    """Where the teacher hears pops in a clip that is only known to hold some: the likely ones, or the likeliest."""
-    from popdetect.hearing.detector import Detector
-
-    if teacher is None:
-        raise UsageError("pop clips without onsets_s can only be used where a current model points the pops out")
-    events = Detector(teacher).detect_samples(samples, rate_hz).events
-    likely = tuple(event.onset_s for event in events if event.p_pop >= 0.5)
-    return likely or tuple(event.onset_s for event in sorted(events, key=lambda e: -e.p_pop)[:1])

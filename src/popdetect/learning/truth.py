@@ -7,16 +7,14 @@ with the line at fault: a guess here would be a wrong score there.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import posixpath
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from popdetect.errors import TableError, UsageError
 from popdetect.hearing.audio import EXTENSIONS
+from popdetect.learning import table
 from popdetect.records import LABELS, Label
 
 TABLE_NAME = "labels.csv"
@@ -83,7 +81,7 @@ def read_labels(source: Path) -> list[Truth]:
 
 
 def _read_table(path: Path) -> list[Truth]:
-    lines = _lines(path)
+    lines = table.lines(path)
     try:
         line, header = next(lines)
     except StopIteration:
@@ -109,29 +107,6 @@ def _read_table(path: Path) -> list[Truth]:
     if not truths:
         raise TableError(f"{path}:{line}: a header and no clips; at least one clip is needed")
     return truths
-
-
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and stripped cells of the lines that are not blank."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise TableError(f"{path}:{line}: not UTF-8 text; from a spreadsheet, save it as 'CSV UTF-8'") from error
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
-    head = text.lstrip().partition("\n")[0]
-    semicolons = head.count(";") > head.count(",")  # what spreadsheets write where the comma is the decimal mark
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=";" if semicolons else ",", skipinitialspace=True, strict=True
-    )
-    try:
-        for cells in reader:
-            cells = [cell.strip() for cell in cells]
-            if any(cells):
-                yield reader.line_num, cells
-    except csv.Error as error:
-        raise TableError(f"{path}:{reader.line_num}: {error}; is a quotation mark left open?") from error
 
 
 def _columns(header: list[str], where: str) -> list[str]:

@@ -1,0 +1,23 @@
+"""Verdicts of a model that is as good as one likes."""
+
+from __future__ import annotations
+
+from popdetect.learning.scores import ScoredClip
+from popdetect.records import Label
+
+
+def verdicts(right: int, n: int = 20, early_s: float = 0.0, n_groups: int = 5) -> list[ScoredClip]:
+    """Of `n` clips with and `n` without a pop, so many of each judged right; pops found so much too early."""
+    clips = []
+    for i in range(2 * n):
+        is_pop, good = i % 2 == 0, i // 2 < right
+        called = is_pop == good
+        label: Label = "pop" if called else "no_pop"
+        found = (0.5 - early_s,) if called else ()
+        clips.append(
+            ScoredClip(
+                f"{i}.wav", f"p{i // 2 % n_groups}", "pop" if is_pop else "no_pop", 0.9 if called else 0.1, label,
+                (0.5,) if is_pop else (), found, 1.0,
+            )
+        )  # fmt: skip
+    return clips
