@@ -62,7 +62,7 @@ def run(args: list[str], capsys: Capture) -> tuple[int, str, str]:
     """Exit code, standard output and standard error, argparse's own exits included."""
     try:
         code = cli.main(args)
-    except SystemExit as stopped:
+    except SystemExit as stopped:  # of --help and --version
         code = int(stopped.code or 0)
     out, err = capsys.readouterr()
     assert "Traceback" not in out + err
@@ -362,7 +362,7 @@ def test_train_makes_a_model_and_tells_what_it_left_out(tmp_path: Path, capsys: 
     assert err == "popdetect: left out broken.wav: this is text, not audio, whatever its name says\n"
     assert report["new"]["n_clips"] == report["current"]["n_clips"] == 24
     assert report["adopt"] in (True, False)
-    assert report["advice"].startswith("Adopt" if report["adopt"] else "Keep")
+    assert report["advice"].startswith("Adopt: ") == report["adopt"]
     assert {p.name for p in ours.iterdir()} == {"model.json", "weights.npz", "parity.npz", "CARD.md"}
     clip = str(next(folder.rglob("thrust_01.wav")))
     (row,) = json_lines(run(["classify", clip, "--model", str(ours), "--json"], capsys)[1])
@@ -414,8 +414,8 @@ def ranged() -> list[Any]:
     found = []
     for parser in parsers(cli._parser()):
         for action in parser._actions:
-            if inspect.isfunction(action.type):
-                limits = inspect.getclosurevars(action.type).nonlocals
+            limits = inspect.getclosurevars(action.type).nonlocals if inspect.isfunction(action.type) else {}
+            if "low" in limits:
                 found.append(pytest.param(action.type, limits, id=f"{parser.prog} {action.option_strings[0]}"))
     return found
 
@@ -425,12 +425,76 @@ def test_a_number_is_taken_as_given_or_refused(parse: Callable[[str], Any], limi
     low, high, kind = limits["low"], limits["high"], limits["kind"]
 
     assert (parse(str(low)), parse(str(high))) == (low, high)
-    for wrong in (str(low - 1), str(high + 1), "nan", "inf", "-inf", "1e400", "x", "", "0x10"):
+    # Python takes the last six for numbers
+    foreign = (
+        f"{high}_0",
+        f" {high}",
+        f"{high}\n",
+        f"+{high}",
+        str(high).translate(str.maketrans("0123456789", "０１２３４５６７８９")),
+    )
+    for wrong in (str(low - 1), str(high + 1), "nan", "inf", "-inf", "1e400", "x", "", "0x10", "NaN", *foreign):
         with pytest.raises(argparse.ArgumentTypeError, match=f"^{re.escape(repr(wrong))}: a number"):
             parse(wrong)
     if kind is int:
         with pytest.raises(argparse.ArgumentTypeError):
             parse(f"{low}.5")
+        with pytest.raises(argparse.ArgumentTypeError):
+            parse(f"{high}e0")
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (f"{verb} {option} NAME", name)
+        for verb, option in (
+            ("label", ""), ("label . --out", ""), ("train", "--out m"), ("train labels.csv --out", ""),
+            ("evaluate", ""), ("simulate", ""), ("simulate s --sounds", ""), ("classify a.wav --plot", ""),
+            ("demo", ""),
+        )
+        for name in ("", "a\0b", "x" * 300)
+    ],
+)  # fmt: skip
+def test_what_cannot_be_a_path_is_wrong_use(
+    command: str, name: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run([name if word == "NAME" else word for word in command.split()], capsys)
+
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "the output" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a\0b.wav", "x" * 300 + ".wav", ""])
+def test_what_cannot_be_a_recording_is_a_row(name: str, with_pop: Path, capsys: Capture) -> None:
+    code, out, err = run(["classify", name, str(with_pop), "--json"], capsys)
+
+    assert (code, err) == (3, "")
+    assert [row["status"] for row in json_lines(out)] == ["unreadable", "ok"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_named_pipe_is_not_waited_for(options: list[str], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "link.wav").symlink_to("pipe.wav")
+    files = [str(tmp_path / "pipe.wav"), str(tmp_path / "link.wav"), os.devnull]
+    done = subprocess.run([*COMMAND, "classify", *files, *options], capture_output=True, text=True, timeout=30)
+
+    assert (done.returncode, done.stderr) == (4, "")
+    assert done.stdout.count("not a regular file") == 3
+    done = subprocess.run([*COMMAND, "label", str(tmp_path)], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 4
+    assert "no recording in it" in done.stderr
+
+
+def test_why_there_is_no_verdict_stands_beside_its_status(with_pop: Path, tmp_path: Path, capsys: Capture) -> None:
+    gone = tmp_path / "gone.wav"
+    line = run(["classify", str(gone), "--quiet"], capsys)[1]
+
+    assert line == f"{gone}  unreadable: no such file; check the name and the folder\n"
 
 
 def test_help_tells_each_default_as_it_is() -> None:
@@ -670,6 +734,20 @@ def test_clips_of_one_name_in_two_folders_keep_both_pictures(session: Path, tmp_
     assert len(list((tmp_path / "pictures").rglob("*.png"))) == 2
 
 
+@pytest.mark.parametrize("names", [("a/x/t.wav", "b/x/t.wav"), ("-", "stdin"), ("a/t.wav", "b/t.wav", "a_t.wav")])
+def test_each_file_has_a_picture_of_its_own(
+    names: tuple[str, ...], with_pop: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(with_pop.read_bytes())))
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(with_pop, tmp_path / name)
+    run(["classify", *names, "--plot", "pictures"], capsys)
+
+    assert len(list((tmp_path / "pictures").rglob("*.png"))) == len(names)
+
+
 def test_demo_speaks_json(tmp_path: Path, capsys: Capture) -> None:
     json_lines(run(["demo", str(tmp_path / "demo"), "--json"], capsys)[1])
 
@@ -716,7 +794,13 @@ def test_a_folder_that_cannot_be_looked_into_is_not_success(
 
     monkeypatch.setattr(os, "scandir", scandir)
 
-    assert run(["label", str(session), "--out", str(tmp_path / "out")], capsys)[0] == 3
+    code, out, err = run(["label", str(session), "--out", str(tmp_path / "out"), "--json"], capsys)
+    (summary,) = json_lines(out)
+    written = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+
+    assert code == 3
+    assert err == "popdetect: could not look into p02/: Permission denied\n"
+    assert summary["unlisted"] == written["unlisted"] == [{"folder": "p02/", "error": "Permission denied"}]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")

@@ -27,7 +27,7 @@ DOORS = {
     "sklearn": {"learning/estimators.py", "learning/scores.py"},
     "scipy": {"learning/scores.py"},
     "matplotlib": {"sessions/picture.py"},
-    "tqdm": {"cli.py"},
+    "tqdm": {"terminal.py"},
     "threadpoolctl": {"sessions/pool.py"},
 }
 

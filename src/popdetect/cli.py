@@ -11,61 +11,52 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from popdetect import __version__
+from popdetect import terminal, wording
 from popdetect.errors import PopdetectError, UsageError
 from popdetect.options import NOTE, parser
-from popdetect.records import Verdict
+from popdetect.terminal import one_line
 
 if TYPE_CHECKING:
-    from popdetect.sessions.summary import Summary
+    from popdetect.hearing.detector import Detector
 
-SCHEMA_VERSION = 1
 FAILED_SOME, FAILED_ALL, INTERRUPTED = 3, 4, 130
-_COLOURS = {"pop": "1;33", "no_pop": "2", "uncertain": "1;36"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code.
 
     0 done, 1 internal error, 2 wrong use, 3 some inputs failed, 4 nothing readable, 5 model unfit, 130 interrupted.
+    An output that is closed, or full, is wrong use; one that is read no further, as by ``| head``, is not.
     """
     # before numpy is loaded: its threads cost start-up and memory, and gain nothing on matrices this small
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    args = _parser().parse_args(argv)
+    args = argparse.Namespace(run=None)
     try:
-        code: int = args.run(args)
-        sys.stdout.flush()
-        return code
+        terminal.prepare()
+        try:
+            args = _parser().parse_args(argv)
+            return int(args.run(args))
+        finally:
+            with terminal.output(sys.stdout):
+                sys.stdout.flush()
     except PopdetectError as error:
-        print(f"popdetect: {_one_line(str(error))}", file=sys.stderr)
+        _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        print("popdetect: interrupted; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        _complain(_interrupted(args))
         return INTERRUPTED
-    except BrokenPipeError:
-        # the reader went away (`| head`): not our failure; keep Python from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except terminal.ReaderGoneError:
         return 0
-    except OSError as error:
-        # rooms turn the errors of files they know into their own; what is left is where the output goes
-        print(f"popdetect: the output cannot be written: {error.strerror or error}", file=sys.stderr)
-        return UsageError.exit_code
     except Exception as error:
         if os.environ.get("POPDETECT_DEBUG"):
             raise
-        print(
-            f"popdetect: an error of our own, not of yours: {type(error).__name__}: {_one_line(str(error))}; "
-            "POPDETECT_DEBUG=1 shows where",
-            file=sys.stderr,
-        )
+        what = f"{type(error).__name__}: {error}"
+        _complain(f"an error of our own, not of yours: {what}; POPDETECT_DEBUG=1 shows where")
         return 1
 
 
@@ -74,28 +65,33 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def classify(args: argparse.Namespace) -> int:
     """Judge files, one row each."""
-    from popdetect.hearing.bundle import load
-    from popdetect.hearing.detector import Detector
-
-    if args.files.count("-") > 1:
+    files: list[str] = args.files
+    if files.count("-") > 1:
         raise UsageError("standard input (-) can be read once; it was named more than once")
-    pictures = _picture_paths(args.plot, args.files) if args.plot else {}
-    detector = Detector(load(args.model), args.operating_point)
-    width = min(max(len(_one_line(file)) for file in args.files), 48)
+    pictures: dict[str, Path] = {}
+    if args.plot:
+        from popdetect.sessions import picture
+
+        pictures = picture.places(args.plot, files)
+    detector = _detector(args)
+    width = min(max(len(one_line(file)) for file in files), 48)
     if not args.json and not args.quiet:
-        print(f"{'file':{width}}  {'label':9}  p_pop  pops  onsets (s)")
+        _print(wording.verdict_header(width))
     n_failed = 0
-    for file in args.files:
-        piped = _standard_input() if file == "-" else b""
-        verdict = detector.verdict(io.BytesIO(piped) if file == "-" else file, file, hash_file=args.json)
+    for file in files:
+        piped = terminal.standard_input() if file == "-" else b""
+        # a pipe by name would be waited on for ever while it is hashed, before it is refused
+        hashed = args.json and (file == "-" or os.path.isfile(file))  # noqa: PTH113  # any name, and never an error
+        verdict = detector.verdict(io.BytesIO(piped) if file == "-" else file, file, hash_file=hashed)
         n_failed += verdict.detection is None
         if args.json:
-            print(json.dumps(_as_dict(verdict, detector, events=args.events), ensure_ascii=False))
+            _print_json(wording.verdict_dict(verdict, detector, events=args.events))
         else:
-            _print_verdict(verdict, width, events=args.events)
+            _print(wording.verdict_text(verdict, width, events=args.events))
         if file in pictures and verdict.detection is not None:
-            _plot(io.BytesIO(piped) if file == "-" else file, pictures[file], verdict)
-    return 0 if not n_failed else FAILED_SOME if n_failed < len(args.files) else FAILED_ALL
+            source = io.BytesIO(piped) if file == "-" else file
+            picture.make(source, pictures[file], verdict.detection, one_line(Path(file).name))
+    return 0 if not n_failed else FAILED_SOME if n_failed < len(files) else FAILED_ALL
 
 
 def label(args: argparse.Namespace) -> int:
@@ -103,7 +99,7 @@ def label(args: argparse.Namespace) -> int:
     from popdetect.sessions import batch
 
     formats = tuple(name for name in (args.formats or "").replace(" ", "").split(",") if name)
-    with _progress("clips", args) as on_progress:
+    with terminal.progress("clips", args.quiet) as on_progress:
         summary = batch.label(
             args.folder,
             out=args.out,
@@ -115,11 +111,11 @@ def label(args: argparse.Namespace) -> int:
             on_progress=on_progress,
         )
     for name, error in summary.unlisted:
-        _say(args, f"could not look into {_one_line(name)}: {error}")
+        _say(args, f"could not look into {name}: {error}")
     if args.json:
-        print(json.dumps(_summary_dict(summary), ensure_ascii=False))
+        _print_json(wording.summary_dict(summary))
     elif not args.quiet:
-        print(_summary_text(summary))
+        _print(wording.summary_text(summary))
     if summary.n_failed == summary.n_clips:
         return FAILED_ALL
     return FAILED_SOME if summary.n_failed or summary.unlisted else 0
@@ -128,12 +124,11 @@ def label(args: argparse.Namespace) -> int:
 def train(args: argparse.Namespace) -> int:
     """Retrain on labelled clips."""
     from popdetect.hearing.bundle import load
-    from popdetect.learning import comparison, retraining, truth
-    from popdetect.learning.card import figure
+    from popdetect.learning import retraining, truth
 
     truths = truth.read_labels(args.labels)
     current = load(args.current)
-    with _stages(args) as on_progress:
+    with terminal.stages(args.quiet) as on_progress:
         done = retraining.train(
             truths,
             args.out,
@@ -144,48 +139,27 @@ def train(args: argparse.Namespace) -> int:
             force=args.force,
             on_progress=on_progress,
         )
-    compared = done.comparison
     for file, error in done.left_out:
-        _say(args, f"left out {_one_line(file)}: {error}")
+        _say(args, f"left out {file}: {error}")
     if args.json:
-        report = {
-            "schema_version": SCHEMA_VERSION,
-            "bundle": str(done.out),
-            "model": done.model.title,
-            "model_sha256": done.model.sha256,
-            "adopt": compared.adopt,
-            "advice": compared.advice,
-            "new": compared.new.to_dict(),
-            "current": compared.current.to_dict() if compared.current else None,
-            "classifiers": done.contests,
-            "left_out": [list(pair) for pair in done.left_out],
-        }
-        print(json.dumps(report, ensure_ascii=False))
-        return FAILED_SOME if done.left_out else 0
-    before = comparison.figures(compared.current) if compared.current else {}
-    print(f"{'held-out clips, whole patients at a time':50}  {'new model':24}  current model ({current.title})")
-    for name, value in comparison.figures(compared.new).items():
-        print(f"{name:50}  {figure(value):24}  {figure(before[name]) if name in before else ''}".rstrip())
-    print(f"\n{compared.advice}\nWritten: {done.out} (CARD.md says all of it). Use it with --model {done.out}")
-    print("Figures from simulated sound are not clinical accuracy.")
+        _print_json(wording.training_dict(done))
+    else:
+        _print(wording.training_text(done, current.title))
     return FAILED_SOME if done.left_out else 0
 
 
 def evaluate(args: argparse.Namespace) -> int:
     """Score a model against the truth."""
-    from popdetect.hearing.bundle import load
-    from popdetect.hearing.detector import Detector
     from popdetect.learning import evaluation, truth
 
     truths = truth.read_labels(args.truth)
-    detector = Detector(load(args.model), args.operating_point)
-    with _progress("clips", args) as on_progress:
+    detector = _detector(args)
+    with terminal.progress("clips", args.quiet) as on_progress:
         result = evaluation.evaluate(truths, detector, on_progress=on_progress, seed=args.seed)
     if args.json:
-        report = {"schema_version": SCHEMA_VERSION, "model": detector.model.title, **result.to_dict()}
-        print(json.dumps(report, ensure_ascii=False))
+        _print_json({"schema_version": wording.SCHEMA_VERSION, "model": detector.model.title, **result.to_dict()})
     else:
-        print(evaluation.as_text(result, by_group=args.by_group))
+        _print(evaluation.as_text(result, by_group=args.by_group))
     return FAILED_SOME if result.failed else 0
 
 
@@ -201,7 +175,7 @@ def simulate(args: argparse.Namespace) -> int:
         max_distractors=args.max_distractors,
         rates_hz=(args.rate,),
     )
-    with _progress("clips", args) as on_progress:
+    with terminal.progress("clips", args.quiet) as on_progress:
         made = sessions.simulate(
             args.out,
             n_clips=args.clips,
@@ -213,9 +187,9 @@ def simulate(args: argparse.Namespace) -> int:
             on_progress=on_progress,
         )
     if args.json:
-        print(json.dumps({"folder": str(made.folder), "clips": made.n_clips, "pops": made.n_pops}, ensure_ascii=False))
+        _print_json({"folder": str(made.folder), "clips": made.n_clips, "pops": made.n_pops})
     elif not args.quiet:
-        print(
+        _print(
             f"{made.folder}: {made.n_clips} clips, {made.n_pop_clips} of them with {made.n_pops} pops; "
             f"the truth is in {made.folder / 'labels.csv'}\nNext: popdetect label {made.folder}"
         )
@@ -228,14 +202,14 @@ def model_show(args: argparse.Namespace) -> int:
 
     model = bundle.load(args.bundle)
     if args.json:
-        print(json.dumps(model.info, ensure_ascii=False))
+        _print_json(model.info)
         return 0
     card = (Path(args.bundle) if args.bundle else bundle.shipped()) / "CARD.md"
     try:
         text = card.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise UsageError(f"{card}: the card cannot be read; `--json` prints model.json") from None
-    print(text)
+    _print(text)
     return 0
 
 
@@ -245,9 +219,9 @@ def model_verify(args: argparse.Namespace) -> int:
 
     model, worst, n_rows = bundle.verify(args.bundle)
     if args.json:
-        print(json.dumps({"model": model.title, "sha256": model.sha256, "parity": worst, "rows": n_rows}))
+        _print_json({"model": model.title, "sha256": model.sha256, "parity": worst, "rows": n_rows})
     else:
-        print(
+        _print(
             f"{model.title} is whole: hashes match, probabilities equal scikit-learn's to {worst:.1e} on {n_rows} rows"
         )
     return 0
@@ -255,7 +229,6 @@ def model_verify(args: argparse.Namespace) -> int:
 
 def demo(args: argparse.Namespace) -> int:
     """Simulate a session, label it, compare with the truth."""
-    from popdetect.hearing.bundle import load
     from popdetect.hearing.detector import Detector
     from popdetect.learning import evaluation, sessions, truth
     from popdetect.sessions import batch
@@ -263,209 +236,59 @@ def demo(args: argparse.Namespace) -> int:
     folder: Path = args.out
     if not (folder / "simulation.json").is_file():
         _say(args, f"making a session of 24 clips in {folder}")
-        with _progress("clips", args) as on_progress:
+        with terminal.progress("clips", args.quiet) as on_progress:
             sessions.simulate(folder, n_clips=24, n_patients=6, seed=1, on_progress=on_progress)
-    with _progress("clips", args) as on_progress:
+    with terminal.progress("clips", args.quiet) as on_progress:
         summary = batch.label(folder, formats=("audacity",), on_progress=on_progress)
     if args.json:
-        print(json.dumps(_summary_dict(summary), ensure_ascii=False))
+        _print_json(wording.summary_dict(summary))
         return 0
     truths = truth.read_labels(folder)
-    scored = evaluation.evaluate(truths, Detector(load()))
-    right = {clip.file: clip for clip in scored.clips}
-    print(f"{'file':20}  {'label':9}  p_pop  pops  truth")
-    for file, clip in right.items():
-        true = len(clip.true_onsets_s or ())
-        print(
-            f"{file:20}  {_painted(clip.label)}  {clip.p_pop:5.2f}  {len(clip.found_onsets_s):4d}  {true or 'no'} pops"
-        )
-    print(f"\n{_summary_text(summary)}")
-    print(f"\nA picture: popdetect classify {folder / truths[0].file} --plot pop.png")
-    print(f"How good:  popdetect evaluate {folder}")
-    print(f"This session is simulated: its figures are not clinical accuracy. {NOTE}")
+    _print(f"{'file':20}  {'label':9}  p_pop  pops  truth")
+    for clip in evaluation.evaluate(truths, Detector()).clips:
+        found, true = len(clip.found_onsets_s), len(clip.true_onsets_s or ())
+        _print(f"{clip.file:20}  {terminal.painted(clip.label)}  {clip.p_pop:5.2f}  {found:4d}  {true or 'no'} pops")
+    _print(f"\n{wording.summary_text(summary)}")
+    _print(f"\nA picture: popdetect classify {folder / truths[0].file} --plot pop.png")
+    _print(f"How good:  popdetect evaluate {folder}")
+    _print(f"This session is simulated: its figures are not clinical accuracy. {NOTE}")
     return 0
 
 
-# --- printing -------------------------------------------------------------------------------------------------------
+# --- what they share ------------------------------------------------------------------------------------------------
 
 
-def _print_verdict(verdict: Verdict, width: int, *, events: bool) -> None:
-    name = _one_line(verdict.file)
-    found = verdict.detection
-    if found is None:
-        print(f"{name:{width}}  {verdict.status:9}  {'':5}  {'':4}  {_one_line(verdict.error)}")
-        return
-    onsets = " ".join(f"{event.onset_s:.4f}" for event in found.pops)
-    flags = f"  [{', '.join(found.quality)}]" if found.quality else ""
-    print(
-        f"{name:{width}}  {_painted(found.label)}  {found.p_pop:5.2f}  {len(found.pops):4d}  {onsets}{flags}".rstrip()
-    )
-    if events:
-        for event in found.events:
-            side = f"  channel {event.channel}" if event.channel else ""
-            print(
-                f"    {'pop  ' if event.is_pop else 'other'} {event.onset_s:9.4f} s  p {event.p_pop:.2f}  "
-                f"{event.duration_ms:4.1f} ms  peak {event.peak_hz:5.0f} Hz  centroid {event.centroid_hz:5.0f} Hz  "
-                f"{event.snr_db:4.1f} dB above the floor{side}"
-            )
+def _detector(args: argparse.Namespace) -> Detector:
+    from popdetect.hearing.bundle import load
+    from popdetect.hearing.detector import Detector
+
+    return Detector(load(args.model), args.operating_point)
 
 
-def _as_dict(verdict: Verdict, detector: Any, *, events: bool) -> dict[str, Any]:
-    found = verdict.detection
-    row: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "file": verdict.file, "status": verdict.status}
-    if found is not None:
-        row |= {
-            "label": found.label,
-            "p_pop": round(found.p_pop, 6),
-            "n_pops": len(found.pops),
-            "pops_s": [round(event.onset_s, 6) for event in found.pops],
-            "snr_db": None if found.snr_db is None else round(found.snr_db, 2),
-            "duration_s": round(found.duration_s, 6),
-            "sample_rate_hz": found.sample_rate_hz,
-            "channels": found.channels,
-            "quality": list(found.quality),
-        }
-        if events:
-            row["events"] = [
-                {
-                    "onset_s": round(event.onset_s, 6),
-                    "p_pop": round(event.p_pop, 6),
-                    "is_pop": event.is_pop,
-                    "duration_ms": round(event.duration_ms, 3),
-                    "peak_hz": round(event.peak_hz, 1),
-                    "centroid_hz": round(event.centroid_hz, 1),
-                    "snr_db": round(event.snr_db, 2),
-                    "channel": event.channel,
-                }
-                for event in found.events
-            ]
-    else:
-        row["error"] = verdict.error
-    row |= {
-        "operating_point": detector.operating_point,
-        "model": detector.model.title,
-        "model_sha256": detector.model.sha256,
-        "popdetect_version": __version__,
-        "sha256": verdict.sha256,
-    }
-    return row
+def _print(text: str) -> None:
+    with terminal.output(sys.stdout):
+        print(text)
 
 
-def _summary_text(summary: Summary) -> str:
-    counts = summary.n_by_label
-    lines = [
-        f"{summary.n_clips} clips: {counts['pop']} pop ({summary.n_pops} pops), {counts['no_pop']} no pop, "
-        f"{counts['uncertain']} uncertain, {summary.n_failed} failed"
-        + (f"; {summary.n_skipped} were done before" if summary.n_skipped else "")
-    ]
-    lines += [f"  failed: {_one_line(file)}: {_one_line(error)}" for file, error in summary.failed[:5]]
-    if summary.n_failed > 5:
-        lines.append(f"  … and {summary.n_failed - 5} more, see column error")
-    if summary.uncertain:
-        shown = ", ".join(_one_line(file) for file in summary.uncertain[:3])
-        more = f" … and {len(summary.uncertain) - 3} more" if len(summary.uncertain) > 3 else ""
-        lines.append(f"  worth a listen (uncertain): {shown}{more}")
-    lines += [f"  {path}" for path in summary.written]
-    return "\n".join(lines)
-
-
-def _summary_dict(summary: Summary) -> dict[str, Any]:
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "folder": str(summary.folder),
-        "out": str(summary.out),
-        "n_clips": summary.n_clips,
-        "n_new": summary.n_new,
-        "n_skipped": summary.n_skipped,
-        **{f"n_{name}": n for name, n in summary.n_by_label.items()},
-        "n_failed": summary.n_failed,
-        "n_pops": summary.n_pops,
-        "seconds": round(summary.seconds, 3),
-        "failed": [{"file": file, "error": error} for file, error in summary.failed],
-        "uncertain": list(summary.uncertain),
-        "written": [str(path) for path in summary.written],
-    }
-
-
-def _painted(word: str) -> str:
-    padded = f"{word:9}"
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
-        return padded
-    return f"\x1b[{_COLOURS[word]}m{padded}\x1b[0m"
-
-
-def _one_line(text: str) -> str:
-    """Text that stays on its line, whatever a file is called."""
-    legible = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in legible)
+def _print_json(made: dict[str, Any]) -> None:
+    _print(json.dumps(made, ensure_ascii=False))
 
 
 def _say(args: argparse.Namespace, text: str) -> None:
     if not args.quiet:
-        print(f"popdetect: {text}", file=sys.stderr)
+        _complain(text)
 
 
-@contextmanager
-def _progress(unit: str, args: argparse.Namespace) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar with rate and time left, on a terminal only."""
-    if args.quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(unit=f" {unit}", file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
-
-        def on_progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield on_progress
+def _complain(text: str) -> None:
+    with suppress(UsageError, terminal.ReaderGoneError), terminal.output(sys.stderr):  # there is nobody left to tell
+        print(f"popdetect: {one_line(text)}", file=sys.stderr, flush=True)
 
 
-@contextmanager
-def _stages(args: argparse.Namespace) -> Iterator[Callable[[str, int, int], None] | None]:
-    """The same for work of several stages."""
-    with _progress("steps", args) as step:
-        if step is None:
-            yield None
-            return
-        yield lambda what, done, total: step(done, total)
-
-
-def _picture_paths(plot: Path, files: Sequence[str]) -> dict[str, Path]:
-    """Where each file's picture goes: the path itself for one file, a folder for several."""
-    if len(files) == 1 and not plot.is_dir():
-        if plot.suffix.lower() != ".png":
-            raise UsageError(f"{plot}: pictures are PNG files; give a name that ends in .png")
-        return {files[0]: plot}
-    if plot.suffix.lower() == ".png" and not plot.is_dir():
-        raise UsageError(f"{plot}: {len(files)} files need {len(files)} pictures; name a folder instead")
-    try:
-        plot.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{plot}: the folder for pictures cannot be made: {error.strerror or error}") from error
-    names = [Path(file).name for file in files]
-    # clips of one name in two folders keep the folders in the names of their pictures
-    unique = [
-        name if names.count(name) == 1 else "_".join(Path(file).parts[-2:])
-        for name, file in zip(names, files, strict=True)
-    ]
-    return {file: plot / f"{name if file != '-' else 'stdin'}.png" for name, file in zip(unique, files, strict=True)}
-
-
-def _standard_input() -> bytes:
-    if sys.stdin is None:
-        raise UsageError("there is no standard input to read from")
-    return sys.stdin.buffer.read()
-
-
-def _plot(source: str | io.BytesIO, target: Path, verdict: Verdict) -> None:
-    from popdetect.hearing import audio
-    from popdetect.sessions import picture
-
-    samples, rate_hz = audio.read(source)
-    assert verdict.detection is not None
-    picture.save(target, picture.draw(samples, rate_hz, verdict.detection, _one_line(Path(verdict.file).name)))
+def _interrupted(args: argparse.Namespace) -> str:
+    if args.run is not label:
+        return "interrupted; nothing half-written stays: start again"
+    same = "the same command without --force" if args.force else "the same command"
+    return f"interrupted; what was finished is kept, {same} goes on from there"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@
     ├── UsageError            an option, a table or a folder that cannot be used as given     exit code 2
     │   └── TableError        a line of a csv file, named as file:line
     ├── AudioError            one recording that cannot be judged; `status` says why          exit code 3
-    │   ├── Unreadable        not audio, no permission, a rate outside 8 to 192 kHz
+    │   ├── Unreadable        no such file, not audio, a pipe, a rate outside 8 to 192 kHz
     │   ├── Empty             no samples in it
     │   ├── Truncated         shorter than its own header promises
     │   ├── NotFinite         NaN or infinite samples

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -112,6 +114,7 @@ BAD: list[tuple[str, Callable[[], bytes], type[AudioError], str]] = [
     ("half an rf64", lambda: _half(_wav(SOUND, format="RF64")), Truncated, "promises 48000 bytes"),
     ("half an aiff", lambda: _half(_wav(SOUND, format="AIFF")), Truncated, "promises"),
     ("half a flac", lambda: _half(_wav(SOUND, format="FLAC")), Truncated, "decod|promises"),
+    ("half a flac, in words", lambda: _half(_wav(SOUND, format="FLAC")), Truncated, r"cut short.* promises 0\.50 s"),
     ("half an ogg", lambda: _half(_wav(SOUND, format="OGG")), Truncated, "end of the stream is missing"),
     ("text", lambda: b"file,label\nclip.wav,pop\n", Unreadable, "text, not audio"),
     ("m4a", lambda: b"\x00\x00\x00\x20ftypM4A " + bytes(64), Unreadable, "export it as wav"),
@@ -119,6 +122,7 @@ BAD: list[tuple[str, Callable[[], bytes], type[AudioError], str]] = [
     ("nan", lambda: _wav(_poisoned(np.nan), subtype="FLOAT"), NotFinite, "1 samples are not numbers"),
     ("inf", lambda: _wav(_poisoned(np.inf), subtype="FLOAT"), NotFinite, "1 samples are not numbers"),
     ("one sample", lambda: _wav(SOUND[1:2]), TooShort, "1 samples"),
+    ("just too short", lambda: _wav(SOUND[1:480]), TooShort, r"479 samples \(9\.98 ms\); at least 10 ms \(480\)"),
     ("silence", lambda: _wav(SOUND * 0), Empty, "digital silence"),
     ("4 kHz", lambda: _wav(SOUND, 4_000), Unreadable, "sample rate 4000 Hz; 8000 to 192000"),
 ]
@@ -143,6 +147,23 @@ def test_missing_files_and_folders_are_told_apart(tmp_path: Path) -> None:
         audio.read(tmp_path / "nothing.wav")
     with pytest.raises(Unreadable, match="folder"):
         audio.read(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_a_device_and_a_socket_are_refused_before_they_are_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "link.wav").symlink_to("pipe.wav")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "socket.wav"))
+        for name in ("pipe.wav", "link.wav", "socket.wav", os.devnull):
+            with pytest.raises(Unreadable, match="not a regular file"):
+                audio.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".wav", "a\0b.wav"])
+def test_a_name_that_no_file_can_have_is_unreadable(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Unreadable, match="cannot be opened"):
+        audio.read(tmp_path / name)
 
 
 def test_a_streamed_wav_of_unknown_size_is_read(tmp_path: Path) -> None:
@@ -172,7 +193,7 @@ def test_a_file_in_memory_reads_as_it_does_from_disk(tmp_path: Path, kind: str) 
     np.testing.assert_array_equal(from_memory[0], from_disk[0])
 
 
-@pytest.mark.parametrize("kind", ["WAV", "RF64", "AIFF", "FLAC", "OGG"])
+@pytest.mark.parametrize("kind", ["WAV", "RF64", "AIFF", "AU", "W64", "FLAC", "OGG", "MP3"])
 def test_no_cut_goes_unnoticed_wherever_it_is(kind: str) -> None:
     raw = _wav(SOUND, format=kind)
 

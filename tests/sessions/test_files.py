@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from popdetect.errors import NothingFound, UsageError
-from popdetect.sessions.files import find_clips, readable, write_text
+from popdetect.sessions.files import find_clips, read_bytes, readable, write_text
 
 
 def put(root: Path, *names: str) -> None:
@@ -58,6 +58,23 @@ def test_a_pipe_is_not_waited_on(tmp_path: Path) -> None:
     put(tmp_path, "a.wav")
     os.mkfifo(tmp_path / "pipe.wav")
     assert found(tmp_path) == ["a.wav"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_link_to_a_pipe_is_not_waited_on_either_and_a_loop_of_links_is_a_broken_one(tmp_path: Path) -> None:
+    put(tmp_path, "a.wav")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link.wav").symlink_to("pipe")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    assert found(tmp_path) == ["a.wav", "loop.wav"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_what_cannot_be_a_folder_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"^[^\n]*: cannot be listed: [^\n]+$"):
+        find_clips(tmp_path / name)
+    with pytest.raises(UsageError, match=r"^[^\n]*: cannot be read: [^\n]+$"):
+        read_bytes(tmp_path / name)
 
 
 def test_size_and_time_of_change_are_those_of_the_file(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 Decides whether a file is a recording that can be judged. Samples are float32 of shape (n_samples, n_channels),
 full scale ±1, at the file's own rate: nothing is resampled, mixed or normalised here.
 
-libsndfile is forgiving where we must not be: it opens a wav cut in half, and a header without samples, in
-silence. So the size that the header promises is compared with the bytes that are there.
+A file that is shorter than its header promises, which `containers` tells, is not judged: half a clip may have lost its
+pops.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import math
 import os
-import struct
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +22,7 @@ import numpy.typing as npt
 import soundfile
 
 from popdetect.errors import AudioError, Empty, NotFinite, TooShort, Truncated, Unreadable
+from popdetect.hearing.containers import Guarded, promise
 
 Samples = npt.NDArray[np.float32]
 
@@ -31,7 +32,7 @@ MAX_RATE_HZ = 192_000
 MIN_DURATION_S = 0.010  # a pop and a few milliseconds around it
 BLOCK_S = 20.0  # decoded at once: whole short clips, and flat memory on long files
 
-_UNKNOWN_SIZES = (0, 0xFFFFFFFF)  # what streaming writers leave in a header they cannot go back to
+_NO_END = 2**62  # what libsndfile says of a length that is not known
 
 
 class Recording:
@@ -56,24 +57,24 @@ class Recording:
     def __init__(self, source: str | os.PathLike[str] | BinaryIO) -> None:
         handle = _open(source)
         try:
-            promised, present, missing = _promised_bytes(handle)
-            if present == 0:
+            said = promise(handle)
+            if said.present == 0:
                 raise Empty("the file is empty (0 bytes); the recorder probably never wrote to it")
-            if missing and not promised:
+            if said.missing and not said.promised:
                 raise Truncated("cut off: the end of the stream is missing; copy the file again from the recorder")
+            if 0 < said.missing < said.promised:
+                raise Truncated(
+                    f"cut off: its header promises {said.promised} bytes of sound, "
+                    f"{said.promised - said.missing} are there; copy the file again from the recorder"
+                )
             handle.seek(0)
-            self._file = _decoder(handle)
+            self._file = _decoder(handle, said.unset_at)
             self.rate_hz = int(self._file.samplerate)
             self.channels = int(self._file.channels)
             if not MIN_RATE_HZ <= self.rate_hz <= MAX_RATE_HZ:
                 raise Unreadable(f"sample rate {self.rate_hz} Hz; {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz can be judged")
-            if self._file.frames == 0:
+            if self._file.frames == 0 or said.missing:
                 raise Empty("a header but no samples; the recorder was probably stopped before it wrote any")
-            if missing:
-                raise Truncated(
-                    f"cut off: its header promises {promised} bytes of sound, {promised - missing} are there; "
-                    "copy the file again from the recorder"
-                )
         except BaseException:
             handle.close()
             raise
@@ -90,8 +91,12 @@ class Recording:
                 try:
                     block = self._file.read(block_size, dtype="float32", always_2d=True)
                 except soundfile.LibsndfileError as error:
+                    if self._frames >= _NO_END:
+                        raise Unreadable("a flac that does not say how long it is; convert it to wav") from error
+                    # an error throws away the block before it: where it stopped cannot be told
                     raise Truncated(
-                        f"decoding stopped after {self.n_samples / self.rate_hz:.2f} s: {_say(error)}"
+                        f"cut short, or damaged inside: its header promises {self._frames / self.rate_hz:.2f} s, "
+                        "and decoding stops before that; copy the file again from the recorder"
                     ) from error
                 if not len(block):
                     break
@@ -111,8 +116,8 @@ class Recording:
             raise Truncated(f"cut off: its header promises {self._frames} samples, {self.n_samples} could be decoded")
         if self.n_samples < MIN_DURATION_S * self.rate_hz:
             raise TooShort(
-                f"{self.n_samples} samples ({1000 * self.n_samples / self.rate_hz:.1f} ms); "
-                f"at least {1000 * MIN_DURATION_S:.0f} ms are needed"
+                f"{self.n_samples} samples ({1000 * self.n_samples / self.rate_hz:.2f} ms); "
+                f"at least {1000 * MIN_DURATION_S:.0f} ms ({math.ceil(MIN_DURATION_S * self.rate_hz)}) are needed"
             )
         if silent:
             # not "no pop": a dead microphone would fill a study with them
@@ -156,30 +161,32 @@ def _open(source: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
         return source
     path = Path(source)
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise Unreadable("this is a folder, not a recording; `popdetect label` takes folders")
+        if not stat.S_ISREG(mode):  # opening a pipe waits for someone to write to it
+            raise Unreadable("not a regular file (a pipe, a device or a socket); `popdetect classify -` reads a pipe")
         return path.open("rb", buffering=0)  # unbuffered: libsndfile reads on from where we stand
+    except Unreadable:
+        raise
     except FileNotFoundError:
         raise Unreadable("no such file; check the name and the folder") from None
-    except IsADirectoryError:
-        raise Unreadable("this is a folder, not a recording; `popdetect label` takes folders") from None
     except PermissionError:
-        # Windows says "permission denied" when a folder is opened
-        if path.is_dir():
-            raise Unreadable("this is a folder, not a recording; `popdetect label` takes folders") from None
         raise Unreadable("no permission to read it; check the file's owner and rights") from None
     except (OSError, ValueError) as error:
         raise Unreadable(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _decoder(handle: BinaryIO) -> soundfile.SoundFile:
+def _decoder(handle: BinaryIO, unset_at: int) -> soundfile.SoundFile:
     """Libsndfile on the file's own descriptor where there is one: ten times fewer calls than through Python."""
     try:
         descriptor = handle.fileno()
     except (AttributeError, OSError, io.UnsupportedOperation):
         descriptor = None
     try:
-        if descriptor is not None and os.name != "nt":
+        if descriptor is not None and os.name != "nt" and not unset_at:
             return soundfile.SoundFile(descriptor, closefd=False)
-        return soundfile.SoundFile(handle)
+        return soundfile.SoundFile(Guarded(handle, unset_at))
     except (soundfile.SoundFileError, TypeError) as error:
         raise _unreadable(handle, error) from error
 
@@ -197,59 +204,5 @@ def _unreadable(handle: BinaryIO, error: Exception) -> AudioError:
 
 
 def _say(error: Exception) -> str:
-    text = str(getattr(error, "error_string", "") or error)
+    text = str(getattr(error, "error_string", "") or "the decoder gives no reason")
     return " ".join(text.split()).rstrip(".")
-
-
-def _promised_bytes(handle: BinaryIO) -> tuple[int, int, int]:
-    """(bytes of sound promised, bytes in the file, bytes missing) by the file's own header; 0 where it does not say.
-
-    Ogg promises no size: there `missing` is 1 when the stream does not end as it should.
-    """
-    try:
-        present = handle.seek(0, os.SEEK_END)
-    except (OSError, io.UnsupportedOperation) as error:
-        raise Unreadable(f"not a file that can be read from start to end: {error}") from error
-    handle.seek(0)
-    head = handle.read(12)
-    promised = missing = 0
-    if head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:] == b"WAVE":
-        order = ">" if head[:4] == b"RIFX" else "<"
-        promised, missing = _chunk_shortfall(handle, present, b"data", order)
-    elif head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
-        promised, missing = _chunk_shortfall(handle, present, b"SSND", ">")
-    elif head[:4] == b"OggS" and not _ogg_ends(handle, present):
-        missing = 1  # Ogg does not say how long it will be, only where it ends
-    return promised, present, missing
-
-
-def _chunk_shortfall(handle: BinaryIO, present: int, wanted: bytes, order: str) -> tuple[int, int]:
-    """(size of the chunk `wanted`, how much of it is not in the file); sizes in bytes."""
-    position, large = 12, 0
-    while position + 8 <= present:
-        handle.seek(position)
-        name, size = struct.unpack(f"{order}4sI", handle.read(8))
-        if name == b"ds64":  # RF64: the 64-bit sizes, of which the second is the data chunk's
-            fields = handle.read(16)
-            large = struct.unpack("<Q", fields[8:16])[0] if len(fields) == 16 else 0
-        if name == wanted:
-            if size == 0xFFFFFFFF and large:
-                size = large
-            if size in _UNKNOWN_SIZES:
-                return 0, 0
-            return size, max(0, size - (present - position - 8))
-        position += 8 + size + size % 2
-    return 0, 0
-
-
-def _ogg_ends(handle: BinaryIO, present: int) -> bool:
-    """Whether the last page of an Ogg stream says that it is the last, and is all there."""
-    handle.seek(max(0, present - 65_307))  # the largest page there can be
-    tail = handle.read()
-    at = tail.rfind(b"OggS")
-    if at < 0 or len(tail) < at + 27:
-        return False
-    n_segments = tail[at + 26]
-    lacing = tail[at + 27 : at + 27 + n_segments]
-    whole = len(lacing) == n_segments and len(tail) >= at + 27 + n_segments + sum(lacing)
-    return whole and bool(tail[at + 5] & 0x04)

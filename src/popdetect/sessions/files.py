@@ -70,9 +70,6 @@ def find_clips(folder: str | os.PathLike[str], skip: str | os.PathLike[str] | No
         When there is no recording in it.
     """
     root = os.fspath(folder)
-    if not Path(root).is_dir():
-        what = "is a file; `popdetect classify` takes files" if Path(root).exists() else "no such folder"
-        raise UsageError(f"{readable(root)}: {what}")
     skipped = os.path.realpath(skip) if skip is not None else ""
     clips: list[Clip] = []
     unlisted: list[tuple[str, str]] = []
@@ -83,22 +80,21 @@ def find_clips(folder: str | os.PathLike[str], skip: str | os.PathLike[str] | No
         try:
             with os.scandir(here) as entries:
                 listed = list(entries)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             if not prefix:
-                raise UsageError(f"{readable(root)}: cannot be listed: {error.strerror or error}") from error
-            unlisted.append((readable(prefix), str(error.strerror or error)))
+                raise UsageError(f"{readable(root)}: {_unlistable(error)}") from error
+            unlisted.append((readable(prefix), _why(error)))
             continue
         for entry in listed:
             name = entry.name
             if name.startswith("."):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 if _is_entered(entry, skipped):
                     folders.append((entry.path, f"{prefix}{name}/"))
                 continue
             suffix = name[name.rfind(".") :].lower() if "." in name else ""
-            # a pipe named x.wav would be waited on for ever; a broken link is a clip that cannot be read
-            if suffix in EXTENSIONS and (entry.is_file() or entry.is_symlink()):
+            if suffix in EXTENSIONS and _is_file(entry):
                 clips.append(_clip(entry, readable(prefix + name)))
             else:
                 others[readable(suffix)] += 1
@@ -128,6 +124,21 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(path, error) from error
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Read a whole file that was asked for.
+
+    Raises
+    ------
+    UsageError
+        Naming the file and why.
+    """
+    try:
+        with Path(path).open("rb") as handle:
+            return handle.read()
+    except (OSError, ValueError) as error:  # the latter for a null byte in the name
+        raise UsageError(f"{readable(os.fspath(path))}: cannot be read: {_why(error)}") from error
 
 
 def write_text(path: str | os.PathLike[str], text: str, *, durable: bool = True) -> None:
@@ -169,13 +180,40 @@ def unwritable(path: Path, error: OSError) -> UsageError:
     elif isinstance(error, FileExistsError | NotADirectoryError):
         hint = "; a file stands where a folder is needed"
     name = " ".join(readable(str(path)).split("\n"))
-    return UsageError(f"{name}: cannot be written: {error.strerror or error}{hint}")
+    return UsageError(f"{name}: cannot be written: {_why(error)}{hint}")
+
+
+def _unlistable(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such folder"
+    if isinstance(error, NotADirectoryError):
+        return "is a file; `popdetect classify` takes files"
+    return f"cannot be listed: {_why(error)}"
+
+
+def _why(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _is_entered(entry: os.DirEntry[str], skipped: str) -> bool:
     if entry.name == OUT_NAME or entry.name in _SYSTEM_FOLDERS or entry.is_symlink():
         return False
     return not skipped or os.path.realpath(entry.path) != skipped
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Yes for a broken link too, which is a clip that cannot be read; a pipe would be waited on for ever."""
+    try:
+        return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
+    except OSError:
+        return True
 
 
 def _clip(entry: os.DirEntry[str], file: str) -> Clip:

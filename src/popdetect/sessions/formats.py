@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from pathlib import Path
 
-from popdetect.errors import TableError, UsageError
+from popdetect.errors import TableError
 from popdetect.records import Detection, Event
+from popdetect.sessions.files import read_bytes
 
 Writer = Callable[[str, Detection], str]
 
@@ -105,14 +105,9 @@ def read_audacity(path: str | os.PathLike[str]) -> tuple[float, ...]:
         When the file cannot be read at all.
     """
     name = os.fspath(path)
-    try:
-        with Path(path).open("rb") as handle:
-            raw = handle.read()
-    except OSError as error:
-        raise UsageError(f"{name}: cannot be read: {error.strerror or error}") from error
     onsets_s = []
     # only the times matter, and they are ASCII: a label in another encoding does no harm
-    for number, line in enumerate(raw.decode("utf-8-sig", "replace").split("\n"), 1):
+    for number, line in enumerate(read_bytes(path).decode("utf-8-sig", "replace").split("\n"), 1):
         if line.strip() and not line.startswith("\\"):
             onsets_s.append(_start_s(line, f"{name}:{number}"))
     return tuple(sorted(onsets_s))

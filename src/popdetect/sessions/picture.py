@@ -2,26 +2,66 @@
 
 Colours are told apart by the colour-blind, and pops also by the shape of their marks. The lower row looks closer at
 the 300 ms around the pops, because a train of five pops is one thin line in a clip of three seconds.
+
+Many clips have their pictures in one folder; each is named after its clip, with as many of the folders above it as it
+takes to tell it from the others.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import threading
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from popdetect.errors import UsageError
-from popdetect.hearing.audio import Samples
+from popdetect.hearing.audio import Samples, read
 from popdetect.records import Detection, Event
 
 POP, OTHER, WAVE = "#D55E00", "#56B4E9", "#333333"  # Okabe and Ito's palette
 LEAST_CLOSE_S = 0.3
 RANGE_DB = 70.0
 _WORDS = {"pop": "pop", "no_pop": "no pop", "uncertain": "uncertain"}
+
+
+def places(plot: Path, files: Sequence[str]) -> dict[str, Path]:
+    """Decide where each file's picture goes: to `plot` itself for one file, into that folder for several.
+
+    The same files in the same order have the same pictures, and no two files share one. The folder is made.
+
+    Raises
+    ------
+    UsageError
+        For a name that is not a picture's, or a folder that cannot be made.
+    """
+    if len(files) == 1 and not plot.is_dir():
+        if plot.suffix.lower() != ".png":
+            raise UsageError(f"{plot}: pictures are PNG files; give a name that ends in .png")
+        return {files[0]: plot}
+    if plot.suffix.lower() == ".png" and not plot.is_dir():
+        raise UsageError(f"{plot}: {len(files)} files need {len(files)} pictures; name a folder instead")
+    try:
+        plot.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{plot}: the folder for pictures cannot be made: {error.strerror or error}") from error
+    return {file: plot / f"{name}.png" for file, name in _names(files).items()}
+
+
+def make(source: str | BinaryIO, target: Path, detection: Detection, title: str) -> None:
+    """Read a clip again, draw it and write the picture.
+
+    Raises
+    ------
+    AudioError, UsageError
+    """
+    save(target, draw(*read(source), detection, title))
 
 
 def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> bytes:
@@ -84,7 +124,8 @@ def save(path: str | os.PathLike[str], png: bytes) -> None:
         When it cannot be written.
     """
     target = Path(path)
-    draft = target.with_name(f".{target.name}.part")
+    # a short name of our own: the target's may already be as long as names can be
+    draft = target.with_name(f".{os.getpid()}-{threading.get_ident()}.part")
     try:
         draft.write_bytes(png)
         draft.replace(target)
@@ -93,6 +134,35 @@ def save(path: str | os.PathLike[str], png: bytes) -> None:
     finally:
         with suppress(OSError):
             draft.unlink()
+
+
+def _names(files: Sequence[str]) -> dict[str, str]:
+    """A name for each different file; a few systems take names that differ in case only for one."""
+    parts = {file: ("stdin",) if file == "-" else _parts(file) for file in files}
+    named: dict[str, str] = {}
+    taken: set[str] = set()
+    for depth in range(1, max(map(len, parts.values())) + 1):
+        tried = {file: "_".join(parts[file][-depth:]) for file in parts if file not in named}
+        seen = Counter(name.casefold() for name in tried.values())
+        for file, name in tried.items():
+            if seen[name.casefold()] == 1 and name.casefold() not in taken:
+                named[file] = name
+                taken.add(name.casefold())
+    for file in parts:
+        name = whole = "_".join(parts[file])
+        number = 1
+        while file not in named:  # one file by two names, or a folder like `a_b` beside `a/b`: they are numbered
+            if name.casefold() not in taken:
+                named[file] = name
+                taken.add(name.casefold())
+            number += 1
+            name = f"{whole} ({number})"
+    return {file: named[file] for file in parts}
+
+
+def _parts(file: str) -> tuple[str, ...]:
+    path = Path(file)
+    return path.relative_to(path.anchor).parts or ("clip",)
 
 
 def _close_up(detection: Detection) -> tuple[float, float] | None:

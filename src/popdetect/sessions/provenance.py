@@ -74,7 +74,7 @@ def describe_run(
             "failed": summary.n_failed,
             "pops": summary.n_pops,
         },
-        "folders_not_listed": [folder for folder, _ in summary.unlisted],
+        "unlisted": [{"folder": folder, "error": error} for folder, error in summary.unlisted],
         "inputs": [{"file": v.file, "status": v.status, "sha256": v.sha256} for v in verdicts],
     }
 

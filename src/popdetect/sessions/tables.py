@@ -11,10 +11,10 @@ import io
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
-from popdetect.errors import TableError, UsageError
+from popdetect.errors import TableError
 from popdetect.records import Verdict
+from popdetect.sessions.files import read_bytes
 
 CLIP_COLUMNS = (
     "file", "status", "label", "p_pop", "n_pops", "first_pop_s", "last_pop_s", "snr_db", "duration_s", "sample_rate_hz",
@@ -101,11 +101,7 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
         When the file cannot be read at all.
     """
     name = os.fspath(path)
-    try:
-        with Path(path).open("rb") as handle:
-            raw = handle.read()
-    except OSError as error:
-        raise UsageError(f"{name}: cannot be read: {error.strerror or error}") from error
+    raw = read_bytes(path)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,0 +1,102 @@
+"""Whether an mp3 is all there: it has no header, but frames, each of which begins with four bytes of its own.
+
+The first frame may say how long the stream is (in Xing's or Fraunhofer's way); else its last frame must be whole.
+Sizes are in bytes. The layout is that of ISO 11172-3 and 13818-3, layer III.
+"""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from popdetect.errors import Unreadable
+
+_KBPS = (
+    (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),  # MPEG 2 and 2.5
+    (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),  # MPEG 1
+)
+_RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_TAIL = 8_192  # some six of the largest frames
+_IN_STEP = 3  # bytes that look like a frame's head once are common, three in step are not
+
+
+def frame_bytes(head: bytes) -> int:
+    """Bytes of the frame that begins with the four of `head`; 0 if none does."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+        return 0
+    version, rate, speed = head[1] >> 3 & 3, head[2] >> 2 & 3, head[2] >> 4
+    if version == 1 or rate == 3 or not 0 < speed < 15:
+        return 0
+    first = version == 3
+    bits = (144_000 if first else 72_000) * _KBPS[first][speed - 1]
+    return bits // _RATES_HZ[version][rate] + (head[2] >> 1 & 1)
+
+
+def ends(handle: BinaryIO, present: int) -> bool:
+    """Whether a file of `present` bytes is as long as it says and ends with a whole frame; yes, if nobody can tell.
+
+    Raises
+    ------
+    Unreadable
+        When the decoder would guess its length wrong.
+    """
+    start, head = _first(handle)
+    promised = _promised(head)
+    if max(promised, 1) > present - start:
+        return False
+    if promised:
+        return True
+    handle.seek(max(start, present - _TAIL))
+    tail = handle.read()
+    end, speeds = _follow(tail)
+    if frame_bytes(head[:4]) and len(speeds | {head[2] >> 4}) > 1:
+        # it takes all frames to be like the first, and leaves out what comes after the length so found
+        raise Unreadable("an mp3 of varying bitrate that does not say how long it is; convert it to wav")
+    return end <= len(tail)
+
+
+def _first(handle: BinaryIO) -> tuple[int, bytes]:
+    """Where the first frame begins, after tags with names and pictures, and what it begins with."""
+    start = 0
+    while True:
+        handle.seek(start)
+        head = handle.read(192)
+        if head[:3] != b"ID3" or len(head) < 10:
+            return start, head
+        size = 0
+        for byte in head[6:10]:
+            size = size << 7 | byte & 0x7F
+        start += 10 + size + (10 if head[5] & 0x10 else 0)
+
+
+def _promised(frame: bytes) -> int:
+    """What the first frame says of the size of the whole stream; 0 if nothing."""
+    if not frame_bytes(frame[:4]):
+        return 0
+    mono, first = frame[3] >> 6 == 3, frame[1] >> 3 & 3 == 3
+    at = 4 + ((17 if mono else 32) if first else (9 if mono else 17))
+    at += 0 if frame[1] & 1 else 2  # a checksum
+    if frame[at : at + 4] in (b"Xing", b"Info") and frame[at + 7 : at + 8] and frame[at + 7] & 2:
+        at += 12 if frame[at + 7] & 1 else 8
+    elif frame[36:40] == b"VBRI":
+        at = 46
+    else:
+        return 0
+    return int.from_bytes(frame[at : at + 4], "big")
+
+
+def _follow(tail: bytes) -> tuple[int, set[int]]:
+    """Where the last frames lead to, counted from the start of `tail`, and their bitrates; 0 and none without any."""
+    for begin in range(len(tail)):
+        at, frames, speeds = begin, 0, set()
+        # of one version and one rate: else it is not a frame of this stream
+        while (
+            (size := frame_bytes(tail[at : at + 4]))
+            and tail[at + 1] == tail[begin + 1]
+            and not (tail[at + 2] ^ tail[begin + 2]) & 0x0C
+        ):
+            speeds.add(tail[at + 2] >> 4)
+            at += size
+            frames += 1
+        if frames >= _IN_STEP:
+            return at, speeds
+    return 0, set()
