@@ -95,6 +95,8 @@ def progress(unit: str, quiet: bool) -> Iterator[Callable[[int, int], None] | No
         return
     from tqdm import tqdm
 
+    # no thread that watches over the bar: with it, worker processes could not be copies of this one
+    tqdm.monitor_interval = 0
     with tqdm(unit=f" {unit}", file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
 
         def on_progress(done: int, total: int) -> None:

@@ -143,7 +143,8 @@ def _side_by_side(
             # two chunks each: one at work, one waiting for it
             while chunks and not broken and len(flying) < 2 * jobs:
                 try:
-                    flying[pool.submit(_judge_chunk, chunks[0])] = chunks[0]
+                    with _uninterrupted():
+                        flying[pool.submit(_judge_chunk, chunks[0])] = chunks[0]
                     chunks.popleft()
                 except BrokenProcessPool:
                     broken = True
@@ -165,7 +166,9 @@ def _one_by_one(suspects: Sequence[Clip], detector: Detector, recipe: Recipe) ->
     while left:
         with _workers(detector, recipe, 1) as pool:
             try:
-                pool.submit(_ready).result()
+                with _uninterrupted():
+                    ready = pool.submit(_ready)
+                ready.result()
             except BrokenProcessPool:
                 raise UsageError(
                     "worker processes die before they judge anything; use 1 job, or, in a script of your own, "
@@ -198,6 +201,22 @@ def _workers(detector: Detector, recipe: Recipe, jobs: int) -> Iterator[ProcessP
     finally:
         stop.value = 1
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Keep Ctrl-C waiting while processes may be started: one that came before `_start` would have them complain.
+
+    They inherit that it waits; here it comes through at the end.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _may_fork() -> bool:
