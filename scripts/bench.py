@@ -4,6 +4,8 @@
 Absolute times drift with the machine, so each pair is run in turn and the medians are compared.
 
 Examples: scripts/bench.py · scripts/bench.py --clips 200 --repeat 3 · scripts/bench.py --full --json bench.json
+With --accuracy: how well, beside other ways to hear pops, on recordings that none has heard (needs --sounds, and
+pip install "popdetect[peers]"; half an hour): scripts/bench.py --accuracy --sounds ../shared/audio
 """
 
 from __future__ import annotations
@@ -42,7 +44,19 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="also 10,000 clips")
     parser.add_argument("--sounds", type=Path, metavar="DIR", help="mix recordings of this folder, not made sounds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--accuracy", action="store_true", help="measure accuracy, not speed")
+    parser.add_argument("--scenes", type=int, default=2000, metavar="N", help="mixed clips to learn from (2000)")
+    parser.add_argument("--trials", type=int, default=500, metavar="N", help="mixed clips to judge, per source (500)")
+    parser.add_argument("--no-peers", action="store_true", help="popdetect alone")
     args = parser.parse_args()
+    if args.accuracy:
+        if args.sounds is None:
+            parser.error("--accuracy needs --sounds, a folder of recordings with a MANIFEST.csv")
+        import accuracy
+
+        how = {"n_scenes": args.scenes, "n_trials": args.trials, "rivals": not args.no_peers}
+        accuracy.run(args.sounds, out=args.json, **how)
+        return 0
     with tempfile.TemporaryDirectory(prefix="popdetect-bench-") as folder:
         figures = run(Path(folder), args)
     if args.json:

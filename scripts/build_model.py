@@ -12,29 +12,19 @@ from __future__ import annotations
 import argparse
 import collections
 import hashlib
+import json
 import sys
-import zlib
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from popdetect import __version__
 from popdetect.errors import PopdetectError
-from popdetect.learning import bundling, comparison, provenance
-from popdetect.learning.scenes import SceneRule, compose
+from popdetect.learning import bundling, comparison, corpus, provenance
 from popdetect.learning.scores import score
 from popdetect.learning.sounds import Recorded, Source, read_manifest
-from popdetect.learning.training import Example, fit
+from popdetect.learning.training import fit
 
-N_FOLDS = 5
-# 16 and 22.05 kHz are what phones and old recorders give; levels reach a little below those we hope to hear at
-LEARN = SceneRule(
-    pop_db=(12.0, 48.0),
-    distractor_db=(0.0, 42.0),
-    rates_hz=(48_000, 48_000, 48_000, 44_100, 44_100, 32_000, 24_000, 22_050, 16_000, 8_000),
-    worn_share=0.3,
-)
-LOOK = SceneRule(pop_db=(15.0, 45.0), distractor_db=(0.0, 40.0), rates_hz=(48_000, 44_100))
+MODELS = Path(__file__).resolve().parent.parent / "models"
 
 
 def main() -> int:
@@ -42,7 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sounds", type=Path, required=True, metavar="DIR", help="sound folder with a MANIFEST.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder of the bundle")
-    parser.add_argument("--scenes", type=int, default=5000, metavar="N", help="clips to learn from (default: 5000)")
+    parser.add_argument("--scenes", type=int, default=8000, metavar="N", help="clips to learn from (default: 8000)")
     parser.add_argument("--look", type=int, default=600, metavar="N", help="dev-test clips (default: 600)")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
     parser.add_argument("--force", action="store_true", help="replace a bundle that is there")
@@ -60,11 +50,8 @@ def build(args: argparse.Namespace) -> None:
     shipped = args.out.resolve() == bundling.bundle.shipped().resolve()
     bundling.check_target(args.out, force=args.force, replace_shipped=True)
     train = read_manifest(args.sounds, "train")
-    banks = _banks(train)
-    examples = [
-        _example(f"scene {i}", f"fold {i % N_FOLDS}", [args.seed, i], banks[i % N_FOLDS], LEARN)
-        for i in range(args.scenes)
-    ]
+    rule, alone = corpus.LEARN, corpus.alone(train)
+    examples = [*corpus.scenes(train, args.scenes, args.seed), *alone]
     fitted = fit(examples, name="popdetect", version=__version__, seed=args.seed, on_progress=_say)
     held_out = score(comparison.held_out(fitted, examples), seed=args.seed)
     scores = {
@@ -77,7 +64,9 @@ def build(args: argparse.Namespace) -> None:
     }
     dev = read_manifest(args.sounds, "dev-test")
     bank = Recorded(dev, made_pop_share=0.0, made_share=0.0)
-    look = [_example(f"look {i}", f"look {i % 20}", [args.seed, 10**6 + i], bank, LOOK) for i in range(args.look)]
+    look = [
+        corpus.mixed(f"look {i}", f"look {i % 20}", [args.seed, 10**6 + i], bank, corpus.TRY) for i in range(args.look)
+    ]
     scores["The dev-test sounds"] = {
         "about": f"Mixed clips of files of which none was learned from; {_shared(dev, train)} of the {len(dev)} files "
         "come from sources of which other files were. The pops are those of one recording of one person's neck, so the "
@@ -87,7 +76,8 @@ def build(args: argparse.Namespace) -> None:
     facts = {
         **provenance.statements(),
         "provenance": {
-            "clips": f"{args.scenes} mixed clips of {LEARN.duration_s:g} s, half with 1 to {LEARN.max_pops} pops",
+            "clips": f"{args.scenes} mixed clips of {rule.duration_s:g} s, {rule.pop_share:.0%} of them with 1 to "
+            f"{rule.max_pops} pops, and {len(alone)} recordings of other sounds as they are",
             "seed": args.seed,
             "recordings": f"{len(train)} files of {len({s.group for s in train})} groups, role train",
             "kinds": dict(sorted(collections.Counter(s.kind for s in train).items())),
@@ -100,6 +90,7 @@ def build(args: argparse.Namespace) -> None:
         },
         "scores": scores,
         "contest": provenance.contest(fitted),
+        **_tables(),
     }
     model = bundling.write(fitted, args.out, facts, force=args.force, replace_shipped=shipped)
     print(f"{args.out}: {model.title}, sha256 {model.sha256}")
@@ -109,29 +100,10 @@ def build(args: argparse.Namespace) -> None:
             print(f"  {name:50} {bundling.card.figure(value)}")
 
 
-def _banks(train: list[Source]) -> list[Recorded]:
-    """Each fold has sources of its own; a fold with a pop recording hears it much, the others hear made pops."""
-    banks = []
-    pops = sorted({s.group for s in train if s.kind == "pop"})
-    for fold in range(N_FOLDS):
-        own = [
-            s
-            for s in train
-            if (pops.index(s.group) == fold if s.kind == "pop" else zlib.crc32(s.group.encode()) % N_FOLDS == fold)
-        ]
-        banks.append(Recorded(own, made_pop_share=0.3 if any(s.kind == "pop" for s in own) else 1.0, speech_share=0.3))
-    return banks
-
-
-def _example(file: str, group: str, seed: list[int], bank: Recorded, rule: SceneRule) -> Example:
-    scene = compose(np.random.default_rng(seed), bank, rule)
-    return Example(
-        file,
-        group,
-        bool(scene.onsets_s),
-        scene.onsets_s,
-        lambda: (scene.samples[:, None], scene.rate_hz),
-    )
+def _tables() -> dict[str, Any]:
+    """What `ablate.py` and `bench.py --accuracy` have left beside the models, for the card."""
+    found = {name: MODELS / f"{name}.json" for name in ("ablations", "peers")}
+    return {name: json.loads(path.read_text()) for name, path in found.items() if path.is_file()}
 
 
 def _shared(dev: list[Source], train: list[Source]) -> int:

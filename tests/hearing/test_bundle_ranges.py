@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from popdetect.errors import ModelError
-from popdetect.hearing import bundle, features, gate
+from popdetect.hearing import bundle, context, features, gate
 from popdetect.hearing.audio import MIN_DURATION_S
 from popdetect.hearing.detector import Detector
 from popdetect.learning import bundling
@@ -29,17 +29,24 @@ def tiny(folder: Path, front: dict[str, Any], rule: dict[str, float] = RULE, **a
     """A bundle of two linear classifiers, from nothing."""
     names = features.names(len(front["mel_edges_hz"]) - 1)
     weights: dict[str, np.ndarray] = {}
-    for part, n in (("gate", len(gate.names())), ("classifier", len(names))):
+    sizes = {"gate": len(gate.names()), "classifier": len(names), "context": len(context.names())}
+    for part, n in sizes.items():
         weights |= {f"{part}_centre": np.zeros(n), f"{part}_scale": np.ones(n), f"{part}_coef": np.full(n, 0.01)}
         weights[f"{part}_intercept"] = np.array(0.5)
+    weights |= {"span_low": np.full(len(names), -1e9), "span_high": np.full(len(names), 1e9)}
     raw = bundling.npz_bytes(weights | arrays)
     rows = np.zeros((2, len(names)))
-    parity = bundling.npz_bytes({"rows": rows, "p": np.full(2, 1 / (1 + np.exp(-0.5)))})
+    replay = {"rows": rows, "p": np.full(2, 1 / (1 + np.exp(-0.5)))}
+    for part in ("gate", "context"):
+        replay |= {f"{part}_rows": np.zeros((2, sizes[part])), f"{part}_logit": np.full(2, 0.5)}
+    parity = bundling.npz_bytes(replay)
     platt = {"slope": 1, "offset": 0}
     info = {
-        "format": 1, "name": "tiny", "version": "0", "front_end": front, "onset_rule": rule, "features": names,
+        "format": 2, "name": "tiny", "version": "0", "front_end": front, "onset_rule": rule, "features": names,
         "gate": {"kind": "linear", "pass_from": -1000}, "classifier": {"kind": "linear"},
-        "calibration": {"event": platt, "clip": platt},
+        "context": {"kind": "linear"},
+        "span": {"outside_from": 5},
+        "calibration": {"first": platt, "event": platt, "clip": platt},
         "operating_points": {"balanced": {"no_pop_below": 0, "pop_from": 1, "train_from": 0}},
         "files": {"weights.npz": hashlib.sha256(raw).hexdigest(), "parity.npz": hashlib.sha256(parity).hexdigest()},
     }  # fmt: skip

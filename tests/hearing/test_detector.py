@@ -368,7 +368,7 @@ def test_clipping_across_blocks_is_clipping(size: int) -> None:
     for start in range(0, len(sound), size):
         quality.hear(sound[start : start + size])
 
-    assert quality.flags() == ("clipped",)
+    assert quality.flags(1.0, 0.0, outside=False) == ("clipped",)
 
 
 def test_a_gap_of_exactly_9_or_150_ms_is_the_same_anywhere() -> None:

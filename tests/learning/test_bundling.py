@@ -15,7 +15,7 @@ import pytest
 from learning_fakes import Says, examples, fitted
 
 from popdetect.errors import ModelError, UsageError
-from popdetect.hearing import bundle, gate
+from popdetect.hearing import bundle, context, gate
 from popdetect.hearing.detector import Detector
 from popdetect.learning import bundling, provenance
 
@@ -45,8 +45,8 @@ def test_what_is_written_is_what_was_fitted(written: Path) -> None:
     looks = np.random.default_rng(0).normal(-10, 10, (99, 40))
     np.testing.assert_array_equal(model.gate.logit(looks), own.gate.logit(looks))
     for name in (
-        "name", "version", "front_end", "onset_rule", "gate_from", "feature_names", "event_calibration",
-        "clip_calibration", "operating_points",
+        "name", "version", "front_end", "onset_rule", "gate_from", "feature_names", "first_calibration",
+        "event_calibration", "clip_calibration", "operating_points",
     ):  # fmt: skip
         assert getattr(model, name) == getattr(own, name), name
 
@@ -83,6 +83,19 @@ def test_the_gate_is_replayed_on_rows_of_its_own(written: Path) -> None:
     assert rows.max() <= 40
     np.testing.assert_array_equal(logit, fitted().model.gate.logit(rows))
     assert len(np.unique(logit)) > 5  # they do not all end in the same leaves
+
+
+def test_the_context_is_replayed_on_what_it_learned_from(written: Path) -> None:
+    with np.load(written / "parity.npz", allow_pickle=False) as parity:
+        rows, logit = parity["context_rows"], parity["context_logit"]
+
+    assert rows.shape == (len(parity_rows(written)), len(context.names()))
+    np.testing.assert_array_equal(logit, fitted().model.context.logit(rows))
+
+
+def parity_rows(folder: Path) -> np.ndarray:
+    with np.load(folder / "parity.npz", allow_pickle=False) as parity:
+        return np.asarray(parity["rows"])
 
 
 def test_a_gate_of_another_model_fails_the_replay(written: Path) -> None:

@@ -12,7 +12,7 @@ from learning_verdicts import verdicts
 from popdetect.hearing import bundle
 from popdetect.hearing.bundle import Model
 from popdetect.hearing.detector import Detector
-from popdetect.learning import advice, comparison
+from popdetect.learning import advice, comparison, fellows
 from popdetect.learning.scores import Scores, score
 
 
@@ -89,7 +89,10 @@ def test_a_finished_model_is_judged_as_it_would_decide() -> None:
 def test_in_sample_and_held_out_go_by_the_same_rules() -> None:
     """With the final classifier's own log-odds, `held_out` says what the detector says."""
     small = fitted()
-    final = replace(small, held_out_logits=small.model.classifier.logit(small.heard.rows))
+    model = small.model
+    first = model.first_calibration.log_odds(model.classifier.logit(small.heard.rows))
+    rows = fellows.among_neighbours(small.heard, first, model.front_end.n_columns)
+    final = replace(small, held_out_logits=model.context.logit(rows))
     for own, detected in zip(
         comparison.held_out(final, examples()), comparison.judged(small.model, examples()), strict=True
     ):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from learning_fakes import Says, examples
 
 from popdetect.errors import AudioError
-from popdetect.hearing import audio, bundle, features, gate, onsets, spectrum
+from popdetect.hearing import audio, bundle, context, features, gate, onsets, spectrum
 from popdetect.hearing.detector import Detector
 from popdetect.hearing.onsets import OnsetRule, whole
 from popdetect.learning.matching import match
@@ -107,7 +107,11 @@ def test_training_sees_what_the_model_judges() -> None:
         samples, rate_hz = example.sound()
         heard = listener.hear(samples, rate_hz)
         judged = Detector(model).detect_samples(samples, rate_hz)
-        p_event = model.event_calibration(model.classifier.logit(heard.rows))
+        first = model.first_calibration.log_odds(model.classifier.logit(heard.rows))
+        level_and_shape = features.level_and_shape(heard.rows, model.front_end.n_columns)
+        p_event = model.event_calibration(
+            model.context.logit(context.describe(heard.onsets_s * 1000, first, *level_and_shape))
+        )
         listed = p_event >= 0.05
 
         assert [event.onset_s for event in judged.events] == heard.onsets_s[listed].tolist()

@@ -1,10 +1,10 @@
 """The model bundle: a folder of JSON and plain arrays, looked at before it is used.
 
 ``model.json`` holds everything but the arrays, ``weights.npz`` the arrays, ``parity.npz`` a few feature rows with
-the probabilities that scikit-learn gave them (and rows for the gate with its log-odds), ``CARD.md`` the same facts for
-people. No pickle, no code. A sha256 proves that nothing changed since the bundle was made; it does not prove who made
-it. So each field is looked at before it is used, by `bundle_fields` and `bundle_arrays`: whatever is wrong with a
-bundle is a `ModelError` that names the file and the field.
+the probabilities that scikit-learn gave them (and rows for gate and context with their log-odds), ``CARD.md`` the same
+facts for people. No pickle, no code. A sha256 proves that nothing changed since the bundle was made; it does not prove
+who made it. So each field is looked at before it is used, by `bundle_fields` and `bundle_arrays`: whatever is wrong
+with a bundle is a `ModelError` that names the file and the field.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ import numpy as np
 import numpy.typing as npt
 
 from popdetect.errors import ModelError, UsageError
-from popdetect.hearing import features, gate
-from popdetect.hearing.bundle_arrays import Plain, part_flaw
+from popdetect.hearing import context, features, gate
+from popdetect.hearing.bundle_arrays import Plain, part_flaw, span_flaw
 from popdetect.hearing.bundle_fields import DEFAULT_OPERATING_POINT as DEFAULT_OPERATING_POINT
 from popdetect.hearing.bundle_fields import flaw
 from popdetect.hearing.classifier import Calibration, Classifier, Floats, sigmoid, thaw
 from popdetect.hearing.fields import told
 from popdetect.hearing.onsets import OnsetRule
+from popdetect.hearing.span import Span
 from popdetect.hearing.spectrum import FrontEnd
 
-FORMAT = 1
+FORMAT = 2
 DEFAULT_NAME = "default"
 PARITY_TOLERANCE = 1e-5
 MAX_UNPACKED_BYTES = 2**29  # half a gigabyte: training's largest model takes a hundredth
@@ -75,9 +76,14 @@ class Model:
     gate_from : float
     feature_names : tuple of str
     classifier : Classifier
-    event_calibration, clip_calibration : Calibration
-        From log-odds to the probability that this event is a pop, and that a clip whose best event has these
-        log-odds holds a pop.
+        The first opinion on a candidate, by its own sound.
+    context : Classifier
+        The second, by the calibrated first opinions on it and on its neighbours.
+    span : Span
+        Of the features that the classifier learned from.
+    first_calibration, event_calibration, clip_calibration : Calibration
+        From the classifier's log-odds to those of a pop; from the context's to the probability that this event is a
+        pop, and that a clip whose best event has these log-odds holds a pop.
     operating_points : mapping of str to OperatingPoint
     info : dict
         The whole of ``model.json``.
@@ -93,6 +99,9 @@ class Model:
     gate_from: float
     feature_names: tuple[str, ...]
     classifier: Classifier
+    context: Classifier
+    first_calibration: Calibration
+    span: Span
     event_calibration: Calibration
     clip_calibration: Calibration
     operating_points: Mapping[str, OperatingPoint]
@@ -149,8 +158,13 @@ def load(path: str | os.PathLike[str] | None = None) -> Model:
             f"({', '.join(odd[:3])}{' …' if len(odd) > 3 else ''}); train it again with this version"
         )
     arrays = _read_arrays(folder / "weights.npz", info)
-    for part, n_features in (("gate", len(gate.names())), ("classifier", len(expected))):
+    for part, n_features in (
+        ("gate", len(gate.names())),
+        ("classifier", len(expected)),
+        ("context", len(context.names())),
+    ):
         _refuse(folder / "weights.npz", part_flaw(part, arrays, info[part], n_features))
+    _refuse(folder / "weights.npz", span_flaw(arrays, len(expected)))
     return Model(
         name=info["name"],
         version=info["version"],
@@ -160,6 +174,11 @@ def load(path: str | os.PathLike[str] | None = None) -> Model:
         gate_from=float(info["gate"]["pass_from"]),
         feature_names=feature_names,
         classifier=_thawed("classifier", arrays, info["classifier"]),
+        context=_thawed("context", arrays, info["context"]),
+        first_calibration=Calibration(**info["calibration"]["first"]),
+        span=Span(
+            arrays["span_low"].astype(np.float64), arrays["span_high"].astype(np.float64), info["span"]["outside_from"]
+        ),
         event_calibration=Calibration(**info["calibration"]["event"]),
         clip_calibration=Calibration(**info["calibration"]["clip"]),
         operating_points={name: OperatingPoint(**point) for name, point in info["operating_points"].items()},
@@ -169,7 +188,7 @@ def load(path: str | os.PathLike[str] | None = None) -> Model:
 
 
 def verify(path: str | os.PathLike[str] | None = None) -> tuple[Model, float, int]:
-    """Load a bundle and replay its parity rows, and those of its gate if it has some (older bundles have none).
+    """Load a bundle and replay its parity rows, and those of its gate and its context.
 
     Returns
     -------
@@ -182,8 +201,8 @@ def verify(path: str | os.PathLike[str] | None = None) -> tuple[Model, float, in
     Raises
     ------
     ModelError
-        When a check fails, `worst` exceeds 1e-5, or the gate's log-odds differ by more than that from those it had
-        when the bundle was written.
+        When a check fails, `worst` exceeds 1e-5, or the log-odds of gate or context differ by more than that from those
+        they had when the bundle was written.
     """
     model = load(path)
     folder = Path(path) if path is not None else shipped()
@@ -196,13 +215,16 @@ def verify(path: str | os.PathLike[str] | None = None) -> tuple[Model, float, in
             f"{folder}: probabilities differ from scikit-learn's by {worst:.2g}, allowed is {PARITY_TOLERANCE:.0e}; "
             "the weights do not belong to this bundle"
         )
-    if "gate_rows" in arrays or "gate_logit" in arrays:
-        logit, _ = _replayed(parity, arrays, ("gate_rows", "gate_logit"), model.gate, len(gate.names()))
-        off = float(np.abs(logit - arrays["gate_logit"]).max())
+    for part, own, n_features in (
+        ("gate", model.gate, len(gate.names())),
+        ("context", model.context, len(context.names())),
+    ):
+        logit, _ = _replayed(parity, arrays, (f"{part}_rows", f"{part}_logit"), own, n_features)
+        off = float(np.abs(logit - arrays[f"{part}_logit"]).max())
         if not off <= PARITY_TOLERANCE:
             raise ModelError(
-                f"{folder}: the gate's log-odds differ by {off:.2g} from gate_logit in parity.npz, allowed is "
-                f"{PARITY_TOLERANCE:.0e}; the gate does not belong to this bundle"
+                f"{folder}: the {part}'s log-odds differ by {off:.2g} from {part}_logit in parity.npz, allowed is "
+                f"{PARITY_TOLERANCE:.0e}; the {part} does not belong to this bundle"
             )
     return model, worst, n_rows
 

@@ -78,7 +78,7 @@ _OF_KIND = {
 
 
 def part_flaw(part: str, arrays: Arrays, settings: Mapping[str, Any], n_features: int) -> str:
-    """What is wrong with the arrays of "gate" or "classifier", whose settings are sound; empty if nothing is."""
+    """What is wrong with the arrays of gate, classifier or context, whose settings are sound; empty if nothing."""
     rules = _OF_KIND[settings["kind"]]
     flaws = (rule.flaw(arrays, f"{part}_{name}") for name, rule in rules.items())
     found = next(filter(None, flaws), "")
@@ -87,6 +87,19 @@ def part_flaw(part: str, arrays: Arrays, settings: Mapping[str, Any], n_features
     own = {name: arrays[f"{part}_{name}"] for name in rules}
     found = _trees_flaw(own, settings, n_features) if settings["kind"] == "trees" else _linear_flaw(own, n_features)
     return found and f"{part}: {found}"
+
+
+def span_flaw(arrays: Arrays, n_features: int) -> str:
+    """What is wrong with the span of the features; empty if nothing is."""
+    for name in ("span_low", "span_high"):
+        found = _ANY.flaw(arrays, name)
+        if found:
+            return found
+        if len(arrays[name]) != n_features:
+            return f"array {name!r} has {len(arrays[name])} numbers; allowed is one for each of {n_features} features"
+    if (arrays["span_low"] > arrays["span_high"]).any():
+        return "array 'span_low' has a number above that of 'span_high'; allowed is at most the same"
+    return ""
 
 
 def _linear_flaw(own: Arrays, n_features: int) -> str:

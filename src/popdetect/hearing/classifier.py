@@ -46,6 +46,13 @@ class Linear:
         return np.asarray(self.intercept + (centred / self.scale) @ self.coef)
 
 
+def own_opinion(n_features: int) -> Linear:
+    """A classifier that repeats the first feature, whatever the others say."""
+    only_first = np.zeros(n_features)
+    only_first[0] = 1
+    return Linear(np.zeros(n_features), np.ones(n_features), only_first, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Trees:
     """Binary decision trees side by side in flat arrays.
@@ -118,7 +125,11 @@ class Calibration:
 
     def __call__(self, logit: Floats) -> Floats:
         """Calibrated probability."""
-        return sigmoid(self.slope * np.asarray(logit) + self.offset)
+        return sigmoid(self.log_odds(logit))
+
+    def log_odds(self, logit: Floats) -> Floats:
+        """Calibrated log-odds."""
+        return np.asarray(self.slope * np.asarray(logit) + self.offset)
 
 
 def thaw(kind: str, arrays: Arrays, settings: Mapping[str, object]) -> Classifier:

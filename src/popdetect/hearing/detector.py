@@ -12,7 +12,8 @@ import numpy as np
 from popdetect.errors import AudioError
 from popdetect.hearing.audio import Recording, Samples
 from popdetect.hearing.bundle import DEFAULT_OPERATING_POINT, Model, load
-from popdetect.hearing.stream import Joined, Stream
+from popdetect.hearing.joined import Joined
+from popdetect.hearing.stream import Stream
 from popdetect.records import Detection, Verdict
 
 JOIN_SAMPLES = 1_300_000  # of all channels together: some nine clips of 3 s; more gains no more

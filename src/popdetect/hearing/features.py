@@ -54,6 +54,11 @@ def names(n_columns: int) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def level_and_shape(rows: Floats, n_columns: int) -> tuple[Floats, Floats]:
+    """The level above the floor, shape (n,), and the spectrum, shape (n, n_columns), that feature rows begin with."""
+    return rows[:, 2 * n_columns], rows[:, :n_columns]
+
+
 @dataclass(frozen=True, slots=True)
 class Described:
     """Feature rows and the few measures that a user sees.

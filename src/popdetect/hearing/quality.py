@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from popdetect.hearing.audio import Samples
+from popdetect.hearing.voice import is_speech
 
+LONG_FROM_S = 30.0  # the probability of a clip is calibrated on clips of about 3 s
 CLIPPED_FROM = 0.999  # of full scale, at two samples in a row
 QUIET_BELOW_DB = -50.0  # of full scale: a hundred steps of 16 bits
 
@@ -34,11 +36,28 @@ class Quality:
         else:
             self._last_full = None
 
-    def flags(self) -> tuple[str, ...]:
-        """``clipped``, ``quiet``, or nothing to be said."""
+    def flags(self, duration_s: float, voice_s: float, *, outside: bool) -> tuple[str, ...]:
+        """What a person should know, in this order; nothing, most of the time.
+
+        ``clipped``: louder than the recorder could take. ``quiet``: hardly louder than its steps. ``speech``: somebody
+        spoke, or something swings as a voice does. ``outside``: the likeliest sound is unlike all learned from.
+        ``long``: far longer than the clips that the probability was calibrated on.
+
+        Parameters
+        ----------
+        duration_s, voice_s : float
+            Of the recording, and of a voice in it.
+        outside : bool
+        """
         flags = []
         if self._n_clipped >= 3:
             flags.append("clipped")
         if self._peak < 10 ** (QUIET_BELOW_DB / 20):
             flags.append("quiet")
+        if is_speech(voice_s, duration_s):
+            flags.append("speech")
+        if outside:
+            flags.append("outside")
+        if duration_s > LONG_FROM_S:
+            flags.append("long")
         return tuple(flags)

@@ -1,43 +1,54 @@
-"""Recordings heard block by block, or several short ones at once.
+"""A recording heard block by block.
 
 `Stream` takes blocks of any size and carries what it must from one to the next: a clip, a long file and a microphone
-are the same to it. `Joined` hears many short clips in one go, which costs half as much as one after the other and
-gives the same answers: between two clips lies more "nothing was recorded" than any decision looks across.
+are the same to it. Candidates are found, judged by themselves, and judged once more among their neighbours, each as
+soon as everything that bears on it has been heard.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, fields
 
 import numpy as np
+import numpy.typing as npt
 
-from popdetect.hearing import features, gate, onsets, spectrum
+from popdetect.hearing import context, features, gate, onsets, spectrum
 from popdetect.hearing.audio import Samples
-from popdetect.hearing.bundle import DEFAULT_OPERATING_POINT, Model, OperatingPoint
-from popdetect.hearing.counting import count_pops, word
-from popdetect.hearing.onsets import Floats, Ints, Located, Take, whole
+from popdetect.hearing.bundle import DEFAULT_OPERATING_POINT, Model
+from popdetect.hearing.conclusion import NO_EVENT_LOGIT, Judged, colour, conclude
+from popdetect.hearing.onsets import Floats, Ints, Located, whole
 from popdetect.hearing.quality import Quality
-from popdetect.records import Detection, Event
+from popdetect.hearing.voice import Voice, energy_db
+from popdetect.records import Detection
 
 LISTED_FROM = 0.05  # candidates below this probability are not worth a row
-NO_EVENT_LOGIT = -12.0  # what a clip without a candidate counts for
 _KEEP_HOPS = 400  # frames kept behind the last judged one: more than any feature looks back
-_GAP_HOPS = 260  # between joined clips: more than the 100 and the 150 ms that features and neighbours reach
-_SPECTRUM_MS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A judged candidate, before the operating point has spoken."""
+class _Opinions:
+    """First opinions on candidates: absolute samples, log-odds, and what neighbours are compared by; axis 0 is n."""
 
-    sample: int
-    logit: float
-    duration_ms: float
-    snr_db: float
-    peak_hz: float
-    centroid_hz: float
-    channel: str
+    sample: Ints
+    log_odds: Floats
+    level_db: Floats
+    shape_db: Floats
+    duration_ms: Floats
+    snr_db: Floats
+    outside: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+    def since(self, first: int) -> _Opinions:
+        """Without the first ones."""
+        return _Opinions(*(getattr(self, field.name)[first:] for field in fields(self)))
+
+    def and_then(self, later: _Opinions) -> _Opinions:
+        """These and later ones."""
+        pairs = ((getattr(self, field.name), getattr(later, field.name)) for field in fields(self))
+        return _Opinions(*(np.concatenate(pair) for pair in pairs))
 
 
 class Stream:
@@ -69,11 +80,15 @@ class Stream:
         self._picked = 0  # frames before this one have been searched for candidates
         self._last_pick: Ints = np.empty(0, np.intp)  # the latest candidate frame, absolute
         self._located = _no_candidates()  # absolute samples; neighbours of those to come, then those
-        self._n_judged = 0  # how many of `_located` have been judged
+        self._n_judged = 0  # how many of `_located` have been judged by themselves
+        self._opinions: _Opinions | None = None  # on those, as far back as neighbours reach
+        self._n_decided = 0  # how many of `_opinions` have been judged among their neighbours
+        self._reach = math.ceil(features.NEIGHBOUR_MS * rate_hz / 1000) + 1
         self._judged: list[Judged] = []
-        self._heard: list[tuple[Ints, Floats]] = []  # sample and log-odds of every judged candidate
+        self._heard: list[tuple[Ints, Floats]] = []  # sample and final log-odds of every candidate
         self._n_samples = 0
         self._quality = Quality()
+        self._voice = Voice()
 
     def feed(self, block: Samples) -> None:
         """Hear `block`, shape (n, channels), float32; it is kept until the next, and must not change."""
@@ -95,9 +110,9 @@ class Stream:
         self._transform(to_the_end=True)
         self._advance(to_the_end=True)
         best = max((float(logits.max()) for _, logits in self._heard), default=NO_EVENT_LOGIT)
-        return conclude(
-            self._model, self._point, self._judged, best, self._n_samples, self._rate_hz, self._channels, self._quality
-        )
+        here = (self._n_samples, self._rate_hz, self._channels, self._quality)
+        voice_s = self._voice.seconds(self._shape.hop / self._rate_hz)
+        return conclude(self._model, self._point, self._judged, best, *here, voice_s)
 
     def _transform(self, *, to_the_end: bool) -> bool:
         """Frames and rises of all whole segments (or of all there is); whether there were any."""
@@ -111,6 +126,7 @@ class Stream:
             return False
         fresh = np.empty((n_new, self._frames.shape[1]), np.float32)
         frame_power(self._samples[start * self._shape.hop :], fresh, self._shape)
+        self._voice.hear(energy_db(fresh))
         self._append(fresh)
         return True
 
@@ -133,9 +149,8 @@ class Stream:
         """Find, place and judge the candidates that can be, then forget what is no longer needed."""
         self._find(to_the_end=to_the_end)
         hop = self._shape.hop
-        if to_the_end:
-            n_ready = len(self._located)
-        else:
+        horizon, n_ready = 0, len(self._located)
+        if not to_the_end:
             # a candidate is judged when the frames after it and its last neighbour are known
             horizon = min(
                 self._frame0 + len(self._frames) - features.FUTURE_HOPS - 2 * self._window_hops,
@@ -145,6 +160,9 @@ class Stream:
         if n_ready > self._n_judged:
             self._judge(slice(self._n_judged, n_ready))
             self._n_judged = n_ready
+        if self._opinions is not None:
+            final = self._opinions.sample + self._reach < horizon * hop
+            self._decide(self._opinions, len(final) if to_the_end else int(final.sum()))
         if not to_the_end:
             self._forget()
 
@@ -183,29 +201,53 @@ class Stream:
             self._located.sample - offset, self._located.envelope, self._located.before, self._located.glitch
         )
         described = features.describe(self._frames, here, hop, self._window_hops, self._rate_hz, wanted)
-        logits = self._model.classifier.logit(described.rows)
-        self._heard.append((self._located.sample[wanted], logits))
+        level_db, shape_db = features.level_and_shape(described.rows, self._frames.shape[1])
+        fresh = _Opinions(
+            sample=self._located.sample[wanted],
+            log_odds=self._model.first_calibration.log_odds(self._model.classifier.logit(described.rows)),
+            level_db=level_db,
+            shape_db=shape_db,
+            duration_ms=described.duration_ms,
+            snr_db=described.snr_db,
+            outside=self._model.span.outside(described.rows),
+        )
+        self._opinions = fresh if self._opinions is None else self._opinions.and_then(fresh)
+
+    def _decide(self, known: _Opinions, n_ready: int) -> None:
+        """Judge the candidates up to `n_ready` among their neighbours, and list the likely ones."""
+        wanted = slice(self._n_decided, n_ready)
+        self._n_decided = max(n_ready, self._n_decided)
+        onset_ms = known.sample.astype(np.float64) * (1000 / self._rate_hz)
+        rows = context.describe(onset_ms, known.log_odds, known.level_db, known.shape_db, wanted)
+        if not len(rows):
+            return
+        logits = self._model.context.logit(rows)
+        self._heard.append((known.sample[wanted], logits))
         listed = np.flatnonzero(self._model.event_calibration(logits) >= LISTED_FROM)
         if not len(listed):
             return
-        starts = here.sample[wanted][listed]
-        peak_hz, centroid_hz, channel = _colour(self._take_samples, starts, self._rate_hz)
-        for k, i in enumerate(listed):
+        of_all = listed + wanted.start
+        starts = known.sample[of_all] - self._frame0 * self._shape.hop
+        peak_hz, centroid_hz, channel = colour(self._take_samples, starts, self._rate_hz)
+        for k, (i, j) in enumerate(zip(listed, of_all, strict=True)):
             self._judged.append(
                 Judged(
-                    sample=int(starts[k]) + offset,
+                    sample=int(known.sample[j]),
                     logit=float(logits[i]),
-                    duration_ms=float(described.duration_ms[i]),
-                    snr_db=float(described.snr_db[i]),
+                    duration_ms=float(known.duration_ms[j]),
+                    snr_db=float(known.snr_db[j]),
                     peak_hz=float(peak_hz[k]),
                     centroid_hz=float(centroid_hz[k]),
                     channel=channel[k],
+                    outside=bool(known.outside[j]),
                 )
             )
 
     def _forget(self) -> None:
         hop = self._shape.hop
         waiting = self._located.sample[self._n_judged :]
+        if self._opinions is not None and self._n_decided < len(self._opinions):
+            waiting = self._opinions.sample[self._n_decided :]
         oldest = int(waiting[0]) // hop if len(waiting) else self._picked
         drop = min(oldest, self._picked) - _KEEP_HOPS - self._frame0
         if drop <= 0:
@@ -219,72 +261,13 @@ class Stream:
         gone = min(gone, self._n_judged)
         self._located = self._located.take(np.arange(gone, len(self._located)))
         self._n_judged -= gone
+        if self._opinions is not None:
+            gone = int(np.searchsorted(self._opinions.sample, self._frame0 * hop))
+            gone = min(gone, self._n_decided)
+            self._opinions = self._opinions.since(gone)
+            self._n_decided -= gone
         if len(self._last_pick) and self._last_pick[0] < self._frame0 + _KEEP_HOPS // 4:
             self._last_pick = self._last_pick[:0]
-
-
-class Joined(Stream):
-    """Several short clips of one rate and channel count, heard at once.
-
-    Parameters
-    ----------
-    model, rate_hz, channels, operating_point
-        As of `Stream`.
-    """
-
-    def _take_samples(self, index: Ints) -> Samples:
-        return self._pieces(index)
-
-    def hear(self, clips: Sequence[Samples]) -> list[Detection]:
-        """Judge clips of shape (n, channels); to be called once.
-
-        Returns
-        -------
-        list of Detection
-            The same, to the last digit, as of a `Stream` for each clip.
-        """
-        hop, window = self._shape.hop, self._window_hops
-        n_hops = [-(-len(clip) // hop) + _GAP_HOPS for clip in clips]
-        first_hops = np.cumsum([0, *n_hops]).tolist()
-        power = np.zeros((first_hops.pop(), self._frames.shape[1]), np.float32)
-        for clip, first in zip(clips, first_hops, strict=True):
-            n_frames = max(0, len(clip) // hop - window + 1)
-            frame_power(clip, power[first : first + n_frames], self._shape)
-        starts = [hop * first for first in first_hops]
-        # parted in the middle of the gaps: a sound at a clip's very start may be placed a little before it
-        ends = np.array([*starts[1:], hop * (len(power) + _GAP_HOPS)]) - hop * (_GAP_HOPS // 2)
-        self._pieces = _pieces(clips, starts, ends)
-        self._append(power)
-        self._advance(to_the_end=True)
-
-        best = np.full(len(clips), NO_EVENT_LOGIT)
-        own: list[list[Judged]] = [[] for _ in clips]
-        for samples, logits in self._heard:
-            np.maximum.at(best, np.searchsorted(ends, samples, side="right"), logits)
-        for judged in self._judged:
-            index = int(np.searchsorted(ends, judged.sample, side="right"))
-            own[index].append(replace(judged, sample=judged.sample - starts[index]))
-        detections = []
-        for clip, judged_here, logit in zip(clips, own, best.tolist(), strict=True):
-            quality = Quality()
-            quality.hear(clip)
-            here = (len(clip), self._rate_hz, self._channels, quality)
-            detections.append(conclude(self._model, self._point, judged_here, logit, *here))
-        return detections
-
-
-def _pieces(clips: Sequence[Samples], starts: Sequence[int], ends: Ints) -> Take:
-    """Access to the samples of several clips that lie apart, without laying them in a row."""
-
-    def take(index: Ints) -> Samples:
-        out = np.empty((*index.shape, clips[0].shape[1]), np.float32)
-        owner = np.searchsorted(ends, index[:, index.shape[1] // 2], side="right")
-        for piece in np.unique(owner):
-            rows = np.flatnonzero(owner == piece)
-            out[rows] = clips[piece].take(index[rows] - starts[piece], axis=0, mode="clip")
-        return out
-
-    return take
 
 
 def frame_power(samples: Samples, out: spectrum.Array, shape: spectrum.Transform) -> None:
@@ -300,56 +283,6 @@ def frame_power(samples: Samples, out: spectrum.Array, shape: spectrum.Transform
         if n_channels > 1:
             power *= np.float32(1 / n_channels)
         out[start : start + size] = power
-
-
-def conclude(
-    model: Model,
-    point: OperatingPoint,
-    judged: Sequence[Judged],
-    best_logit: float,
-    n_samples: int,
-    rate_hz: int,
-    channels: int,
-    quality: Quality,
-) -> Detection:
-    """Judged candidates to the verdict on their clip."""
-    logits = np.array([j.logit for j in judged])
-    times = np.maximum(np.array([j.sample for j in judged]), 0) / rate_hz
-    p_event = model.event_calibration(logits)
-    counted = count_pops(times, p_event, model.clip_calibration(logits), point.pop_from, point.train_from)
-    p_pop = float(model.clip_calibration(np.array(best_logit)))
-    return Detection(
-        label=word(p_pop, point),
-        p_pop=p_pop,
-        events=tuple(
-            Event(float(t), float(p), bool(c), j.duration_ms, j.peak_hz, j.centroid_hz, j.snr_db, j.channel)
-            for j, t, p, c in zip(judged, times, p_event, counted, strict=True)
-        ),
-        duration_s=n_samples / rate_hz,
-        sample_rate_hz=rate_hz,
-        channels=channels,
-        quality=quality.flags(),
-    )
-
-
-def _colour(take: Take, starts: Ints, rate_hz: int) -> tuple[Floats, Floats, list[str]]:
-    """Peak and mean frequency of the first 6 ms of each event (above 60 Hz), and the louder channel of two."""
-    size = round(_SPECTRUM_MS * rate_hz / 1000)
-    index = starts[:, None] + np.arange(size)
-    sound = take(index).astype(np.float64)
-    sound -= sound.mean(axis=1, keepdims=True)
-    power = np.square(sound).sum(axis=1)
-    n_fft = 4 * size  # bins 42 Hz apart
-    taper = 0.5 + 0.5 * np.cos(np.pi * np.arange(size) / size)
-    spectra = np.square(np.abs(np.fft.rfft(sound * taper[:, None], n_fft, axis=1))).sum(axis=2)
-    bins_hz = np.arange(spectra.shape[1]) * (rate_hz / n_fft)
-    spectra[:, bins_hz < 60] = 0
-    total = np.maximum(spectra.sum(axis=1), 1e-30)
-    channel = [""] * len(starts)
-    if sound.shape[2] == 2:
-        lead_db = 10 * np.log10(np.maximum(power[:, 0], 1e-20) / np.maximum(power[:, 1], 1e-20))
-        channel = ["both" if abs(db) < 1 else "1" if db > 0 else "2" for db in lead_db]
-    return bins_hz[spectra.argmax(axis=1)], (spectra * bins_hz).sum(axis=1) / total, channel
 
 
 def _appended(known: spectrum.Array, fresh: spectrum.Array) -> spectrum.Array:

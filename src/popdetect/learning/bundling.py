@@ -55,6 +55,8 @@ def write(
         "p": fitted.estimator.predict_proba(rows)[:, 1].astype(np.float64),
         "gate_rows": looks,
         "gate_logit": model.gate.logit(looks),
+        "context_rows": fitted.context_rows[chosen],
+        "context_logit": model.context.logit(fitted.context_rows[chosen]),
     }
     _check_parity(fitted)
     weights_raw, parity_raw = npz_bytes(fitted.arrays), npz_bytes(parity)
@@ -71,7 +73,10 @@ def write(
         "onset_rule": asdict(model.onset_rule),
         "gate": fitted.settings["gate"],
         "classifier": fitted.settings["classifier"],
+        "context": fitted.settings["context"],
+        "span": fitted.settings["span"],
         "calibration": {
+            "first": asdict(model.first_calibration),
             "event": asdict(model.event_calibration),
             "clip": asdict(model.clip_calibration),
         },

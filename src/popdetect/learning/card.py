@@ -20,6 +20,8 @@ def render(info: Mapping[str, Any]) -> str:
             lines += [scores["about"], ""]
         lines += _table(scores["figures"])
     lines += _contest(info.get("contest", []))
+    lines += _trials("What each part buys", "fitted", info.get("ablations"))
+    lines += _trials("Beside other ways", "way, and source of the pops", info.get("peers"))
     lines += [
         "## Operating points",
         "",
@@ -42,12 +44,19 @@ def render(info: Mapping[str, Any]) -> str:
         f"{len(info['front_end']['mel_edges_hz']) - 2} bands, {info['front_end']['mel_edges_hz'][0]:g} to "
         f"{info['front_end']['mel_edges_hz'][-1]:g} Hz",
         f"* classifier: {info['classifier']['title']}, {len(info['features'])} features",
+        f"* context (a second opinion, with the neighbours within 150 ms): {_second(info['context'])}",
         f"* sha256 of the weights: `{info['files']['weights.npz']}`",
         "",
         "The sha256 shows that nothing was changed; it does not show who made it.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _second(context: Mapping[str, Any]) -> str:
+    if context["kind"] == "trees":
+        return f"{context['n_trees']} small trees"
+    return "none, too few pops to learn it from"
 
 
 def _section(title: str, text: Any) -> list[str]:
@@ -86,6 +95,24 @@ def figure(value: Any) -> str:
 def _table(figures: Mapping[str, Any]) -> list[str]:
     rows = [f"| {name} | {figure(value)} |" for name, value in figures.items()]
     return ["| figure | value (95 % interval) |", "| --- | --- |", *rows, ""]
+
+
+def _trials(title: str, what: str, table: Mapping[str, Any] | None) -> list[str]:
+    """Rows of figures on sources that no fit had heard."""
+    if not table:
+        return []
+    lines = [
+        f"## {title}",
+        "",
+        f"{table['about']}. Intervals are 95 %, whole folds resampled.",
+        "",
+        f"| {what} | clip AUROC | sensitivity at specificity 0.95 | event F1 (±5 ms) | count error |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, row in table["rows"].items():
+        cells = [figure(row[key]) for key in ("auroc", "sensitivity_at_95", "f1", "count_error")]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
 def _contest(contests: list[Mapping[str, Any]]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from popdetect.hearing import context
 from popdetect.hearing.classifier import Classifier, Linear, Trees
 
 Floats = npt.NDArray[np.float64]
@@ -34,6 +35,11 @@ class Recipe:
     name: str
     title: str
     make: Callable[[int, int], Any]
+
+
+_ONLY_FOR = frozenset(
+    {"own", "best_before", "best_after", "sum_before", "sum_after", "sum"}
+)  # more never speaks against
 
 
 class Bearing:
@@ -72,14 +78,16 @@ def _logistic(seed: int, n_rows: int) -> Any:
 def _boosting(seed: int, n_rows: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    # few rows make few, small trees; the limits keep the walk through them short
+    # few rows make small trees; the limits keep the walk through them short
+    plenty = n_rows > 20_000
     return Bearing(
         HistGradientBoostingClassifier(
-            max_iter=160,
+            max_iter=220 if plenty else 160,
             learning_rate=0.08,
-            max_leaf_nodes=20,
-            max_depth=6,
-            min_samples_leaf=int(np.clip(n_rows // 200, 5, 20)),
+            max_leaf_nodes=28 if plenty else 20,
+            max_depth=7 if plenty else 6,
+            min_samples_leaf=int(np.clip(n_rows // 200, 5, 30)),
+            max_features=0.3 if plenty else 1.0,
             l2_regularization=1.0,
             early_stopping=False,
             random_state=seed,
@@ -109,6 +117,25 @@ def small_boosting(seed: int) -> Any:
     return Bearing(
         HistGradientBoostingClassifier(
             max_iter=24, learning_rate=0.15, max_depth=3, min_samples_leaf=10, early_stopping=False, random_state=seed
+        )
+    )
+
+
+def context_boosting(seed: int) -> Any:
+    """The context: small trees, in which a likelier neighbour never makes a candidate less likely."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    grows = [int(name in _ONLY_FOR) for name in context.names()]
+    return Bearing(
+        HistGradientBoostingClassifier(
+            max_iter=120,
+            learning_rate=0.08,
+            max_leaf_nodes=12,
+            max_depth=5,
+            min_samples_leaf=60,
+            monotonic_cst=grows,
+            early_stopping=False,
+            random_state=seed,
         )
     )
 

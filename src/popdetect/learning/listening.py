@@ -14,7 +14,7 @@ import numpy.typing as npt
 from popdetect.errors import UsageError
 from popdetect.hearing.bundle import Model
 from popdetect.hearing.classifier import Floats
-from popdetect.hearing.stream import NO_EVENT_LOGIT
+from popdetect.hearing.conclusion import NO_EVENT_LOGIT
 from popdetect.learning.material import Listener, mark
 
 Progress = Callable[[str, int, int], None]

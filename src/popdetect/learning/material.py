@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.hearing import features, gate, onsets, spectrum
+from popdetect.hearing import context, features, gate, onsets, spectrum
 from popdetect.hearing.audio import Samples
 from popdetect.hearing.bundle import Model, OperatingPoint
-from popdetect.hearing.classifier import Calibration, Classifier, Floats
+from popdetect.hearing.classifier import Calibration, Classifier, Floats, own_opinion
 from popdetect.hearing.detector import Detector
 from popdetect.hearing.onsets import OnsetRule
 from popdetect.hearing.spectrum import FrontEnd
+from popdetect.learning.spans import everything
 
 MATCH_S = 0.005  # a candidate this close to a true onset is that pop
 ECHO_S = (-0.002, 0.009)  # other candidates here are a pop's own double or echo: neither pop nor not
@@ -70,6 +71,9 @@ class Listener:
                 gate_from=pass_from,
                 feature_names=features.names(front_end.n_columns),
                 classifier=self,
+                context=own_opinion(len(context.names())),
+                first_calibration=Calibration(1.0, 0.0),
+                span=everything(len(features.names(front_end.n_columns))),
                 event_calibration=Calibration(1.0, 0.0),
                 clip_calibration=Calibration(1.0, 0.0),
                 operating_points={"balanced": point},

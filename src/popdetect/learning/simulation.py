@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from popdetect.learning.dsp import RATE_HZ, Rng, Sound, coloured_noise, faded, shaped
 
@@ -40,12 +41,13 @@ class PopVoice:
     skin: bool
 
 
-def draw_voice(rng: Rng, skin_share: float = 0.15) -> PopVoice:
+def draw_voice(rng: Rng, skin_share: float = 0.1) -> PopVoice:
     """Draw the voice of a thrust."""
     skin = bool(rng.random() < skin_share)
-    centre = np.exp(rng.uniform(np.log(200), np.log(1500))) if skin else np.exp(rng.uniform(np.log(900), np.log(5500)))
+    low_hz, high_hz = (200, 1500) if skin else (1000, 7000)
+    centre = np.exp(rng.uniform(np.log(low_hz), np.log(high_hz)))
     return PopVoice(
-        float(centre), float(np.exp(rng.uniform(np.log(0.6), np.log(3.5)))), float(rng.uniform(0, 0.6)), skin
+        float(centre), float(np.exp(rng.uniform(np.log(0.5), np.log(3.2)))), float(rng.uniform(0, 0.6)), skin
     )
 
 
@@ -65,9 +67,8 @@ def pop(rng: Rng, voice: PopVoice) -> Sound:
         sweep = 1 + float(rng.normal(0, 0.1)) * np.exp(-time_ms / 2)  # the pitch settles as the bubble does
         phase = 2 * np.pi * np.cumsum(frequency * sweep) / RATE_HZ
         sound += float(rng.uniform(0.3, 1)) * envelope * np.sin(phase + float(rng.uniform(0, 2 * np.pi)))
-    # the crack itself: a broad burst shorter than the modes
-    burst = rng.standard_normal(n) * 10 ** (-time_ms / (0.35 * decay20 + 0.1))
-    sound += float(rng.uniform(0.05, 0.7)) * burst
+    sound /= max(float(np.abs(sound).max()), 1e-9)
+    sound += float(np.exp(rng.uniform(np.log(0.08), np.log(3.0)))) * _crack(rng, time_ms, decay20)
     rise_ms = float(rng.uniform(0.04, 0.4))
     sound *= np.clip(time_ms / rise_ms, 0, 1)
     if rng.random() < voice.double_share:
@@ -79,6 +80,19 @@ def pop(rng: Rng, voice: PopVoice) -> Sound:
     if voice.skin:
         out = shaped(out, [30, 80, 200, 900, 2500, 8000, 20000], [-20, 0, 6, 3, -9, -24, -40])
     return out
+
+
+def _crack(rng: Rng, time_ms: npt.NDArray[np.floating], decay20_ms: float) -> Sound:
+    """A broad burst shorter than the modes, as broad as device and codec let through; peak 1."""
+    noise = rng.standard_normal(len(time_ms)) * 10 ** (-time_ms / (0.5 * decay20_ms + 0.1))
+    top_hz = float(np.exp(rng.uniform(np.log(6000), np.log(20000))))
+    tilt = float(rng.normal(1.5, 2.5))
+    burst = shaped(
+        noise.astype(np.float32),
+        [100, 400, 1500, 5000, top_hz, min(1.5 * top_hz, 23000)],
+        [-2 * tilt - 6, -tilt - 3, 0, tilt, tilt - 3, -30],
+    )
+    return np.asarray(burst / max(float(np.abs(burst).max()), 1e-9), np.float32)
 
 
 def _modes(rng: Rng, low_hz: float, high_hz: float, decay_ms: float, n_modes: int, length_s: float) -> Sound:

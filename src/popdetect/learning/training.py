@@ -1,8 +1,9 @@
 """Labelled clips to a fitted model: gate, classifier, calibration, operating points.
 
 The order: the gate is fitted on a first look at all candidates; the candidates that pass are described; each recipe
-is cross-validated with whole groups (patients) held out; the best is calibrated on its out-of-fold log-odds, which
-also set the operating points; then it is fitted once more on everything.
+is cross-validated with whole groups (patients) held out; on the best one's out-of-fold log-odds the context is fitted,
+with the same groups held out, and on its own the calibration and the operating points; then all is fitted once more on
+everything.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from popdetect.hearing.onsets import OnsetRule
 from popdetect.hearing.spectrum import FrontEnd
 from popdetect.learning import estimators
 from popdetect.learning.dsp import mel_edges_hz
+from popdetect.learning.fellows import among_neighbours, fit_context, lent, nobody
 from popdetect.learning.listening import Example as Example
 from popdetect.learning.listening import Heard, listen, pointed_out
 from popdetect.learning.listening import Progress as Progress
 from popdetect.learning.listening import best_logits as best_logits
 from popdetect.learning.material import Listener, first_looks, mark
 from popdetect.learning.operating import operating_points as operating_points
+from popdetect.learning.spans import span_of
 
 # 9 bands from 0.5 to 8 kHz: where pops have their energy, and within every recording of 16 kHz and more, so that one
 # decision serves all rates. 2 ms windows: the shortest that separates the bands; 3 and 4 ms did no better.
@@ -71,12 +74,14 @@ class Fitted:
     arrays : dict
         For ``weights.npz``.
     settings : dict
-        The parts of ``model.json`` that describe the gate and the classifier.
+        The parts of ``model.json`` that describe gate, classifier and context.
     contests : list of Contest
         All recipes, the chosen one first.
     heard : Heard
-    held_out_logits : ndarray, shape (n,)
-        Of the chosen recipe, each row by a fit that had not heard its group.
+    first_logits, held_out_logits : ndarray, shape (n,)
+        Of the chosen recipe, and of the context after it; each row by a fit that had not heard its group.
+    context_rows : ndarray, shape (n, n_context)
+        What the context was fitted on.
     estimator : fitted scikit-learn estimator
     """
 
@@ -85,8 +90,24 @@ class Fitted:
     settings: dict[str, Any]
     contests: list[Contest]
     heard: Heard
+    first_logits: Floats
     held_out_logits: Floats
+    context_rows: Floats
     estimator: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """What finds candidates and drops the hopeless: front end, onset rule and gate."""
+
+    front_end: FrontEnd
+    onset_rule: OnsetRule
+    gate: Classifier
+    gate_from: float
+
+    def listener(self) -> Listener:
+        """What hears the candidates that it lets pass."""
+        return Listener(self.front_end, self.onset_rule, self.gate, self.gate_from)
 
 
 def check_enough(examples: Sequence[Example], *, allow_ungrouped: bool = False) -> None:
@@ -144,7 +165,8 @@ def fit(
     front_end, onset_rule : optional
         The teacher's, or the default ones.
     teacher : Model, optional
-        Lends its front end and its gate, and points out the pops in clips of which only the label is known.
+        Lends its front end, its gate and its context, and points out the pops in clips of which only the label is
+        known.
 
     Raises
     ------
@@ -153,14 +175,49 @@ def fit(
     """
     say = on_progress or (lambda what, done, total: None)
     if teacher is not None:
-        # its first look was learned from thousands of clips; a few dozen would only teach a worse one
-        front_end, onset_rule = teacher.front_end, teacher.onset_rule
-        gate, pass_from = teacher.gate, teacher.gate_from
-        gate_arrays, gate_settings = estimators.arrays_of(gate)
+        # its first look, and what neighbours mean, were learned from thousands of clips; a few dozen would only teach
+        # worse ones
+        look = FirstLook(teacher.front_end, teacher.onset_rule, teacher.gate, teacher.gate_from)
     else:
-        front_end, onset_rule = front_end or default_front_end(), onset_rule or OnsetRule()
-        gate, gate_arrays, gate_settings, pass_from = _fit_gate(examples, front_end, onset_rule, seed, say)
-    heard = listen(examples, Listener(front_end, onset_rule, gate, pass_from), teacher, say)
+        look = _fit_gate(examples, front_end or default_front_end(), onset_rule or OnsetRule(), seed, say)
+    heard = listen(examples, look.listener(), teacher, say)
+    return learn(
+        examples, heard, look, name=name, version=version, seed=seed, recipes=recipes, teacher=teacher, say=say
+    )
+
+
+def learn(
+    examples: Sequence[Example],
+    heard: Heard,
+    look: FirstLook,
+    *,
+    name: str,
+    version: str,
+    seed: int = 0,
+    recipes: Sequence[estimators.Recipe] = estimators.RECIPES,
+    teacher: Model | None = None,
+    with_context: bool = True,
+    say: Progress = lambda what, done, total: None,
+) -> Fitted:
+    """Fit all that comes after the first look.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+    heard : Heard
+        Their candidates.
+    look : FirstLook
+        What found them.
+    with_context : bool
+        Without, each candidate keeps its first opinion.
+    name, version, seed, recipes, teacher
+        As of `fit`.
+
+    Raises
+    ------
+    UsageError
+        When too few pops are among the candidates.
+    """
     if (heard.marks == 1).sum() < MIN_POPS // 2:
         raise UsageError(
             f"only {(heard.marks == 1).sum()} of the labelled pops could be found in the sound; "
@@ -182,36 +239,57 @@ def fit(
     estimator.fit(heard.rows[learnable], heard.marks[learnable])
     classifier, arrays, settings = estimators.freeze(estimator)
 
-    event = Calibration(*estimators.platt(best.logits[learnable], heard.marks[learnable]))
-    tops = best_logits(best.logits, heard.clip, len(examples))
+    first = Calibration(*estimators.platt(best.logits[learnable], heard.marks[learnable]))
+    context_rows = among_neighbours(heard, first.log_odds(best.logits), look.front_end.n_columns)
+    if not with_context:
+        fellow = nobody()
+    else:
+        fellow = lent(teacher.context) if teacher is not None else fit_context(context_rows, heard, parts, seed)
+    final = fellow.held_out_logits if fellow.held_out_logits is not None else fellow.classifier.logit(context_rows)
+
+    span = span_of(heard.rows, teacher.span if teacher is not None else None)
+    event = Calibration(*estimators.platt(final[learnable], heard.marks[learnable]))
+    tops = best_logits(final, heard.clip, len(examples))
     clip = Calibration(*estimators.platt(tops, labels))
-    points = operating_points(clip(tops), labels)
     model = Model(
         name=name,
         version=version,
-        front_end=front_end,
-        onset_rule=onset_rule,
-        gate=gate,
-        gate_from=pass_from,
-        feature_names=names(front_end.n_columns),
+        front_end=look.front_end,
+        onset_rule=look.onset_rule,
+        gate=look.gate,
+        gate_from=look.gate_from,
+        feature_names=names(look.front_end.n_columns),
         classifier=classifier,
+        context=fellow.classifier,
+        first_calibration=first,
+        span=span,
         event_calibration=event,
         clip_calibration=clip,
-        operating_points=points,
+        operating_points=operating_points(clip(tops), labels),
         info={},
         sha256="",
     )
-    weights = {f"gate_{k}": v for k, v in gate_arrays.items()} | {f"classifier_{k}": v for k, v in arrays.items()}
+    gate_arrays, gate_settings = estimators.arrays_of(look.gate)
+    parts_of = {
+        "gate": gate_arrays,
+        "classifier": arrays,
+        "context": fellow.arrays,
+        "span": {"low": span.low, "high": span.high},
+    }
     return Fitted(
         model=model,
-        arrays=weights,
+        arrays={f"{part}_{key}": array for part, own in parts_of.items() for key, array in own.items()},
         settings={
-            "gate": {**gate_settings, "pass_from": pass_from},
+            "gate": {**gate_settings, "pass_from": look.gate_from},
             "classifier": {**settings, "recipe": best.recipe.name, "title": best.recipe.title},
+            "context": fellow.settings,
+            "span": {"outside_from": span.outside_from},
         },
         contests=contests,
         heard=heard,
-        held_out_logits=best.logits,
+        first_logits=best.logits,
+        held_out_logits=final,
+        context_rows=context_rows,
         estimator=estimator,
     )
 
@@ -254,7 +332,7 @@ def _fit_gate(
     rule: OnsetRule,
     seed: int,
     say: Progress,
-) -> tuple[Classifier, dict[str, npt.NDArray[Any]], dict[str, Any], float]:
+) -> FirstLook:
     rows, marks = [], []
     for index, example in enumerate(examples):
         say("a first look", index, len(examples))
@@ -272,11 +350,11 @@ def _fit_gate(
             "check that onsets_s are seconds from the start of the clip"
         )
     estimator = estimators.small_boosting(seed).fit(looks[learnable], known[learnable])
-    gate, arrays, settings = estimators.freeze(estimator)
+    gate, _, _ = estimators.freeze(estimator)
     logits = gate.logit(looks)
     pass_from = float(np.quantile(logits[known == 1], 1 - GATE_KEEPS, method="lower"))
     # on few clips the gate knows everything by heart; what must be told apart later has to pass
     others = np.sort(logits[known == 0])[::-1]
     if len(others):
         pass_from = min(pass_from, float(others[min(3 * int((known == 1).sum()), len(others)) - 1]))
-    return gate, arrays, settings, pass_from
+    return FirstLook(front_end, rule, gate, pass_from)

@@ -1,0 +1,180 @@
+"""How well popdetect and its peers hear pops of recordings that none of them has heard; the --accuracy of bench.py.
+
+Every source lies in one of five folds. In each turn all fit on mixed clips and single recordings of four folds, with
+simulated pops only, and judge mixed clips of the fifth, with the real pops of a recording that nobody learned from.
+The dev-test sounds are judged by fits to all five folds. Same clips for all; popdetect fits its gate, its classifier
+and its context anew in each turn.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import peers
+
+from popdetect.learning import comparison, corpus, estimators
+from popdetect.learning.listening import Example
+from popdetect.learning.scores import ScoredClip, Scores, score
+from popdetect.learning.sounds import Recorded, read_manifest
+from popdetect.learning.training import fit
+
+OURS = "popdetect"
+BOOSTING = [recipe for recipe in estimators.RECIPES if recipe.name == "boosting"]
+Judged = dict[str, dict[str, list[ScoredClip]]]  # by who judged, by source of the pops
+
+
+def run(sounds: Path, *, n_scenes: int, n_trials: int, rivals: bool = True, out: Path | None = None) -> dict[str, Any]:
+    """Fit, judge, print the table."""
+    train = read_manifest(sounds, "train")
+    learn, trials = material(sounds, n_scenes, n_trials)
+    print(f"{len(learn)} clips to learn from, {', '.join(f'{len(t)} with pops of {p}' for p, t in trials.items())}")
+    judged: Judged = {OURS: {pops: [] for pops in trials}}
+    for fold in (*range(corpus.N_FOLDS), None):
+        own = _of_other_folds(learn, fold)
+        begun = time.perf_counter()
+        model = fit(own, name="trial", version="0", recipes=BOOSTING).model
+        for pops, clips in _of_fold(trials, fold, train_pops=_pops_of(train)).items():
+            judged[OURS][pops] += comparison.judged(model, clips)
+        print(f"{OURS}: {_turn(fold)}, {len(own)} clips, {time.perf_counter() - begun:.0f} s", flush=True)
+    if rivals:
+        judged |= _rivals(learn, trials, _pops_of(train))
+    table = {who: {pops: figures(score(clips, seed=1)) for pops, clips in by.items()} for who, by in judged.items()}
+    print_table(table)
+    if out is not None:
+        about = (
+            f"{len(learn)} clips to learn from with simulated pops, {n_trials} to judge of each source of real pops; "
+            "the same for all"
+        )
+        rows = {f"{who}: {pops}": row for who, by in table.items() for pops, row in by.items()}
+        out.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+    return table
+
+
+def material(sounds: Path, n_scenes: int, n_trials: int) -> tuple[list[Example], dict[str, list[Example]]]:
+    """Clips to learn from (simulated pops), and clips to try on by source of their pops; group is the fold."""
+    train, dev = read_manifest(sounds, "train"), read_manifest(sounds, "dev-test")
+    without_pops = [source for source in train if source.kind != "pop"]
+    learn = [*corpus.scenes(without_pops, n_scenes, 1), *corpus.alone(without_pops)]
+    trials = {pops: corpus.trials(train, pops, n_trials, 7) for pops in _pops_of(train)}
+    bank = Recorded(dev, made_pop_share=0.0, made_share=0.0)
+    (neck,) = _pops_of(dev)
+    trials[neck] = [
+        corpus.mixed(f"dev-test {i}", f"part {i % 10}", [7, 10**6 + i], bank, corpus.TRY) for i in range(n_trials)
+    ]
+    return learn, trials
+
+
+def _pops_of(sources: Sequence[Any]) -> list[str]:
+    return sorted({source.group for source in sources if source.kind == "pop"})
+
+
+def _of_other_folds(examples: Sequence[Example], fold: int | None) -> list[Example]:
+    return [e for e in examples if fold is None or e.group != corpus.fold_name(fold)]
+
+
+def _of_fold(trials: dict[str, list[Example]], fold: int | None, train_pops: list[str]) -> dict[str, list[Example]]:
+    """The clips that a fit without `fold` judges; those of dev-test go to the fit to everything."""
+    if fold is None:
+        return {pops: clips for pops, clips in trials.items() if pops not in train_pops}
+    name = corpus.fold_name(fold)
+    return {pops: [e for e in clips if e.group == name] for pops, clips in trials.items() if pops in train_pops}
+
+
+def _turn(fold: int | None) -> str:
+    return "all folds, for dev-test" if fold is None else f"without fold {fold}"
+
+
+def _rivals(learn: list[Example], trials: dict[str, list[Example]], train_pops: list[str]) -> Judged:
+    everything = [*learn, *(example for clips in trials.values() for example in clips)]
+    jobs = [_mono(example) for example in everything]
+    heard: list[list[peers.Heard]] = []
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        for i, one in enumerate(pool.imap(peers.hear_all, jobs, 8)):
+            heard.append(one)
+            if i % 500 == 0:
+                print(f"peers: heard {i} of {len(jobs)}", flush=True)
+    of_clip = dict(zip(map(id, everything), heard, strict=True))
+    judged: Judged = {}
+    for k, peer in enumerate(peers.PEERS):
+        by: dict[str, list[ScoredClip]] = {pops: [] for pops in trials}
+        for fold in (*range(corpus.N_FOLDS), None):
+            own = _of_other_folds(learn, fold)
+            decide = _decider(peer, [of_clip[id(e)][k].numbers for e in own], [e.is_pop for e in own])
+            for pops, clips in _of_fold(trials, fold, train_pops).items():
+                by[pops] += [_scored(e, of_clip[id(e)][k], decide) for e in clips]
+        judged[peer.name] = by
+        print(f"peers: {peer.name} done", flush=True)
+    return judged
+
+
+def _mono(example: Example) -> tuple[np.ndarray, int]:
+    samples, rate_hz = example.sound()
+    return samples[:, 0], rate_hz
+
+
+def _decider(peer: peers.Peer, rows: list[np.ndarray], labels: list[bool]) -> Any:
+    """Numbers to a score in [0, 1]; only its order counts, and whether it reaches 0.5."""
+    if peer.classifier is None:
+        return lambda numbers: float(1 / (1 + np.exp(-(np.clip(numbers[0], 0, 100) - 12) / 10)))
+    fitted = peer.classifier().fit(np.stack(rows), labels)
+    if hasattr(fitted, "predict_proba"):
+        return lambda numbers: float(fitted.predict_proba(numbers[None])[0, 1])
+    return lambda numbers: float(1 / (1 + np.exp(-fitted.decision_function(numbers[None])[0])))
+
+
+def _scored(example: Example, heard: peers.Heard, decide: Any) -> ScoredClip:
+    p_pop = decide(heard.numbers)
+    samples, rate_hz = example.sound()
+    return ScoredClip(
+        file=example.file,
+        group=example.group,
+        truth_label="pop" if example.is_pop else "no_pop",
+        p_pop=p_pop,
+        label="pop" if p_pop >= 0.5 else "no_pop",
+        true_onsets_s=example.onsets_s,
+        found_onsets_s=heard.onsets_s if p_pop >= 0.5 else (),
+        duration_s=len(samples) / rate_hz,
+    )
+
+
+def figures(scores: Scores) -> dict[str, Any]:
+    """What the table shows of one judge on one source."""
+    known = scores.to_dict()
+    return {
+        "clips": scores.n_clips,
+        "auroc": known["auroc"],
+        "sensitivity_at_95": known["sensitivity_at_specificity_95"],
+        "f1": known["events"]["f1"],
+        "timing_ms": known["events"]["median_error_ms"],
+        "count_error": known["events"]["count_error"],
+        "ece": known["ece"],
+    }
+
+
+def print_table(table: dict[str, dict[str, dict[str, Any]]]) -> None:
+    """One row for each judge and source, with 95 % intervals (whole folds resampled)."""
+    print(f"\n{'':50} {'pops of':18} {'clip AUROC':22} {'sens. at spec. 0.95':22} {'event F1, 5 ms':22} count  ECE")
+    for who, by in table.items():
+        for pops, f in by.items():
+            cells = [_cell(f[name]) for name in ("auroc", "sensitivity_at_95", "f1")]
+            rest = f"{_value(f['count_error']):5.2f}  {_value(f['ece']):.3f}"
+            print(f"{who:50} {pops:18} {cells[0]:22} {cells[1]:22} {cells[2]:22} {rest}")
+
+
+def _value(figure: Any) -> float:
+    value = figure["value"] if isinstance(figure, dict) else figure
+    return float("nan") if value is None else float(value)
+
+
+def _cell(figure: Any) -> str:
+    if not isinstance(figure, dict):
+        return "-" if figure is None else f"{figure:.3f}"
+    if figure["low"] is None:
+        return f"{figure['value']:.3f}"
+    return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"

@@ -1,0 +1,161 @@
+"""What else one could use: other people's ways to say whether a clip holds a pop, behind one face.
+
+Each `Peer` describes a clip by numbers; where it learns, a scikit-learn classifier does so from the same clips as
+popdetect. None was made for pops: they stand for what a laboratory would try first.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Sound = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a peer has of a clip: numbers to learn from (or its own score, alone), and when it hears something."""
+
+    numbers: npt.NDArray[np.float64]
+    onsets_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One way. `classifier` is None where the first number is the score."""
+
+    name: str
+    hear: Callable[[Sound, int], Heard]
+    classifier: Callable[[], Any] | None
+    has_onsets: bool
+
+
+def plain(sound: Sound, rate_hz: int) -> Heard:
+    """Librosa's onsets and usual spectral features, as in plain_script.py."""
+    import librosa
+
+    envelope = librosa.onset.onset_strength(y=sound, sr=rate_hz)
+    onsets = librosa.onset.onset_detect(onset_envelope=envelope, sr=rate_hz, units="time")
+    parts = [
+        librosa.feature.mfcc(y=sound, sr=rate_hz, n_mfcc=13),
+        librosa.feature.spectral_centroid(y=sound, sr=rate_hz),
+        librosa.feature.spectral_bandwidth(y=sound, sr=rate_hz),
+        librosa.feature.spectral_rolloff(y=sound, sr=rate_hz),
+        librosa.feature.zero_crossing_rate(sound),
+    ]
+    summary = [f(part, axis=1) for part in parts for f in (np.mean, np.std, np.max)]
+    numbers = np.concatenate([[len(onsets), envelope.max()], *summary])
+    return Heard(np.nan_to_num(numbers), tuple(onsets.tolist()))
+
+
+def burst(sound: Sound, rate_hz: int) -> Heard:
+    """auditok: any burst of energy, 12 dB above the clip's median and 5 ms long at the least, is a pop."""
+    import auditok
+    from auditok.signal import calculate_energy
+
+    pcm = (np.clip(sound, -1, 1) * 32767).astype(np.int16)
+    size = round(0.005 * rate_hz)
+    windows = pcm[: len(pcm) // size * size].reshape(-1, size).astype(np.float64)
+    energies = [float(np.ravel(calculate_energy(window[None]))[0]) for window in windows]
+    median = float(np.median(energies))
+    regions = auditok.split(
+        pcm.tobytes(),
+        sampling_rate=rate_hz,
+        sample_width=2,
+        channels=1,
+        analysis_window=0.005,
+        min_dur=0.005,
+        max_dur=5,
+        max_silence=0.005,
+        energy_threshold=median + 12,
+    )
+    onsets = tuple(float(region.start) for region in regions)
+    return Heard(np.array([max(energies) - median]), onsets)
+
+
+def short_term(sound: Sound, rate_hz: int) -> Heard:
+    """In the manner of pyAudioAnalysis: 34 short-term features in 50 ms frames, their mean and spread over the clip."""
+    import librosa
+
+    n_fft = 1 << (round(0.05 * rate_hz) - 1).bit_length()
+    how: dict[str, Any] = {"n_fft": n_fft, "hop_length": n_fft // 2}
+    power = np.abs(librosa.stft(sound, **how)) ** 2
+    share = power / np.maximum(power.sum(axis=0), 1e-12)
+    flux = np.sqrt(np.square(np.diff(share, axis=1, prepend=share[:, :1])).sum(axis=0))
+    blocks = share[: len(share) // 10 * 10].reshape(10, -1, share.shape[1]).sum(axis=1)
+    parts = [
+        librosa.feature.zero_crossing_rate(sound, frame_length=n_fft, hop_length=n_fft // 2),
+        librosa.feature.rms(y=sound, frame_length=n_fft, hop_length=n_fft // 2),
+        -(blocks * np.log2(blocks + 1e-12)).sum(axis=0, keepdims=True),
+        librosa.feature.spectral_centroid(S=np.sqrt(power), sr=rate_hz),
+        librosa.feature.spectral_bandwidth(S=np.sqrt(power), sr=rate_hz),
+        librosa.feature.spectral_rolloff(S=np.sqrt(power), sr=rate_hz, roll_percent=0.9),
+        flux[None],
+        librosa.feature.mfcc(S=librosa.power_to_db(librosa.feature.melspectrogram(S=power, sr=rate_hz)), n_mfcc=13),
+        librosa.feature.chroma_stft(S=power, sr=rate_hz, tuning=0.0),
+    ]
+    numbers = np.concatenate([f(part, axis=1) for part in parts for f in (np.mean, np.std)])
+    return Heard(np.nan_to_num(numbers))
+
+
+_EMBED: list[Any] = []
+
+
+def embedding(sound: Sound, rate_hz: int) -> Heard:
+    """The speech embedding of openWakeWord (weights in pyopen-wakeword): mean and maximum of its 96 numbers."""
+    import librosa
+    from pyopen_wakeword import OpenWakeWordFeatures
+
+    if not _EMBED:
+        _EMBED.append(OpenWakeWordFeatures.from_builtin())
+    features = _EMBED[0]
+    features.reset()
+    slow = librosa.resample(sound, orig_sr=rate_hz, target_sr=16_000)
+    peak = max(float(np.abs(slow).max()), 1e-9)
+    pcm = (slow / peak * 0.5 * 32767).astype(np.int16)
+    found = [np.asarray(block).reshape(-1, 96) for block in features.process_streaming(pcm.tobytes())]
+    rows = np.concatenate(found) if found else np.zeros((1, 96))
+    return Heard(np.concatenate([rows.mean(axis=0), rows.max(axis=0)]).astype(np.float64))
+
+
+def _forest() -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(200, random_state=0, n_jobs=-1)
+
+
+def _svm() -> Any:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    return make_pipeline(StandardScaler(), SVC(C=1.0, gamma="scale", random_state=0))
+
+
+def _linear() -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
+
+
+PEERS = (
+    Peer("librosa onsets + features, random forest", plain, _forest, True),
+    Peer("auditok, any burst of energy", burst, None, True),
+    Peer("SVM on short-term features (as pyAudioAnalysis)", short_term, _svm, False),
+    Peer("openWakeWord speech embedding, linear", embedding, _linear, False),
+)
+
+
+def hear_all(job: tuple[Sound, int]) -> list[Heard]:
+    """All peers on one clip."""
+    sound, rate_hz = job
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of librosa, on short or silent clips
+        return [peer.hear(np.ascontiguousarray(sound), rate_hz) for peer in PEERS]

@@ -1,0 +1,104 @@
+"""A folder of recorded sounds as material, parted by source: some to learn from, the others kept back for trials.
+
+Every source (recording session, speaker, library) lies in one of `N_FOLDS` folds, with all its files; a clip is mixed
+from sounds of one fold alone. So a model fitted to some folds has heard nothing of the others, except simulated pops,
+which follow the same rules everywhere.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from popdetect.hearing import audio
+from popdetect.learning.dsp import Sound, resample
+from popdetect.learning.listening import Example
+from popdetect.learning.scenes import SceneRule, compose
+from popdetect.learning.sounds import Recorded, SoundBank, Source
+
+N_FOLDS = 5
+PIECE_S, MAX_PIECES = 6.0, 8
+
+# 16 and 22.05 kHz are what phones and old recorders give; levels reach a little below those we hope to hear at
+LEARN = SceneRule(
+    pop_db=(12.0, 48.0),
+    distractor_db=(0.0, 42.0),
+    rates_hz=(48_000, 48_000, 48_000, 44_100, 44_100, 32_000, 24_000, 22_050, 16_000, 8_000),
+    worn_share=0.3,
+    pop_share=0.6,
+)
+TRY = SceneRule(pop_db=(15.0, 45.0), distractor_db=(0.0, 40.0), rates_hz=(48_000, 44_100))
+
+
+def fold_of(group: str) -> int:
+    """Where a source belongs: 0 to 4, the same ever."""
+    return zlib.crc32(group.encode()) % N_FOLDS
+
+
+def fold_name(fold: int) -> str:
+    """The group of its examples."""
+    return f"fold {fold}"
+
+
+def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN) -> list[Example]:
+    """Mixed clips to learn from, the folds in turn.
+
+    The pop recordings are dealt to the folds in order: a fold that has one hears it much, the others hear made pops.
+    """
+    pops = sorted({source.group for source in sources if source.kind == "pop"})
+    banks = []
+    for fold in range(N_FOLDS):
+        own = [s for s in sources if (pops.index(s.group) if s.kind == "pop" else fold_of(s.group)) == fold]
+        banks.append(Recorded(own, made_pop_share=0.3 if any(s.kind == "pop" for s in own) else 1.0, speech_share=0.3))
+    return [mixed(f"scene {i}", fold_name(i % N_FOLDS), [seed, i], banks[i % N_FOLDS], rule) for i in range(n)]
+
+
+def alone(sources: Sequence[Source]) -> list[Example]:
+    """Every recording that is not of pops, as it is: a mix always has a room's noise in it, and a clip may not.
+
+    Long ones give several pieces. Speech is heard at a telephone's rate as well, one in four of the others instead.
+    """
+    examples = []
+    for index, source in enumerate(sources):
+        if source.kind not in ("distractor", "background"):
+            continue
+        samples, rate_hz = audio.read(source.path)
+        sound = np.ascontiguousarray(samples.mean(axis=1))
+        speaks = "speech" in source.what.lower()
+        size = int(PIECE_S * rate_hz)
+        for piece in range(max(1, min(len(sound) // size, MAX_PIECES))):
+            part = sound[piece * size : (piece + 1) * size]
+            if not np.abs(part).max() > 0:
+                continue
+            name, group = f"alone {index} {piece} {source.path.name}", fold_name(fold_of(source.group))
+            if rate_hz > 8000 and (speaks or index % 4 == 0):
+                examples.append(_kept(f"{name} 8 kHz", group, resample(part, rate_hz, 8000), 8000, ()))
+            if speaks or index % 4 or rate_hz <= 8000:
+                examples.append(_kept(name, group, part, rate_hz, ()))
+    return examples
+
+
+def trials(sources: Sequence[Source], pops: str, n: int, seed: int) -> list[Example]:
+    """Mixed clips to be tried on, the folds in turn: real pops of one source, everything else recorded, too."""
+    of_pops = [source for source in sources if source.kind == "pop" and source.group == pops]
+    banks = []
+    for fold in range(N_FOLDS):
+        own = [source for source in sources if source.kind != "pop" and fold_of(source.group) == fold]
+        banks.append(Recorded([*own, *of_pops], made_pop_share=0.0, made_share=0.0))
+    return [
+        mixed(f"{pops} {i}", fold_name(i % N_FOLDS), [seed, zlib.crc32(pops.encode()), i], banks[i % N_FOLDS], TRY)
+        for i in range(n)
+    ]
+
+
+def mixed(file: str, group: str, seed: list[int], bank: SoundBank, rule: SceneRule) -> Example:
+    """One scene as an example, whose sound is kept in memory."""
+    scene = compose(np.random.default_rng(seed), bank, rule)
+    return _kept(file, group, scene.samples, scene.rate_hz, scene.onsets_s)
+
+
+def _kept(file: str, group: str, samples: Sound, rate_hz: int, onsets_s: tuple[float, ...]) -> Example:
+    clip = (samples[:, None], rate_hz)
+    return Example(file, group, bool(onsets_s), onsets_s, lambda: clip)
