@@ -100,9 +100,9 @@ def test_voices_keep_to_their_ranges() -> None:
         assert skin.skin
         assert not air.skin
         assert 200 <= skin.centre_hz <= 1500
-        assert 900 <= air.centre_hz <= 5500
+        assert 1000 <= air.centre_hz <= 7000
         for voice in (skin, air):
-            assert 0.6 <= voice.decay20_ms <= 3.5
+            assert 0.5 <= voice.decay20_ms <= 3.2
             assert 0 <= voice.double_share <= 0.6
 
 

@@ -80,7 +80,7 @@ def test_what_was_fitted_is_of_one_piece() -> None:
     assert len(heard.durations_s) == len(examples())
     assert (np.diff(heard.clip) >= 0).all()
     assert set(heard.marks.tolist()) == {-1, 0, 1}
-    assert {name.split("_")[0] for name in small.arrays} == {"gate", "classifier"}
+    assert {name.split("_")[0] for name in small.arrays} == {"gate", "classifier", "context", "span"}
     assert [contest.recipe.name for contest in small.contests] == ["logistic"]
     assert small.contests[0].clip_auroc > 0.8
     for index, example in enumerate(examples()):
@@ -216,7 +216,7 @@ def test_operating_points_are_in_order_whatever_was_heard(no_pop: list[float], p
     assert sensitive.train_from < balanced.train_from < specific.train_from
 
 
-@pytest.mark.parametrize(("name", "share"), [("balanced", 0.95), ("specific", 0.99)])
+@pytest.mark.parametrize(("name", "share"), [("balanced", 0.96), ("specific", 0.99)])
 def test_operating_points_call_no_more_clips_than_they_say(name: str, share: float) -> None:
     """30 clips of each kind, wholly told apart: not one without a pop need be called."""
     p, labels = (10 + np.arange(60)) / 100, np.arange(60) >= 30
