@@ -5,6 +5,7 @@ Only sounds of the role `train` are learned from; those of `dev-test` serve for 
 into the card. The same sounds and seed give the same bundle.
 
 Example: scripts/build_model.py --sounds ../shared/audio --out models/default --force
+With --tables: only put the tables of ablate.py and of bench.py --accuracy into the card of a bundle that is there.
 """
 
 from __future__ import annotations
@@ -30,15 +31,21 @@ MODELS = Path(__file__).resolve().parent.parent / "models"
 def main() -> int:
     """Build, write and show the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sounds", type=Path, required=True, metavar="DIR", help="sound folder with a MANIFEST.csv")
+    parser.add_argument("--sounds", type=Path, metavar="DIR", help="sound folder with a MANIFEST.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder of the bundle")
     parser.add_argument("--scenes", type=int, default=8000, metavar="N", help="clips to learn from (default: 8000)")
     parser.add_argument("--look", type=int, default=600, metavar="N", help="dev-test clips (default: 600)")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
     parser.add_argument("--force", action="store_true", help="replace a bundle that is there")
+    parser.add_argument("--tables", action="store_true", help="only refresh the tables of the card")
     args = parser.parse_args()
+    if args.sounds is None and not args.tables:
+        parser.error("--sounds is needed, a folder of recordings with a MANIFEST.csv")
     try:
-        build(args)
+        if args.tables:
+            print(f"{args.out}: sha256 {bundling.tell(args.out, _tables()).sha256}")
+        else:
+            build(args)
     except PopdetectError as error:
         print(f"build_model: {error}", file=sys.stderr)
         return error.exit_code

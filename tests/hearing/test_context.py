@@ -116,3 +116,19 @@ def test_a_likelier_neighbour_never_speaks_against_a_pop(name: str) -> None:
         rows[:, 1] += rng.normal(0, 5)
         rows[:, column] = np.linspace(-8, 6, 60)
         assert (np.diff(model.context.logit(rows)) >= -1e-12).all()
+
+
+def test_the_hopeless_keep_their_opinion_and_only_they() -> None:
+    context_of_two = own_opinion(18)
+    rows = np.zeros((4, 18))
+    rows[:, 0] = (-9.0, context.HOPELESS, 0.0, -5.001)
+    said = context.second_opinion(_Always(), rows)
+
+    assert said.tolist() == [-9.0, 1.5, 1.5, -5.001]
+    assert context.second_opinion(context_of_two, rows).tolist() == rows[:, 0].tolist()
+    assert context.second_opinion(_Always(), rows[:0]).shape == (0,)
+
+
+class _Always:
+    def logit(self, rows: np.ndarray) -> np.ndarray:
+        return np.full(len(rows), 1.5)

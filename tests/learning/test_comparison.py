@@ -9,7 +9,7 @@ import pytest
 from learning_fakes import Says, examples, fitted
 from learning_verdicts import verdicts
 
-from popdetect.hearing import bundle
+from popdetect.hearing import bundle, context
 from popdetect.hearing.bundle import Model
 from popdetect.hearing.detector import Detector
 from popdetect.learning import advice, comparison, fellows
@@ -92,7 +92,7 @@ def test_in_sample_and_held_out_go_by_the_same_rules() -> None:
     model = small.model
     first = model.first_calibration.log_odds(model.classifier.logit(small.heard.rows))
     rows = fellows.among_neighbours(small.heard, first, model.front_end.n_columns)
-    final = replace(small, held_out_logits=model.context.logit(rows))
+    final = replace(small, held_out_logits=context.second_opinion(model.context, rows))
     for own, detected in zip(
         comparison.held_out(final, examples()), comparison.judged(small.model, examples()), strict=True
     ):

@@ -110,7 +110,7 @@ def test_training_sees_what_the_model_judges() -> None:
         first = model.first_calibration.log_odds(model.classifier.logit(heard.rows))
         level_and_shape = features.level_and_shape(heard.rows, model.front_end.n_columns)
         p_event = model.event_calibration(
-            model.context.logit(context.describe(heard.onsets_s * 1000, first, *level_and_shape))
+            context.second_opinion(model.context, context.describe(heard.onsets_s * 1000, first, *level_and_shape))
         )
         listed = p_event >= 0.05
         if (heard.onsets_s == 0).any():

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from popdetect.hearing.classifier import sigmoid
+from popdetect.hearing.classifier import Classifier, sigmoid
 from popdetect.hearing.features import HEADROOM_LIMIT_DB, NEIGHBOUR_MS
 from popdetect.hearing.onsets import Floats
 
 ECHO_MS = 9.0  # closer than this lies a pop's own double, not the next pop
+HOPELESS = -5.0  # log-odds below which no company makes a pop of a sound: most candidates, whose opinion stands
 N_SIDE = 12  # neighbours on each side that are looked at
 UNLIKELY, NOBODY = -2.0, -8.0  # log-odds: hardly a pop; the least that is told apart, and what no neighbour counts for
 _SIDES = ("before", "after")
@@ -26,6 +27,15 @@ def names() -> tuple[str, ...]:
     """The numbers in order."""
     kinds = ("best", "sum", "count", "unlikely", "gap_ms", "step_db", "unlike_db")
     return ("own", "level_db", "sum", "echo", *(f"{kind}_{side}" for kind in kinds for side in _SIDES))
+
+
+def second_opinion(classifier: Classifier, rows: Floats) -> Floats:
+    """Log-odds of rows as `describe` gives them, shape (n,); of those that are hopeless, the first opinion."""
+    logits = rows[:, 0].copy()
+    asked = np.flatnonzero(logits >= HOPELESS)
+    if len(asked):
+        logits[asked] = classifier.logit(rows[asked])
+    return logits
 
 
 def describe(

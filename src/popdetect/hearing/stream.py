@@ -221,7 +221,7 @@ class Stream:
         rows = context.describe(onset_ms, known.log_odds, known.level_db, known.shape_db, wanted)
         if not len(rows):
             return
-        logits = self._model.context.logit(rows)
+        logits = context.second_opinion(self._model.context, rows)
         self._heard.append((known.sample[wanted], logits))
         listed = np.flatnonzero(self._model.event_calibration(logits) >= LISTED_FROM)
         if not len(listed):

@@ -104,7 +104,10 @@ class Voice:
         """How long: stretches that swing at nearly the same lag as the one before."""
         if not self._lags:
             return 0.0
-        lags, levels = np.concatenate(self._lags), np.concatenate(self._levels)
+        lags = np.concatenate(self._lags)
+        if np.count_nonzero(lags) < 2:
+            return 0.0
+        levels = np.concatenate(self._levels)
         counts = (lags > 0) & (levels > levels.max(initial=-np.inf) - WITHIN_DB)
         counts &= ~_held(lags)
         steady = counts[1:] & counts[:-1] & (np.abs(np.diff(lags)) <= 1)

@@ -88,6 +88,29 @@ def write(
             "parity.npz": hashlib.sha256(parity_raw).hexdigest(),
         },
     }
+    _put(info, {"weights.npz": weights_raw, "parity.npz": parity_raw}, folder)
+    return bundle.load(folder)
+
+
+def tell(folder: Path, facts: dict[str, Any]) -> bundle.Model:
+    """Say more of a bundle that is there: `facts` go into its ``model.json`` and its card; what decides stays.
+
+    Raises
+    ------
+    ModelError
+        When there is no sound bundle.
+    UsageError
+        When it cannot be written.
+    """
+    model = bundle.load(folder)
+    arrays = {name: (folder / name).read_bytes() for name in ("weights.npz", "parity.npz")}
+    files = {"files": model.info["files"]}  # the last, as they were
+    _put({**{k: v for k, v in model.info.items() if k != "files"}, **facts, **files}, arrays, folder)
+    return bundle.load(folder)
+
+
+def _put(info: dict[str, Any], arrays: dict[str, bytes], folder: Path) -> None:
+    """Write a bundle beside its place, check it, and rename it."""
     # of a link, what it leads to is replaced, not the link; one that leads nowhere is refused below
     folder = folder.resolve() if folder.exists() else folder.absolute()
     try:
@@ -98,8 +121,8 @@ def write(
     try:
         text = json.dumps(info, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (draft / "model.json").write_bytes(text.encode())
-        (draft / "weights.npz").write_bytes(weights_raw)
-        (draft / "parity.npz").write_bytes(parity_raw)
+        for name, raw in arrays.items():
+            (draft / name).write_bytes(raw)
         (draft / "CARD.md").write_bytes(card.render(info).encode())
         draft.chmod(0o755)
         bundle.verify(draft)
@@ -108,7 +131,6 @@ def write(
         raise UsageError(f"{folder}: the bundle cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return bundle.load(folder)
 
 
 def _into_place(draft: Path, folder: Path) -> None:

@@ -51,7 +51,7 @@ def nobody() -> Fellow:
 
 def fit_context(rows: Floats, heard: Heard, parts: Sequence[npt.NDArray[np.intp]], seed: int) -> Fellow:
     """Fit it, with the clips of each part held out in turn."""
-    learnable = heard.marks >= 0
+    learnable = (heard.marks >= 0) & (rows[:, 0] >= context.HOPELESS)
     n_pops = np.array([(heard.marks[~np.isin(heard.clip, part)] == 1).sum() for part in parts])
     if n_pops.min() < MIN_POPS:
         return nobody()
@@ -60,6 +60,6 @@ def fit_context(rows: Floats, heard: Heard, parts: Sequence[npt.NDArray[np.intp]
         test = np.isin(heard.clip, part)
         learn = learnable & ~test
         estimator = estimators.context_boosting(seed).fit(rows[learn], heard.marks[learn])
-        logits[test] = estimators.freeze(estimator)[0].logit(rows[test])
+        logits[test] = context.second_opinion(estimators.freeze(estimator)[0], rows[test])
     estimator = estimators.context_boosting(seed).fit(rows[learnable], heard.marks[learnable])
     return Fellow(*estimators.freeze(estimator), logits, estimator)

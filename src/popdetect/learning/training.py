@@ -18,6 +18,7 @@ import numpy.typing as npt
 from popdetect.errors import UsageError
 from popdetect.hearing.bundle import Model
 from popdetect.hearing.classifier import Calibration, Classifier, Floats
+from popdetect.hearing.context import second_opinion
 from popdetect.hearing.features import names
 from popdetect.hearing.onsets import OnsetRule
 from popdetect.hearing.spectrum import FrontEnd
@@ -245,7 +246,9 @@ def learn(
         fellow = nobody()
     else:
         fellow = lent(teacher.context) if teacher is not None else fit_context(context_rows, heard, parts, seed)
-    final = fellow.held_out_logits if fellow.held_out_logits is not None else fellow.classifier.logit(context_rows)
+    final = fellow.held_out_logits
+    if final is None:
+        final = second_opinion(fellow.classifier, context_rows)
 
     span = span_of(heard.rows, teacher.span if teacher is not None else None)
     event = Calibration(*estimators.platt(final[learnable], heard.marks[learnable]))
