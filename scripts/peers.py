@@ -37,19 +37,9 @@ class Peer:
 
 def plain(sound: Sound, rate_hz: int) -> Heard:
     """Librosa's onsets and usual spectral features, as in plain_script.py."""
-    import librosa
+    from plain_script import describe
 
-    envelope = librosa.onset.onset_strength(y=sound, sr=rate_hz)
-    onsets = librosa.onset.onset_detect(onset_envelope=envelope, sr=rate_hz, units="time")
-    parts = [
-        librosa.feature.mfcc(y=sound, sr=rate_hz, n_mfcc=13),
-        librosa.feature.spectral_centroid(y=sound, sr=rate_hz),
-        librosa.feature.spectral_bandwidth(y=sound, sr=rate_hz),
-        librosa.feature.spectral_rolloff(y=sound, sr=rate_hz),
-        librosa.feature.zero_crossing_rate(sound),
-    ]
-    summary = [f(part, axis=1) for part in parts for f in (np.mean, np.std, np.max)]
-    numbers = np.concatenate([[len(onsets), envelope.max()], *summary])
+    numbers, onsets = describe(sound, rate_hz)
     return Heard(np.nan_to_num(numbers), tuple(onsets.tolist()))
 
 

@@ -15,10 +15,15 @@ from sklearn.ensemble import RandomForestClassifier
 
 
 def features(path: str) -> np.ndarray:
-    """Onset count and strength, and the mean and spread of the usual spectral features."""
+    """What the forest sees of a file."""
     y, sr = librosa.load(path, sr=None)
+    return describe(y, sr)[0]
+
+
+def describe(y: np.ndarray, sr: int) -> tuple[np.ndarray, np.ndarray]:
+    """Onset count and strength, and mean and spread of the usual spectral features; and the onsets, in seconds."""
     envelope = librosa.onset.onset_strength(y=y, sr=sr)
-    onsets = librosa.onset.onset_detect(onset_envelope=envelope, sr=sr)
+    onsets = librosa.onset.onset_detect(onset_envelope=envelope, sr=sr, units="time")
     parts = [
         librosa.feature.mfcc(y=y, sr=sr, n_mfcc=13),
         librosa.feature.spectral_centroid(y=y, sr=sr),
@@ -27,7 +32,7 @@ def features(path: str) -> np.ndarray:
         librosa.feature.zero_crossing_rate(y),
     ]
     summary = [f(part, axis=1) for part in parts for f in (np.mean, np.std, np.max)]
-    return np.concatenate([[len(onsets), envelope.max()], *summary])
+    return np.concatenate([[len(onsets), envelope.max()], *summary]), onsets
 
 
 def main(argv: list[str]) -> int:
