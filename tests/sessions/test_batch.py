@@ -18,7 +18,7 @@ import pytest
 import session_fakes
 
 from popdetect.errors import ModelError, NothingFound, UsageError
-from popdetect.sessions import batch
+from popdetect.sessions import batch, pool
 from popdetect.sessions.formats import read_audacity
 from popdetect.sessions.tables import read_rows
 
@@ -164,7 +164,10 @@ def test_clips_that_kill_their_process_cost_only_their_rows(session: Path, tmp_p
     assert len(others[0]) == 37
 
 
-def test_processes_that_cannot_start_are_not_blamed_on_the_clips(session: Path) -> None:
+def test_processes_that_cannot_start_are_not_blamed_on_the_clips(
+    session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_may_fork", lambda: False)  # a copy has its detector already
     with pytest.raises(UsageError, match="worker processes die"):
         batch.label(session, jobs=2, detector_factory=session_fakes.make_dying)  # type: ignore[arg-type]
 
