@@ -202,3 +202,14 @@ def test_no_cut_goes_unnoticed_wherever_it_is(kind: str) -> None:
             audio.read(io.BytesIO(raw[: int(len(raw) * share)]))
         # what is left of a header may not be a recording any more; a cut in the sound is always called one
         assert share < 0.1 or isinstance(caught.value, Truncated)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".aiff"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_16_bit_samples_are_the_decoders_own_to_the_bit(tmp_path: Path, suffix: str, channels: int) -> None:
+    steps = np.concatenate([np.arange(-32768, 32768, 7), [32767, -32768]]).astype(np.int16)
+    path = tmp_path / f"all{suffix}"
+    soundfile.write(path, np.stack([steps] * channels, axis=1), 48_000, subtype="PCM_16")
+    samples, _ = audio.read(path)
+
+    np.testing.assert_array_equal(samples, soundfile.read(path, dtype="float32", always_2d=True)[0])

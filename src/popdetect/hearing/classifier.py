@@ -8,7 +8,7 @@ accept NaN for what could not be measured.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
@@ -84,21 +84,26 @@ class Trees:
     depth: int
     baseline: float
     combine: Literal["sum", "mean"]
+    _column: npt.NDArray[np.intp] = field(init=False, repr=False, compare=False)
+    _child: npt.NDArray[np.intp] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # as the walk needs them: where in a row's pairs a node looks, and its children side by side, right before left
+        object.__setattr__(self, "_column", 2 * self.feature.astype(np.intp) + self.nan_left)
+        object.__setattr__(self, "_child", np.stack([self.right, self.left], axis=1).ravel().astype(np.intp))
 
     def logit(self, rows: Floats) -> Floats:
         """Log-odds of "pop", shape (n,)."""
         n_rows, n_features = rows.shape
-        # each row twice, NaN once as it is (never <=, so it goes right) and once as -inf (goes left): the node chooses
-        # by its column. Not +inf: a threshold of +inf is scikit-learn's way to part what is missing from the rest
-        flat = np.concatenate([rows, np.where(np.isnan(rows), -np.inf, rows)], axis=1).ravel()
-        column = np.asarray(self.feature + self.nan_left * n_features, np.intp)
-        child = np.stack([self.right, self.left], axis=1).ravel().astype(np.intp)
+        # each value twice, NaN once as it is (never <=, so it goes right) and once as -inf (goes left): the node
+        # chooses. Not +inf: a threshold of +inf is scikit-learn's way to part what is missing from the rest
+        flat = np.stack([rows, np.where(np.isnan(rows), -np.inf, rows)], axis=2).ravel()
         # all rows and all trees at once: one step down per turn, on flat arrays
         offset = np.repeat(np.arange(n_rows) * (2 * n_features), len(self.roots))
         node = np.tile(self.roots.astype(np.intp), n_rows)
         for _ in range(self.depth):
-            goes_left = flat.take(offset + column.take(node)) <= self.threshold.take(node)
-            node = child.take(2 * node + goes_left)
+            goes_left = flat.take(offset + self._column.take(node)) <= self.threshold.take(node)
+            node = self._child.take(2 * node + goes_left)
         leaves = self.value.take(node).reshape(n_rows, len(self.roots))
         if self.combine == "sum":
             return np.asarray(self.baseline + leaves.sum(axis=1))

@@ -92,7 +92,7 @@ class Detector:
             In the same order, and the same as one by one.
         """
         found: dict[int, Verdict] = {}
-        waiting: dict[tuple[int, int], list[tuple[int, Samples, str]]] = {}
+        waiting: dict[tuple[int, int], list[tuple[int, Samples, float, str]]] = {}
         for index, (path, name) in enumerate(sources):
             sha256 = _sha256(path)
             try:
@@ -100,6 +100,7 @@ class Detector:
                 key = (recording.rate_hz, recording.channels)
                 blocks = iter(recording)
                 first = next(blocks)
+                peak = recording.peak
                 second = next(blocks, None)
                 if second is not None:  # a long recording is heard by itself
                     stream = self.stream(*key)
@@ -113,8 +114,8 @@ class Detector:
                 found[index] = Verdict(name, error.status, None, error=str(error), sha256=sha256)
                 continue
             group = waiting.setdefault(key, [])
-            group.append((index, first, sha256))
-            if sum(samples.size for _, samples, _ in group) >= JOIN_SAMPLES:
+            group.append((index, first, peak, sha256))
+            if sum(samples.size for _, samples, _, _ in group) >= JOIN_SAMPLES:
                 self._join(key, waiting.pop(key), sources, found)
         for key, group in waiting.items():
             self._join(key, group, sources, found)
@@ -123,13 +124,13 @@ class Detector:
     def _join(
         self,
         key: tuple[int, int],
-        group: list[tuple[int, Samples, str]],
+        group: list[tuple[int, Samples, float, str]],
         sources: Sequence[tuple[str | os.PathLike[str], str]],
         found: dict[int, Verdict],
     ) -> None:
         joined = Joined(self.model, *key, self.operating_point)
-        detections = joined.hear([samples for _, samples, _ in group])
-        for (index, _, sha256), detection in zip(group, detections, strict=True):
+        detections = joined.hear([samples for _, samples, _, _ in group], [peak for _, _, peak, _ in group])
+        for (index, _, _, sha256), detection in zip(group, detections, strict=True):
             found[index] = Verdict(sources[index][1], "ok", detection, sha256=sha256)
 
 

@@ -34,8 +34,8 @@ class Joined(Stream):
     def _take_samples(self, index: Ints) -> Samples:
         return self._pieces(index)
 
-    def hear(self, clips: Sequence[Samples]) -> list[Detection]:
-        """Judge clips of shape (n, channels); to be called once.
+    def hear(self, clips: Sequence[Samples], peaks: Sequence[float]) -> list[Detection]:
+        """Judge clips of shape (n, channels), whose greatest magnitudes are known; to be called once.
 
         Returns
         -------
@@ -65,9 +65,9 @@ class Joined(Stream):
             index = int(np.searchsorted(ends, judged.sample, side="right"))
             own[index].append(replace(judged, sample=judged.sample - starts[index]))
         detections = []
-        for clip, judged_here, logit, voice in zip(clips, own, best.tolist(), voices, strict=True):
+        for clip, peak, judged_here, logit, voice in zip(clips, peaks, own, best.tolist(), voices, strict=True):
             quality = Quality()
-            quality.hear(clip)
+            quality.hear(clip, peak)
             here = (len(clip), self._rate_hz, self._channels, quality)
             voice_s = voice.seconds(hop / self._rate_hz)
             detections.append(conclude(self._model, self._point, judged_here, logit, *here, voice_s))
@@ -91,10 +91,12 @@ def _pieces(clips: Sequence[Samples], starts: Sequence[int], ends: Ints) -> Take
 
     def take(index: Ints) -> Samples:
         out = np.empty((*index.shape, clips[0].shape[1]), np.float32)
+        # candidates come in order, so those of one clip lie together
         owner = np.searchsorted(ends, index[:, index.shape[1] // 2], side="right")
-        for piece in np.unique(owner):
-            rows = np.flatnonzero(owner == piece)
-            out[rows] = clips[piece].take(index[rows] - starts[piece], axis=0, mode="clip")
+        cuts = np.searchsorted(owner, np.arange(len(clips) + 1)).tolist()
+        for clip, start, first, last in zip(clips, starts, cuts[:-1], cuts[1:], strict=True):
+            if last > first:
+                clip.take(index[first:last] - start, axis=0, mode="clip", out=out[first:last])
         return out
 
     return take

@@ -21,11 +21,12 @@ class Quality:
         self._n_clipped = 0
         self._last_full: npt.NDArray[np.bool_] | None = None  # the latest sample, where it was at full scale
 
-    def hear(self, block: Samples) -> None:
-        """Look at a block."""
+    def hear(self, block: Samples, peak: float | None = None) -> None:
+        """Look at a block, whose greatest magnitude may be known."""
         if not len(block):
             return
-        peak = max(float(block.max()), -float(block.min()))
+        if peak is None:
+            peak = max(float(block.max()), -float(block.min()))
         self._peak = max(self._peak, peak)
         if peak >= CLIPPED_FROM:
             full = np.abs(block) >= CLIPPED_FROM
