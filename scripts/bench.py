@@ -22,6 +22,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+# before numpy is loaded, as the command line does: with threads of its own a process is not copied for two jobs
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import soundfile
 

@@ -16,7 +16,7 @@ from popdetect.hearing.onsets import Ints, Take
 from popdetect.hearing.quality import Quality
 from popdetect.hearing.spectrum import Array
 from popdetect.hearing.stream import Stream, frame_power
-from popdetect.hearing.voice import Voice, energy_db, first_frames, stretches
+from popdetect.hearing.voice import STEP_HOPS, Voice, energy_db, n_stretches, stretches
 from popdetect.records import Detection
 
 _GAP_HOPS = 260  # between joined clips: more than the 100 and the 150 ms that features and neighbours reach
@@ -43,7 +43,7 @@ class Joined(Stream):
             The same, to the last digit, as of a `Stream` for each clip.
         """
         hop, window = self._shape.hop, self._window_hops
-        n_hops = [-(-len(clip) // hop) + _GAP_HOPS for clip in clips]
+        n_hops = [STEP_HOPS * -(-(-(-len(clip) // hop) + _GAP_HOPS) // STEP_HOPS) for clip in clips]
         first_hops = np.cumsum([0, *n_hops]).tolist()
         power = np.zeros((first_hops.pop(), self._frames.shape[1]), np.float32)
         for clip, first in zip(clips, first_hops, strict=True):
@@ -75,14 +75,12 @@ class Joined(Stream):
 
     def _voices(self, power: Array, first: Sequence[int], n_frames: Sequence[int]) -> list[Voice]:
         """The voices of all clips, looked for at once."""
-        own = [first_frames(n) for n in n_frames]
-        places = [at + start for at, start in zip(first, own, strict=True)]
-        lags, levels = stretches(energy_db(power), np.concatenate(places))
-        voices, done = [], 0
-        for starts in own:
+        lags, levels = stretches(energy_db(power))
+        voices = []
+        for at, n in zip(first, n_frames, strict=True):
+            begin = at // STEP_HOPS  # clips start where stretches do; those that reach beyond a clip are nobody's
             voices.append(Voice())
-            voices[-1].add(lags[done : done + len(starts)], levels[done : done + len(starts)])
-            done += len(starts)
+            voices[-1].add(lags[begin : begin + n_stretches(n)], levels[begin : begin + n_stretches(n)])
         return voices
 
 

@@ -51,17 +51,17 @@ def energy_db(power: Array) -> Array:
     return np.asarray(10 * np.log10(total + np.float32(POWER_FLOOR)))
 
 
-def stretches(energy: Array, starts: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.int8], Array]:
+def stretches(energy: Array) -> tuple[npt.NDArray[np.int8], Array]:
     """The lag at which each stretch swings, in hops, 0 where it does not; and its level, dB.
 
     Parameters
     ----------
     energy : ndarray, shape (n_frames,)
-        Of `energy_db`.
-    starts : ndarray of int, shape (n,)
-        First frames of the stretches, each of which lies within.
+        Of `energy_db`. A stretch starts every `STEP_HOPS`, as long as the frames last: `n_stretches` of them.
     """
-    part = energy.take(starts[:, None] + np.arange(STRETCH_HOPS))
+    if not n_stretches(len(energy)):
+        return np.empty(0, np.int8), np.empty(0, np.float32)
+    part = np.lib.stride_tricks.sliding_window_view(energy, STRETCH_HOPS)[::STEP_HOPS].copy()
     level = part @ np.full(STRETCH_HOPS, 1 / STRETCH_HOPS, np.float32)
     part -= level[:, None]
     to_spectrum, to_lags = _transforms()
@@ -72,7 +72,7 @@ def stretches(energy: Array, starts: npt.NDArray[np.intp]) -> tuple[npt.NDArray[
     correlation = correlation[:, 1:] / np.maximum(swing, 1e-6)[:, None]
     first = LAGS_HOPS[0] - 1
     peak_at = correlation[:, first:].argmax(axis=1)
-    rows = np.arange(len(starts))
+    rows = np.arange(len(part))
     peak = correlation[rows, first + peak_at]
     dip = np.minimum.accumulate(correlation, axis=1)[rows, first + peak_at - 1]
     swings = (peak > LEAST_PEAK) & (peak - dip > LEAST_DEPTH) & (swing > STRETCH_HOPS * LEAST_SWING_DB)
@@ -90,10 +90,10 @@ class Voice:
     def hear(self, energy: Array) -> None:
         """Take the energy of the next frames."""
         energy = np.concatenate([self._waiting, energy]) if len(self._waiting) else energy
-        starts = first_frames(len(energy))
-        if len(starts):
-            self.add(*stretches(energy, starts))
-        self._waiting = energy[len(starts) * STEP_HOPS :]
+        n_new = n_stretches(len(energy))
+        if n_new:
+            self.add(*stretches(energy))
+        self._waiting = energy[n_new * STEP_HOPS :]
 
     def add(self, lags: npt.NDArray[np.int8], levels: Array) -> None:
         """Take the next stretches, described."""
@@ -126,6 +126,6 @@ def is_speech(voice_s: float, duration_s: float) -> bool:
     return voice_s >= min(SPEECH_FROM_S, max(SPEECH_SHARE * duration_s, SPEECH_LEAST_S))
 
 
-def first_frames(n_frames: int) -> npt.NDArray[np.intp]:
-    """Where the stretches of so many frames start."""
-    return np.arange(0, max(0, n_frames - STRETCH_HOPS + 1), STEP_HOPS)
+def n_stretches(n_frames: int) -> int:
+    """How many stretches there are in so many frames."""
+    return max(0, (n_frames - STRETCH_HOPS) // STEP_HOPS + 1)

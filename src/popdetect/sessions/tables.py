@@ -84,7 +84,7 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
     plain.writerow(columns)
     for row in rows:
         cells = [row.get(column, "") for column in columns]
-        (careful if any("\r" in cell for cell in cells) else plain).writerow(cells)
+        (careful if "\r" in "".join(cells) else plain).writerow(cells)
     return text.getvalue()
 
 
