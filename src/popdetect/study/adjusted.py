@@ -1,11 +1,11 @@
 """Pain after, pop against no pop, made comparable: analysis of covariance.
 
 Post on pre rather than change on pop, because change mistakes regression to the mean for an effect wherever the groups
-began apart. A difference is pop minus no pop in pain after: **negative is less pain after a pop**. Nobody was randomised to
-a pop, so every difference is an association.
+began apart. A difference is pop minus no pop in pain after: **negative is less pain after a pop**. Nobody was
+randomised to a pop, so every difference is an association.
 
-A covariate is used when at least `ENOUGH` of the thrusts that can be compared have it and it varies; otherwise it is left
-out and the note says so, because complete cases would leave too little of the study.
+A covariate is used when at least `ENOUGH` of the thrusts that can be compared have it and it varies; otherwise it is
+left out and the note says so, because complete cases would leave too little of the study.
 
 References
 ----------
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from popdetect.study.columns import Bools, Columns, Floats, complete, has
+from popdetect.study.columns import Bools, Columns, Floats, Ints, complete, has
 from popdetect.study.estimates import Estimate, TooLittle, missing
 from popdetect.study.regression import Fit, Model, fit, fit_robust
 
@@ -217,8 +217,8 @@ def _two_groups(rows: Columns) -> None:
         raise TooLittle("pain before was 0 in all thrusts: it could not become less")
     patients = [set(rows.patient[rows.is_pop].tolist()), set(rows.patient[~rows.is_pop].tolist())]
     if len(rows) > len(patients[0] | patients[1]) and not patients[0] & patients[1] and min(map(len, patients)) < 2:
-        raise TooLittle("one group is of a single patient who is not in the other: patient and pop cannot be told apart")
+        raise TooLittle("one group is of a single patient who is not in the other: the two cannot be told apart")
 
 
-def _from_mean(column: Floats, of: Floats) -> Floats:
+def _from_mean(column: Floats, of: Ints) -> Floats:
     return np.asarray(column - (np.bincount(of, column) / np.bincount(of))[of])

@@ -1,8 +1,8 @@
 """Thrusts as columns: one order, one pain scale, missing cells as NaN.
 
 Pain is kept in NPRS points (VAS100 divided by 10, `unit`), so that one study in both scales gives the same fits to the
-last digit. Rows are ordered by what they say and not by names, so neither the order of the journal nor the pseudonyms of
-patients can move a figure, not even in rounding.
+last digit. Rows are ordered by what they say and not by names, so neither the order of the journal nor the pseudonyms
+of patients can move a figure, not even in rounding.
 """
 
 from __future__ import annotations

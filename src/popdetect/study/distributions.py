@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from scipy.optimize import brentq
-from scipy.special import ndtri, nctdtr, stdtr, stdtrit
+from scipy.special import nctdtr, ndtri, stdtr, stdtrit
 
 from popdetect.study.estimates import CONFIDENCE
 

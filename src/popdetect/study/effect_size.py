@@ -1,8 +1,8 @@
 """Hedges' g of the change in pain, pop minus no pop: the difference in units of the changes' spread.
 
-g = J d, d = (mean change with pop - mean change without) / pooled standard deviation of the changes,
-J = Γ(ν/2) / (√(ν/2) Γ((ν-1)/2)), ν = n_pop + n_no_pop - 2. Its variance is J² ((SE/s)² + d²/(2ν)), with SE the standard error
-of the difference as the model of patients gives it; with independent thrusts of equal spread this is Hedges' own.
+g = J d, d = (mean change with pop - mean change without) / pooled standard deviation of the changes, J = Γ(ν/2) /
+(√(ν/2) Γ((ν-1)/2)), ν = n_pop + n_no_pop - 2. Its variance is J² ((SE/s)² + d²/(2ν)), with SE the standard error of the
+difference as the model of patients gives it; with independent thrusts of equal spread this is Hedges' own.
 
 References
 ----------

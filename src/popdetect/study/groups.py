@@ -1,12 +1,13 @@
 """Each verdict by itself: how many thrusts and patients, pain before and after, the change with its interval.
 
-Change is after minus before: negative is less pain. The interval knows the patients (cluster-robust, t with patients - 1);
-with one thrust per patient it is the textbook t interval. Means before and after are over the same thrusts as the change.
+Change is after minus before: negative is less pain. The interval knows the patients (cluster-robust, t with patients -
+1); with one thrust per patient it is the textbook t interval. Means before and after are over the same thrusts as the
+change.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,7 +65,8 @@ def _group(own: Columns, label: Label, unit: float) -> Group:
             why = "no interval: one thrust" if len(scored) == 1 else "no interval: all changes are alike"
             change = Estimate(float(changes[0]), why_not=why)
         else:
-            change = fit_robust(changes, {}, scored.patient).estimate({"one": 1.0})
+            # no p value: pain falls by itself after it was high, so "changed" says nothing of the thrust
+            change = replace(fit_robust(changes, {}, scored.patient).estimate({"one": 1.0}), p=None)
     except TooLittle as reason:
         change = Estimate(float(changes.mean()), why_not=f"no interval: {reason}") if len(scored) else missing(reason)
     return Group(

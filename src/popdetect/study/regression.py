@@ -36,6 +36,7 @@ from popdetect.study.estimates import Estimate, TooLittle
 
 Model = Literal["mixed", "cluster", "hc3"]
 FEW_PATIENTS = 10
+MIN_PATIENTS = 4  # below that nobody knows how patients differ, whatever the formula says
 WORDS: dict[Model, str] = {
     "mixed": "linear mixed model with a random intercept per patient (REML)",
     "cluster": "least squares with cluster-robust standard errors by patient (CR1)",
@@ -134,7 +135,7 @@ def fit_logistic(y: Floats, x: Floats, patient: Ints) -> Fit:
     Raises
     ------
     TooLittle
-        One outcome only, an x that does not vary, or an x that tells the outcomes apart without fail: no odds ratio exists.
+        One outcome only, an x that does not vary, or one that tells the outcomes apart without fail: no odds ratio.
     """
     n_patients = len(np.unique(patient))
     ones, zeros = x[y > 0.5], x[y < 0.5]
@@ -165,15 +166,16 @@ def fit_logistic(y: Floats, x: Floats, patient: Ints) -> Fit:
 def _design(y: Floats, terms: Mapping[str, Floats], *, intercept: bool) -> tuple[tuple[str, ...], Floats]:
     columns = {"one": np.ones(len(y)), **terms} if intercept else dict(terms)
     X = np.column_stack([*columns.values()])
-    if len(y) < X.shape[1] + 2:
-        raise TooLittle(f"only {len(y)} thrusts for {X.shape[1]} coefficients")
+    k = X.shape[1]
+    if len(y) < k + 1 or 1 < k > len(y) - 2:
+        raise TooLittle(f"only {len(y)} complete thrusts")
     if np.ptp(y) < _NONE:
         raise TooLittle("all scores are alike")
     lengths = np.sqrt(np.square(X).sum(axis=0))
-    if not lengths.all() or np.linalg.matrix_rank(X / lengths, tol=1e-8) < X.shape[1]:
+    if not lengths.all() or np.linalg.matrix_rank(X / lengths, tol=1e-8) < k:
         raise TooLittle("what was to be compared cannot be told apart in these thrusts (" + ", ".join(terms) + ")")
     rest = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
-    if X.shape[1] > 1 and np.square(rest).sum() < _NONE * np.square(y - y.mean()).sum():
+    if k > 1 and np.square(rest).sum() < _NONE * np.square(y - y.mean()).sum():
         raise TooLittle("the scores follow from the others without remainder: no scatter to judge by")
     return tuple(columns), X
 
@@ -182,6 +184,10 @@ def _df(X: Floats, patient: Ints, n_patients: int) -> float:
     """Patients minus the coefficients of what is constant within patients, the intercept among them."""
     if n_patients < 2:
         raise TooLittle("all thrusts are of one patient: nothing can be said beyond that patient")
+    if n_patients < MIN_PATIENTS and X.shape[1] > 1:
+        raise TooLittle(
+            f"only {n_patients} patients; a comparison needs at least {MIN_PATIENTS} to know how patients differ"
+        )
     _, of = np.unique(patient, return_inverse=True)
     first = X[np.unique(of, return_index=True)[1]]
     n_between = int((np.abs(X - first[of]).max(axis=0) < _NONE).sum())
@@ -203,7 +209,7 @@ def _clustered(y: Floats, names: tuple[str, ...], X: Floats, patient: Ints, df: 
     n_patients = int(of.max()) + 1
     result = OLS(y, X).fit(cov_type="cluster", cov_kwds={"groups": of}, use_t=True)
     if n_patients < FEW_PATIENTS:
-        why += f"; with only {n_patients} patients the interval is rough, and rather too narrow"
+        why += f"; with only {n_patients} patients the interval is rough"
     return Fit(names, result.params, result.cov_params(), df, "cluster", why, len(y), n_patients)
 
 

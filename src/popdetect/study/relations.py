@@ -1,7 +1,7 @@
 """What goes with what: the number of pops with pain (dose), belief with the difference, thrust speed with popping.
 
-Slopes and differences are of pain after, adjusted for pain before (and expectation where it was asked): negative is less
-pain. The number of pops is the least certain thing that the detector says, so a flat dose is weak evidence.
+Slopes and differences are of pain after, adjusted for pain before (and expectation where it was asked): negative is
+less pain. The number of pops is the least certain thing that the detector says, so a flat dose is weak evidence.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Dose:
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """Does the pop matter more to those who think it must?
+    """Whether the pop matters more to those who think it must.
 
     Attributes
     ----------
@@ -165,14 +165,15 @@ def speed(columns: Columns, unit: float) -> Speed | None:
     try:
         made = fit_logistic(rows.is_pop.astype(float), rows.speed, rows.patient)
         log_odds, se = float(made.coef[1]), made.se({"x": 1.0})
-        ratios = [_ratio(log_odds, se, made.df, made.model == "cluster", per) for per in (1.0, spread or 1.0)]
+        clustered = made.model == "cluster"
+        one, per_sd = (_ratio(log_odds, se, made.df, clustered, per) for per in (1.0, spread or 1.0))
     except TooLittle as reason:
-        ratios = [missing(reason)] * 2
+        one = per_sd = missing(reason)
     covariates = {EXPECTATION: columns.expects, SPEED: columns.speed}
     difference = adjusted_difference(columns, unit, covariates, title)
     if difference.estimate.value is not None and SPEED not in difference.adjusted_for:
         difference = Difference(title, missing(next(note for note in difference.notes if note.startswith(SPEED))))
-    return Speed(units[0], difference, *ratios, spread, len(rows), len(np.unique(rows.patient)), left_out)
+    return Speed(units[0], difference, one, per_sd, spread, len(rows), len(np.unique(rows.patient)), left_out)
 
 
 def _ratio(log_odds: float, se: float, df: float, clustered: bool, per: float) -> Estimate:

@@ -1,8 +1,8 @@
 """Who got clearly better: 2 points less, or 30 % less, among the thrusts where that could happen.
 
-From pain 1 nobody can lose 2 points, so only thrusts with pain before of 2 or more are counted for the first; for the second,
-those with any pain. On VAS100 2 points are 20 mm. These marks were made for courses of treatment, none for the minutes
-after one thrust.
+From pain 1 nobody can lose 2 points, so only thrusts with pain before of 2 or more are counted for the first; for the
+second, those with any pain. On VAS100 2 points are 20 mm. These marks were made for courses of treatment, none for the
+minutes after one thrust.
 
 References
 ----------
