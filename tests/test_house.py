@@ -67,6 +67,12 @@ def test_each_library_has_one_door() -> None:
     assert found == DOORS
 
 
+def test_the_journal_is_the_door_to_sqlite() -> None:
+    assert [path.relative_to(SOURCE).as_posix() for path in MODULES if "sqlite3" in imported(path)] == [
+        "study/journal.py"
+    ]
+
+
 def test_the_import_contract_holds() -> None:
     tool = Path(sys.executable).with_name("lint-imports")
     if not tool.exists():

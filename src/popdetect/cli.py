@@ -216,7 +216,7 @@ def log(args: argparse.Namespace) -> int:
     elif not args.quiet:
         _print(wording.logged_text(done))
     if not done.written:
-        _complain(f"{len(done.changes)} values differ from the journal's; nothing was written: --update writes them")
+        _complain(f"{len(done.changes)} values are not as in the journal; nothing was written: --update writes them")
         return UsageError.exit_code
     return FAILED_SOME if done.clips_without_scores or done.scores_without_clips else 0
 

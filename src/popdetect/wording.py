@@ -158,14 +158,15 @@ def template_text(path: Path, n_lines: int) -> str:
 def logged_text(done: Logged) -> str:
     """What went into the journal, what did not, and what does not fit together."""
     journal, key = one_line(str(done.journal)), one_line(str(done.key))
+    n_thrusts = _counted(done.n_thrusts, "thrust")
     if not done.written:
         lines = [f"{journal}: session {done.session}: nothing written"]
     elif done.n_new or done.n_filled or done.changes:
         filled = f", {done.n_filled} completed" if done.n_filled else ""
         changed = f", {_counted(len(done.changes), 'value')} changed" if done.changes else ""
-        lines = [f"{journal}: session {done.session}: {done.n_thrusts} thrusts, {done.n_new} new{filled}{changed}"]
+        lines = [f"{journal}: session {done.session}: {n_thrusts}, {done.n_new} new{filled}{changed}"]
     else:
-        lines = [f"{journal}: session {done.session}: {done.n_thrusts} thrusts, nothing new"]
+        lines = [f"{journal}: session {done.session}: {n_thrusts}, nothing new"]
     lines += [f"  {'changed' if done.written else 'differs'}: {line}" for line in _first(done.changes, _change_text)]
     for what, files in (
         ("clips without scores", done.clips_without_scores),
@@ -173,7 +174,7 @@ def logged_text(done: Logged) -> str:
         ("in the journal, no longer in the folder", done.gone),
     ):
         if files:
-            lines += [f"  {len(files)} {what}:", *(f"    {line}" for line in _first(files, one_line))]
+            lines += [f"  {what} ({len(files)}):", *(f"    {line}" for line in _first(files, one_line))]
     if done.own_columns:
         lines.append(f"  own columns, kept as well: {one_line(', '.join(done.own_columns))}")
     lines += [f"  not kept: {one_line(column)}" for column in done.left_out]

@@ -27,6 +27,7 @@ from popdetect.study.thrusts import Thrust
 Value = str | int | float | None
 Values = Mapping[str, Value]
 
+_SMALLEST: Final = 512  # bytes: a page of SQLite's
 WAIT_S: Final = 30.0  # for another run: the largest session is written in a second or two
 
 
@@ -218,6 +219,9 @@ def _is_begun(path: Path) -> bool:
     if not S_ISREG(stat.st_mode):
         kind = "a folder" if S_ISDIR(stat.st_mode) else "not a file"
         raise UsageError(f"{_name(path)}: {kind}; a journal is one file, such as STUDY.db")
+    # SQLite takes a file of a few bytes for an empty one, and would write over it; unless it can be undone from beside
+    if 0 < stat.st_size < _SMALLEST and not path.with_name(f"{path.name}-journal").exists():
+        raise UsageError(f"{_name(path)}: not a journal, or damaged; nothing was changed in it")
     return stat.st_size > 0
 
 

@@ -163,7 +163,8 @@ def make_key(path: Path) -> bool:
 
 
 def _same(patient_id: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", patient_id).casefold().split())
+    folded = unicodedata.normalize("NFC", patient_id).casefold()
+    return " ".join(unicodedata.normalize("NFC", folded).split())
 
 
 def _code(mac: bytes) -> str:
