@@ -170,7 +170,7 @@ def logged_text(done: Logged) -> str:
     lines += [f"  {'changed' if done.written else 'differs'}: {line}" for line in _first(done.changes, _change_text)]
     for what, files in (
         ("clips without scores", done.clips_without_scores),
-        ("scores without clips", done.scores_without_clips),
+        ("scores without clips", [_meant(file, done) for file in done.scores_without_clips]),
         ("in the journal, no longer in the folder", done.gone),
     ):
         if files:
@@ -203,6 +203,7 @@ def logged_dict(done: Logged) -> dict[str, Any]:
         ],
         "clips_without_scores": list(done.clips_without_scores),
         "scores_without_clips": list(done.scores_without_clips),
+        "nearest": dict(done.nearest),
         "gone": list(done.gone),
         "own_columns": list(done.own_columns),
         "not_kept": list(done.left_out),
@@ -210,6 +211,10 @@ def logged_dict(done: Logged) -> dict[str, Any]:
         "key": str(done.key),
         "key_made": done.key_made,
     }
+
+
+def _meant(file: str, done: Logged) -> str:
+    return f"{file} (is {done.nearest[file]} meant?)" if file in done.nearest else file
 
 
 def _change_text(change: Change) -> str:

@@ -41,6 +41,17 @@ class Stored(NamedTuple):
     scores: dict[str, Value] | None
 
 
+class Replaced(NamedTuple):
+    """A value that was replaced, as text; None is "not asked". `day` is that of the run that did it."""
+
+    session: str
+    file: str
+    field: str
+    old: str | None
+    new: str | None
+    day: int
+
+
 class Writing:
     """A journal while one transaction is open: what `log` may ask and say."""
 
@@ -195,6 +206,24 @@ def recordings(path: str | os.PathLike[str]) -> dict[tuple[str, str], str]:
     with _explained(place), closing(_open(place, WAIT_S)) as connection:
         rows = connection.execute("SELECT session, file, sha256 FROM thrusts WHERE sha256 <> ''").fetchall()
     return {(session, file): sha256 for session, file, sha256 in rows}
+
+
+def history(path: str | os.PathLike[str]) -> list[Replaced]:
+    """Every value that was ever replaced, in that order.
+
+    Raises
+    ------
+    UsageError
+    """
+    place = Path(path)
+    if not _is_begun(place):
+        return []
+    with _explained(place), closing(_open(place, WAIT_S)) as connection:
+        rows = connection.execute(
+            "SELECT session, file, field, old, new, day FROM history AS h JOIN thrusts AS t ON t.id = thrust "
+            "JOIN logs ON logs.id = log ORDER BY h.id"
+        ).fetchall()
+    return [Replaced(*row) for row in rows]
 
 
 # --- opening --------------------------------------------------------------------------------------------------------

@@ -67,7 +67,9 @@ class Logged:
     written : bool
         False where changes wait for `update`: then nothing was written, the new thrusts neither.
     clips_without_scores, scores_without_clips : tuple of str
-        Files; the latter with the nearest clip's name, where one is near.
+        Files.
+    nearest : mapping of str to str
+        The clip that may be meant by a file without a clip, for the first few.
     gone : tuple of str
         Files that are in the journal but no longer in the folder; they stay in the journal.
     own_columns, left_out : tuple of str
@@ -87,6 +89,7 @@ class Logged:
     written: bool
     clips_without_scores: tuple[str, ...]
     scores_without_clips: tuple[str, ...]
+    nearest: Mapping[str, str]
     gone: tuple[str, ...]
     own_columns: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -193,7 +196,8 @@ def log(
         changes=tuple(_shown(change, pseudonyms) for change in changes),
         written=written,
         clips_without_scores=tuple(without_scores),
-        scores_without_clips=tuple(_with_nearest(without_clips, without_scores)),
+        scores_without_clips=tuple(without_clips),
+        nearest=_nearest(without_clips, without_scores),
         gone=tuple(gone),
         own_columns=tuple(own),
         left_out=tuple(left_out),
@@ -243,7 +247,7 @@ def _own_columns(table: SessionTable, with_notes: bool) -> tuple[list[str], list
             values.setdefault(column, []).append(cell)
     for column, said in sorted(values.items()):
         if _PERSONAL.search(column):
-            left_out.append(f"{column} (may tell who somebody is)")
+            left_out.append(f"{column} (may tell who somebody is; rename it if it does not)")
         elif any(cells.looks_like_a_date(cell) for cell in said):
             left_out.append(f"{column} (holds dates; the journal keeps days from the column date only)")
         else:
@@ -259,10 +263,14 @@ def _entries(
     """Every file of the session, in the order of names: that of rows must not matter."""
     asked = {row.file: row for row in table.rows}
     everybody = sorted({row.patient_id for row in table.rows}, key=lambda patient: (-len(patient), patient))
-    found = {}
+    found: dict[str, _Entry] = {}
+    files: Counter[str] = Counter()
     for name in sorted(verdicts.keys() | asked.keys()):
         row = asked.get(name)
         file = pseudonyms.redacted(name, [row.patient_id] if row is not None else everybody)
+        files[file] += 1
+        if files[file] > 1:  # "p01.wav" and "P01.wav" of patient P01
+            file = f"{file} ({files[file]})"
         verdict = _verdict(verdicts[name]) if name in verdicts else None
         scores = _scores(row, table, pseudonyms, own, with_notes) if row is not None else None
         found[name] = _Entry(name, file, verdict, scores)
@@ -430,9 +438,8 @@ def _hints(
                 yield f"{name} is the same recording as {first}; it counts as a thrust of its own"
 
 
-def _with_nearest(names: Sequence[str], candidates: Sequence[str]) -> Iterable[str]:
-    """Scores without clips, the first few with the clip that may be meant."""
+def _nearest(names: Sequence[str], candidates: Sequence[str]) -> dict[str, str]:
+    """Which clip may be meant; a few are enough to see what went wrong, and comparing takes long."""
     few = list(candidates[:500])
-    for i, name in enumerate(names):
-        near = difflib.get_close_matches(name, few, 1, 0.6) if i < 5 else []
-        yield f"{name} (is {near[0]} meant?)" if near else name
+    near = {name: difflib.get_close_matches(name, few, 1, 0.6) for name in names[:5]}
+    return {name: found[0] for name, found in near.items() if found}
