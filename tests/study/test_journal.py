@@ -100,10 +100,15 @@ def test_killed_while_it_begins_the_next_run_begins_it(tmp_path: Path, study: Pa
 def test_an_error_inside_leaves_it_as_it_was(tmp_path: Path, study: Path) -> None:
     log(make_session(tmp_path), study)
     before = study.read_bytes()
-    with pytest.raises(KeyboardInterrupt), journal.writing(study) as book:
-        book.begin("x", "S-1", 1)
-        book.add("S-1", "c", "f")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with journal.writing(study) as book:
+            book.begin("x", "S-1", 1)
+            book.add("S-1", "c", "f")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert study.read_bytes() == before
     assert not study.with_name("STUDY.db-journal").exists()
 
@@ -140,7 +145,7 @@ def test_a_journal_in_use_is_waited_for_and_then_told(
     timer.join()
 
     other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(UsageError, match="STUDY.db: in use by another program"), journal.writing(study, wait_s=0.1):
+    with pytest.raises(UsageError, match=r"STUDY.db: in use by another program"), journal.writing(study, wait_s=0.1):
         pass
     monkeypatch.setattr(journal, "WAIT_S", 0.1)
     with pytest.raises(UsageError, match="in use by another program"):
@@ -218,7 +223,7 @@ def test_a_read_only_journal_is_told_and_can_be_read(plain_user: Path) -> None:
     log(make_session(plain_user, name="a"), study)
     other = make_session(plain_user, name="b")
     study.chmod(0o400)
-    with pytest.raises(UsageError, match="STUDY.db: read-only; allow writing to it"):
+    with pytest.raises(UsageError, match=r"STUDY.db: read-only; allow writing to it"):
         log(other, study)
     assert len(thrusts(study)) == 6
     study.chmod(0o600)
@@ -302,7 +307,7 @@ def test_a_migration_that_fails_leaves_it_as_it_was(study: Path, monkeypatch: py
     older(study)
     before = study.read_bytes()
     monkeypatch.setattr(journal, "STEPS", (*schema.STEPS[:1], (*schema.STEPS[1], "no such statement")))
-    with pytest.raises(UsageError, match="STUDY.db: .*; the journal is as it was before"):
+    with pytest.raises(UsageError, match=r"STUDY.db: .*; the journal is as it was before"):
         thrusts(study)
     assert study.read_bytes() == before
     monkeypatch.undo()
@@ -369,7 +374,7 @@ def test_a_damaged_journal_is_told(tmp_path: Path, study: Path) -> None:
     raw = bytearray(study.read_bytes())
     raw[4096:] = b"\x55" * (len(raw) - 4096)
     study.write_bytes(raw)
-    with pytest.raises(UsageError, match="STUDY.db: damaged; nothing was changed in it: go back to a copy"):
+    with pytest.raises(UsageError, match=r"STUDY.db: damaged; nothing was changed in it: go back to a copy"):
         log(folder, study)
     assert study.read_bytes() == bytes(raw)
 

@@ -28,12 +28,8 @@ def folder(tmp_path: Path) -> Path:
     return make_session(tmp_path)
 
 
-def history(study: Path) -> list[tuple[str, ...]]:
-    with sqlite3.connect(study) as connection:
-        found = connection.execute("SELECT file, field, old, new FROM history JOIN thrusts ON thrust = thrusts.id")
-        rows = found.fetchall()
-    connection.close()
-    return rows
+def history(study: Path) -> list[tuple[str | None, ...]]:
+    return [(found.file, found.field, found.old, found.new) for found in journal.history(study)]
 
 
 # --- laws -----------------------------------------------------------------------------------------------------------
@@ -206,7 +202,8 @@ def test_unmatched_are_named_and_not_dropped(folder: Path, study: Path) -> None:
     done = log(folder, study)
 
     assert done.clips_without_scores == ("c01.wav",)
-    assert done.scores_without_clips == ("c1.wav (is c01.wav meant?)",)
+    assert done.scores_without_clips == ("c1.wav",)
+    assert done.nearest == {"c1.wav": "c01.wav"}
     assert done.n_new == done.n_thrusts == 7
     found = {thrust.file: thrust for thrust in thrusts(study)}
     assert "c01.wav" not in found
@@ -217,7 +214,7 @@ def test_what_was_missing_is_completed_without_update(folder: Path, study: Path)
     write_scores(folder, scores()[:4])
     assert log(folder, study).clips_without_scores == ("c04.wav", "c05.wav")
     write_scores(folder, scores(7))
-    assert log(folder, study).scores_without_clips[0].startswith("c06.wav")
+    assert log(folder, study).scores_without_clips == ("c06.wav",)
     write_clips(folder, [row["file"] for row in scores(7)])
     assert told(log(folder, study)) == (0, 1, 0, True)
     whole = study.with_name("whole.db")
@@ -256,6 +253,15 @@ def test_accents_in_two_pieces_and_backslashes_are_the_same_file(tmp_path: Path,
     done = log(folder, study)
 
     assert (done.clips_without_scores, done.scores_without_clips) == ((), ())
+
+
+def test_names_stay_apart_in_the_journal(tmp_path: Path, study: Path) -> None:
+    folder, files = tmp_path / "s", ["P01.wav", "p01.wav"]
+    write_clips(folder, files)
+    write_scores(folder, [{"file": f, "patient_id": "P01", "pain_before": "3", "pain_after": "1"} for f in files])
+    log(folder, study)
+    assert told(log(folder, study)) == (0, 0, 0, True)
+    assert len({thrust.file for thrust in thrusts(study)}) == 2
 
 
 def test_sessions_on_another_scale_are_noted(folder: Path, study: Path, tmp_path: Path) -> None:

@@ -215,11 +215,10 @@ def test_another_encoding_is_told(tmp_path: Path) -> None:
 def test_no_cell_is_taken_for_pain_that_is_none(text: str) -> None:
     try:
         value = cells.pain(text, "NPRS")
-    except ValueError as error:
-        assert "0 to 10" in str(error)
-    else:
-        assert value in range(11)
-        assert float(text.replace(",", ".")) == value
+    except ValueError:
+        return
+    assert value in range(11)
+    assert float(text.replace(",", ".")) == value
 
 
 # --- the template ---------------------------------------------------------------------------------------------------
