@@ -320,6 +320,14 @@ def _odd_number(folder: Path) -> None:
     write_clips(folder, ["c00.wav"], c00={"p_pop": "much"})
 
 
+def _no_number(folder: Path) -> None:
+    write_clips(folder, ["c00.wav"], c00={"p_pop": "nan"})
+
+
+def _huge_number(folder: Path) -> None:
+    write_clips(folder, ["c00.wav"], c00={"n_pops": "9" * 30})
+
+
 def _odd_code(folder: Path) -> None:
     (folder / "popdetect" / "session_id.txt").write_text("mine")
 
@@ -334,6 +342,8 @@ def _odd_code(folder: Path) -> None:
         (_other_table, TableError, "clips.csv:1: no column file, status, label, p_pop"),
         (_odd_label, TableError, "clips.csv:2: label: 'bang': pop, no_pop, uncertain"),
         (_odd_number, TableError, "clips.csv:2: p_pop: 'much': a number"),
+        (_no_number, TableError, "clips.csv:2: p_pop: 'nan': a number"),
+        (_huge_number, TableError, "clips.csv:2: n_pops: '9+': a number"),
         (_odd_code, UsageError, "a code such as S-7f3a9c2e"),
     ],
 )

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from popdetect.errors import NothingFound, TableError, UsageError
 from popdetect.records import LABELS
@@ -32,6 +33,7 @@ CODE_FILE = "session_id.txt"
 _CODE = re.compile(r"S-[0-9a-z]{8}")
 _INTEGERS = frozenset({"n_pops", "sample_rate_hz", "channels"})
 _REALS = frozenset({"p_pop", "first_pop_s", "last_pop_s", "snr_db", "duration_s"})
+_N = TypeVar("_N", int, float)
 # headers of own columns that are likely to tell who somebody is; in English and German
 _PERSONAL = re.compile(
     r"name|birth|geburt|\bdob\b|address|adresse|phone|telefon|mobile|handy|mail|street|stra(ss|ß)e|zip|plz|postcode"
@@ -284,14 +286,22 @@ def _verdict(row: Row) -> dict[str, journal.Value]:
         cell = row[column]
         try:
             if column in _INTEGERS:
-                values[column] = int(cell) if cell else None
+                values[column] = _finite(int(cell)) if cell else None
             elif column in _REALS:
-                values[column] = float(cell) if cell else None
+                values[column] = _finite(float(cell)) if cell else None
             else:
                 values[column] = cell or ("" if column != "label" else None)
         except ValueError:
-            raise TableError(f"clips.csv:{row['at']}: {column}: {cell!r}: a number is expected; label again") from None
+            raise TableError(
+                f"{OUT_NAME}/clips.csv:{row['at']}: {column}: {cell!r}: a number is expected; label again"
+            ) from None
     return values
+
+
+def _finite(value: _N) -> _N:
+    if not abs(value) < 1e15:
+        raise ValueError
+    return value
 
 
 def _scores(
