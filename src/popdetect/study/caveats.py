@@ -30,7 +30,7 @@ def caveats_of(columns: Columns, accuracy: Accuracy | None, n_other_scale: int) 
     n_uncertain = int((columns.label == "uncertain").sum())
     if n_uncertain:
         found.append(
-            f"{n_uncertain} of {len(columns)} clips were uncertain and enter no comparison; if the sound of a clip goes "
+            f"{n_uncertain} of {len(columns)} clips are uncertain and in no comparison; if the sound of a clip goes "
             "with pain, leaving them out biases it."
         )
     if n_other_scale:

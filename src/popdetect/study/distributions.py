@@ -68,7 +68,11 @@ def detectable(se: float, df: float, power: float = POWER) -> float:
     """
     critical = t_reach(df)
 
-    def short_of(shift: float) -> float:
+    def beyond(shift: float) -> float:
         return float(1 - nctdtr(df, shift, critical)) - power
 
-    return se * float(brentq(short_of, 0.0, critical + 40.0 + 10 * critical / math.sqrt(df)))
+    # step by step, because scipy has no value for shifts far beyond the critical one
+    high = critical
+    while beyond(high) < 0:
+        high *= 1.25
+    return se * float(brentq(beyond, 0.0, high))

@@ -11,6 +11,7 @@ from popdetect.study.agreement import Agreement
 from popdetect.study.estimates import Estimate
 from popdetect.study.outcomes import Outcomes
 from popdetect.study.regression import WORDS
+from popdetect.study.relations import Speed
 from popdetect.study.responders import Responders, Share
 
 NAMES = {"pop": "pop", "no_pop": "no pop", "uncertain": "uncertain"}
@@ -42,7 +43,7 @@ def as_text(outcomes: Outcomes) -> str:
     lines += _section("Number of pops (dose)", _dose(o))
     lines += _section("Does the pop matter more to those who think it must?", _belief(o))
     if o.speed:
-        lines += _section("Thrust speed", _speed(o))
+        lines += _section("Thrust speed", _speed(o.speed, o.scale))
     lines += _section("Who heard the same", [line for pair in o.agreement for line in _agreement(pair)])
     lines += _section("How often it pops, and the detector's errors", _errors(o))
     lines += _section("To be kept in mind", [f"* {caveat}" for caveat in o.caveats])
@@ -216,14 +217,12 @@ def _belief(o: Outcomes) -> list[str]:
     return lines
 
 
-def _speed(o: Outcomes) -> list[str]:
-    made = o.speed
-    assert made is not None
+def _speed(made: Speed, scale: str) -> list[str]:
     per = f"per {made.unit}" if made.unit else "per unit"
     lines = [_line(f"odds ratio of a pop {per}", made.odds_ratio, "ratio")]
     if made.sd is not None:
         lines.append(_line(f"    per standard deviation ({made.sd:.3g})", made.odds_ratio_per_sd, "ratio"))
-    return [*lines, _line("difference in pain, speed held equal", made.difference.estimate, o.scale)]
+    return [*lines, _line("difference in pain, speed held equal", made.difference.estimate, scale)]
 
 
 def _agreement(made: Agreement) -> list[str]:
