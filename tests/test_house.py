@@ -25,7 +25,8 @@ DOORS = {
     "soundfile": {"hearing/audio.py", "learning/scenes.py"},  # scenes: a codec's wear
     "librosa": {"learning/dsp.py"},
     "sklearn": {"learning/estimators.py", "learning/scores.py"},
-    "scipy": {"learning/scores.py"},
+    "scipy": {"learning/scores.py", "study/distributions.py"},
+    "statsmodels": {"study/regression.py"},
     "matplotlib": {"sessions/picture.py"},
     "tqdm": {"terminal.py"},
     "threadpoolctl": {"sessions/pool.py"},

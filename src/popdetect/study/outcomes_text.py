@@ -6,6 +6,8 @@ figure without its uncertainty where that is known.
 
 from __future__ import annotations
 
+import textwrap
+
 from popdetect.study.adjusted import Difference
 from popdetect.study.agreement import Agreement
 from popdetect.study.estimates import Estimate
@@ -255,7 +257,14 @@ def _errors(o: Outcomes) -> list[str]:
 
 
 def _section(title: str, lines: list[str]) -> list[str]:
-    return ["", title, *(f"  {line}" for line in lines)]
+    return ["", title, *(wrapped for line in lines for wrapped in _wrapped(line))]
+
+
+def _wrapped(line: str) -> list[str]:
+    """Sentences in lines of 100; a row of a table, told by its wide gaps, stays whole."""
+    if "  " in line:
+        return [f"  {line}"]
+    return textwrap.wrap(line, 100, initial_indent="  ", subsequent_indent="     ", break_on_hyphens=False)
 
 
 def _line(title: str, estimate: Estimate, kind: str) -> str:
