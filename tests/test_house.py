@@ -25,7 +25,8 @@ DOORS = {
     "soundfile": {"hearing/audio.py", "learning/scenes.py"},  # scenes: a codec's wear
     "librosa": {"learning/dsp.py"},
     "sklearn": {"learning/estimators.py", "learning/scores.py"},
-    "scipy": {"learning/scores.py"},
+    "scipy": {"learning/scores.py", "study/distributions.py"},
+    "statsmodels": {"study/regression.py"},
     "matplotlib": {"sessions/picture.py"},
     "tqdm": {"terminal.py"},
     "threadpoolctl": {"sessions/pool.py"},
@@ -65,6 +66,12 @@ def test_each_library_has_one_door() -> None:
             found.setdefault(name, set()).add(path.relative_to(SOURCE).as_posix())
 
     assert found == DOORS
+
+
+def test_the_journal_is_the_door_to_sqlite() -> None:
+    assert [path.relative_to(SOURCE).as_posix() for path in MODULES if "sqlite3" in imported(path)] == [
+        "study/journal.py"
+    ]
 
 
 def test_the_import_contract_holds() -> None:

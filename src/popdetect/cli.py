@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             with terminal.output(sys.stdout):
                 sys.stdout.flush()
     except PopdetectError as error:
-        _complain(str(error))
+        for line in error.lines:
+            _complain(line)
         return error.exit_code
     except KeyboardInterrupt:
         _complain(_interrupted(args))
@@ -196,6 +197,30 @@ def simulate(args: argparse.Namespace) -> int:
     return 0
 
 
+def log(args: argparse.Namespace) -> int:
+    """Join a labelled session with its scores into the journal, or make the table of scores to fill in."""
+    from popdetect.study import logging_session, template
+
+    if args.init:
+        path, n_lines = template.write_template(args.folder)
+        if args.json:
+            _print_json({"schema_version": wording.SCHEMA_VERSION, "written": str(path), "lines": n_lines})
+        else:
+            _print(wording.template_text(path, n_lines))
+        return 0
+    if args.journal is None:
+        raise UsageError("log: the journal is not named; --journal STUDY.db, which is begun if it is not there")
+    done = logging_session.log(args.folder, args.journal, update=args.update, key=args.key, with_notes=args.with_notes)
+    if args.json:
+        _print_json(wording.logged_dict(done))
+    elif not args.quiet:
+        _print(wording.logged_text(done))
+    if not done.written:
+        _complain(f"{len(done.changes)} values are not as in the journal; nothing was written: --update writes them")
+        return UsageError.exit_code
+    return FAILED_SOME if done.clips_without_scores or done.scores_without_clips else 0
+
+
 def model_show(args: argparse.Namespace) -> int:
     """Print the card."""
     from popdetect.hearing import bundle
@@ -299,6 +324,7 @@ def _parser() -> argparse.ArgumentParser:
             "train": train,
             "evaluate": evaluate,
             "simulate": simulate,
+            "log": log,
             "model show": model_show,
             "model verify": model_verify,
             "demo": demo,

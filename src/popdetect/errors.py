@@ -23,6 +23,11 @@ class PopdetectError(Exception):
 
     exit_code = 1
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What to tell, line by line; most errors are one."""
+        return (str(self),)
+
 
 class UsageError(PopdetectError, ValueError):
     """Something was asked for in a way that cannot be done."""
@@ -31,7 +36,22 @@ class UsageError(PopdetectError, ValueError):
 
 
 class TableError(UsageError):
-    """A line of a table that cannot be used; the message starts with ``file:line``."""
+    """Lines of a table that cannot be used; each message starts with ``file:line``.
+
+    Parameters
+    ----------
+    *problems : str
+        One message for each thing that is wrong, in the order of the lines.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One for each problem."""
+        return self.problems
 
 
 class AudioError(PopdetectError, ValueError):

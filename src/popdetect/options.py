@@ -183,6 +183,19 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     sub.text("--role", "only recordings of this role, such as train or dev-test", metavar="NAME")
     sub.seed("same seed, same files")
 
+    sub = command("log", "join a labelled session with its pain scores (session.csv) into the study's journal",
+                  "popdetect log session_07 --journal STUDY.db")  # fmt: skip
+    sub.path("folder", "DIR", "the session's folder, labelled before, with its session.csv")
+    sub.path("--journal", "FILE", "the study's journal, one file for all sessions; begun if it is not there")
+    sub.flag("--init", "only write a session.csv to fill in, with a line for each clip")
+    sub.flag("--update", "write values that differ from the journal's; the old ones stay in its history")
+    sub.path(
+        "--key",
+        "FILE",
+        "key that turns patient ids into pseudonyms (default: STUDY.key beside STUDY.db, made on first use)",
+    )
+    sub.flag("--with-notes", "keep the column notes too; free text may hold names")
+
     model = commands.add_parser(
         "model", help="show or verify a model", description="Show or verify a model.", allow_abbrev=False
     )

@@ -5,18 +5,23 @@ Times are in seconds unless a name says otherwise. Keys of objects are only ever
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from popdetect import __version__
 from popdetect.records import Event, Verdict
 from popdetect.terminal import one_line, painted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from popdetect.hearing.detector import Detector
     from popdetect.learning.retraining import Retrained
     from popdetect.sessions.summary import Summary
+    from popdetect.study.logging_session import Change, Logged
 
 SCHEMA_VERSION = 1
+_T = TypeVar("_T")
 
 
 def verdict_header(width: int) -> str:
@@ -137,6 +142,94 @@ def training_dict(done: Retrained) -> dict[str, Any]:
         "classifiers": done.contests,
         "left_out": [list(pair) for pair in done.left_out],
     }
+
+
+def template_text(path: Path, n_lines: int) -> str:
+    """Where the table of scores is, and how to fill it in."""
+    return (
+        f"{one_line(str(path))}: {n_lines} lines, one for each clip. Fill in patient_id, pain_before and pain_after, "
+        "and\nwhat else was asked; an empty cell means not asked.\n"
+        "NPRS is 0 to 10 in whole numbers; for a line of 100 mm, write VAS100 as pain_scale.\n"
+        f"Next: popdetect label {one_line(str(path.parent))} · popdetect log {one_line(str(path.parent))} "
+        "--journal STUDY.db"
+    )
+
+
+def logged_text(done: Logged) -> str:
+    """What went into the journal, what did not, and what does not fit together."""
+    journal, key = one_line(str(done.journal)), one_line(str(done.key))
+    n_thrusts = _counted(done.n_thrusts, "thrust")
+    if not done.written:
+        lines = [f"{journal}: session {done.session}: nothing written"]
+    elif done.n_new or done.n_filled or done.changes:
+        filled = f", {done.n_filled} completed" if done.n_filled else ""
+        changed = f", {_counted(len(done.changes), 'value')} changed" if done.changes else ""
+        lines = [f"{journal}: session {done.session}: {n_thrusts}, {done.n_new} new{filled}{changed}"]
+    else:
+        lines = [f"{journal}: session {done.session}: {n_thrusts}, nothing new"]
+    lines += [f"  {'changed' if done.written else 'differs'}: {line}" for line in _first(done.changes, _change_text)]
+    for what, files in (
+        ("clips without scores", done.clips_without_scores),
+        ("scores without clips", [_meant(file, done) for file in done.scores_without_clips]),
+        ("in the journal, no longer in the folder", done.gone),
+    ):
+        if files:
+            lines += [f"  {what} ({len(files)}):", *(f"    {line}" for line in _first(files, one_line))]
+    if done.own_columns:
+        lines.append(f"  own columns, kept as well: {one_line(', '.join(done.own_columns))}")
+    lines += [f"  not kept: {one_line(column)}" for column in done.left_out]
+    lines += [f"  note: {one_line(hint)}" for hint in _first(done.hints, str)]
+    if done.key_made:
+        lines.append(
+            f"Made the key {key}: patients are in the journal by pseudonyms that only this key can make. Keep it apart "
+            "from the journal, and keep a copy:\nwithout it the same patient is not recognised in the next session."
+        )
+    return "\n".join(lines)
+
+
+def logged_dict(done: Logged) -> dict[str, Any]:
+    """The same as an object."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "journal": str(done.journal),
+        "session": done.session,
+        "n_thrusts": done.n_thrusts,
+        "n_new": done.n_new,
+        "n_completed": done.n_filled,
+        "written": done.written,
+        "changes": [
+            {"file": change.file, "field": change.field, "old": change.old, "new": change.new}
+            for change in done.changes
+        ],
+        "clips_without_scores": list(done.clips_without_scores),
+        "scores_without_clips": list(done.scores_without_clips),
+        "nearest": dict(done.nearest),
+        "gone": list(done.gone),
+        "own_columns": list(done.own_columns),
+        "not_kept": list(done.left_out),
+        "notes": list(done.hints),
+        "key": str(done.key),
+        "key_made": done.key_made,
+    }
+
+
+def _meant(file: str, done: Logged) -> str:
+    return f"{file} (is {done.nearest[file]} meant?)" if file in done.nearest else file
+
+
+def _change_text(change: Change) -> str:
+    old, new = ("not asked" if value is None else one_line(value) for value in (change.old, change.new))
+    return f"{one_line(change.file)}: {change.field}: {old} → {new}"
+
+
+def _first(things: Sequence[_T], said: Callable[[_T], str], most: int = 10) -> list[str]:
+    """The first few, and how many more there are; `--json` has all."""
+    more = [f"… and {len(things) - most} more (all with --json)"] if len(things) > most else []
+    return [*(said(thing) for thing in things[:most]), *more]
+
+
+def _counted(n: int, thing: str) -> str:
+    return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
 def _event_text(event: Event) -> str:

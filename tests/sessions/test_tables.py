@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from popdetect.errors import TableError, UsageError
 from popdetect.records import Detection, Event, Verdict
 from popdetect.sessions.files import write_text
-from popdetect.sessions.tables import CLIP_COLUMNS, EVENT_COLUMNS, clip_row, csv_text, event_rows, read_rows
+from popdetect.sessions.tables import CLIP_COLUMNS, EVENT_COLUMNS, clip_row, csv_text, event_rows, read_rows, read_table
 
 POP = Event(0.1234567, 0.98765, True, 3.456, 1234.5, 2345.6, 34.56, "2")
 NEAR = Event(0.5, 0.06, False, 1.0, 800.0, 900.0, -0.04)
@@ -97,6 +97,31 @@ def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, raw: bytes, said: s
     path.write_bytes(raw)
     with pytest.raises(TableError, match=rf"^{re.escape(str(path))}{re.escape(said)}"):
         read_rows(path)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@given(rows=st.lists(st.tuples(CELL, CELL, CELL), max_size=5))
+def test_any_separator_says_the_same(
+    tmp_path_factory: pytest.TempPathFactory, separator: str, rows: list[tuple[str, ...]]
+) -> None:
+    path = tmp_path_factory.mktemp("t") / "a.csv"
+    with path.open("w", encoding="utf-8-sig", newline="") as handle:
+        written = csv.writer(handle, delimiter=separator, quoting=csv.QUOTE_ALL)
+        written.writerows([("a", "b", "c"), *rows])
+    table = read_table(path, any_separator=True)
+    assert table.columns == ["a", "b", "c"]
+    assert [tuple(row.values()) for row in table.rows] == rows
+
+
+def test_lines_are_those_of_an_editor(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'sep=;\r\n\r\na;b\r\n1;"x\ny"\r\n\r\n2;3,5\r\n')
+    table = read_table(path, any_separator=True)
+    assert (table.header_line, table.lines) == (3, [4, 7])
+    assert table.rows == [{"a": "1", "b": "x\ny"}, {"a": "2", "b": "3,5"}]
+    path.write_bytes(b"a;b\n1;2;3\n")
+    with pytest.raises(TableError, match="3 cells under 2 columns; put quotes around a cell that has a semicolon"):
+        read_table(path, any_separator=True)
 
 
 def test_a_missing_table_is_wrong_use(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import io
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from popdetect.errors import TableError
 from popdetect.records import Verdict
@@ -23,6 +24,8 @@ CLIP_COLUMNS = (
 EVENT_COLUMNS = (
     "file", "onset_s", "p_pop", "is_pop", "duration_ms", "peak_hz", "centroid_hz", "snr_db", "channel",
 )  # fmt: skip
+
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 Row = dict[str, str]
 
@@ -88,6 +91,27 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
     return text.getvalue()
 
 
+class Table(NamedTuple):
+    """A csv file as it was read.
+
+    Attributes
+    ----------
+    columns : list of str
+        As they are written in the header.
+    rows : list of dict
+        One for each line, by column.
+    lines : list of int
+        The line each row begins at, from 1, as editors count.
+    header_line : int
+        The line of the header.
+    """
+
+    columns: list[str]
+    rows: list[Row]
+    lines: list[int]
+    header_line: int
+
+
 def read_rows(path: str | os.PathLike[str]) -> list[Row]:
     """Read a csv file with a header, as people and spreadsheets leave it.
 
@@ -100,6 +124,22 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
     UsageError
         When the file cannot be read at all.
     """
+    return read_table(path).rows
+
+
+def read_table(path: str | os.PathLike[str], *, any_separator: bool = False) -> Table:
+    r"""Read a csv file as `read_rows` does, and tell where each row begins.
+
+    Parameters
+    ----------
+    any_separator : bool
+        Take semicolons and tabs too, which spreadsheets write where the comma is the decimal sign: the header decides.
+        A first line ``sep=;``, by which Excel is told the same, is passed over.
+
+    Raises
+    ------
+    TableError, UsageError
+    """
     name = os.fspath(path)
     raw = read_bytes(path)
     try:
@@ -107,29 +147,40 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise TableError(f"{name}:{line}: not UTF-8; save it as 'CSV UTF-8 (comma delimited)'") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    separator = _separator(text) if any_separator else ","
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     columns: list[str] | None = None
     rows: list[Row] = []
-    line = 1
+    lines: list[int] = []
+    line = header_line = 1
     try:
         for cells in reader:
             here, line = line, reader.line_num + 1  # a row may go over several lines: name its first
-            if not cells:
+            if not cells or (any_separator and columns is None and "".join(cells).startswith("sep=")):
                 continue
             if columns is None:
-                columns = _header(cells, f"{name}:{here}")
+                columns, header_line = _header(cells, f"{name}:{here}"), here
             elif len(cells) > len(columns):
                 raise TableError(
                     f"{name}:{here}: {len(cells)} cells under {len(columns)} columns; "
-                    "put quotes around a cell that has a comma in it"
+                    f"put quotes around a cell that has a {_SEPARATORS[separator]} in it"
                 )
             else:
                 rows.append(dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True)))
+                lines.append(here)
     except csv.Error as error:
         raise TableError(f"{name}:{line}: not csv: {error}") from None
     if columns is None:
         raise TableError(f"{name}:1: empty; a line with the names of the columns is expected")
-    return rows
+    return Table(columns, rows, lines, header_line)
+
+
+def _separator(text: str) -> str:
+    """Whichever stands most often in the first line that says something."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if first.startswith("sep=") and first[4:5] in _SEPARATORS:
+        return first[4]
+    return max(_SEPARATORS, key=first.count)
 
 
 def _header(cells: list[str], where: str) -> list[str]:

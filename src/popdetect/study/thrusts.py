@@ -1,0 +1,69 @@
+"""One thrust, as the journal gives it and as the outcomes take it: what was heard beside what was felt.
+
+Pain is on the scale that the clinic used: NPRS 0 to 10, whole numbers; VAS100 0 to 100. None is "not asked", or "not
+known" for what the detector says of a clip that could not be judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from popdetect.records import Label
+
+PainScale = Literal["NPRS", "VAS100"]
+Answer = Literal["yes", "no", "unsure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Thrust:
+    """A thrust and its clip.
+
+    Attributes
+    ----------
+    session : str
+        Pseudonym of the session's folder; `file` is unique within it.
+    file : str
+        Name of the clip, relative to the session.
+    patient : str
+        Pseudonym, the same in all sessions.
+    day : int
+        Days since the first session of the journal, 0 where no date is known.
+    label : {"pop", "no_pop", "uncertain"} or None
+    p_pop : float in [0, 1] or None
+    n_pops : int or None
+    pain_before, pain_after : float or None
+    pain_scale : {"NPRS", "VAS100"}
+    expects_relief : float 0 to 10, or None
+    believes_pop_needed : int 1 to 5, or None
+    pop_heard_by_patient, pop_heard_by_therapist : {"yes", "no", "unsure"} or None
+    thrust_speed : float or None
+        In the unit that the table's header gave, `thrust_speed_unit`.
+    """
+
+    session: str
+    file: str
+    patient: str
+    day: int
+    label: Label | None
+    p_pop: float | None
+    n_pops: int | None
+    pain_before: float | None
+    pain_after: float | None
+    pain_scale: PainScale
+    time_point: str = ""
+    session_no: int | None = None
+    thrust_no: int | None = None
+    region: str = ""
+    side: str = ""
+    technique: str = ""
+    expects_relief: float | None = None
+    believes_pop_needed: int | None = None
+    pop_heard_by_patient: Answer | None = None
+    pop_heard_by_therapist: Answer | None = None
+    thrust_speed: float | None = None
+    thrust_speed_unit: str = ""
+    adverse_event: str = ""
+    notes: str = ""
+    model: str = ""
+    model_sha256: str = ""

@@ -1,0 +1,58 @@
+"""Thrusts from a few numbers, and the same as columns of a referee."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from popdetect.study.simulated import StudyPlan, simulate_study
+from popdetect.study.thrusts import Thrust
+
+
+def thrust(label: Any = "pop", before: float | None = 6, after: float | None = 4, **more: Any) -> Thrust:
+    given: dict[str, Any] = {"session": "s", "file": "a.wav", "patient": "p", "day": 0, "p_pop": 0.5, "n_pops": None}
+    if label in ("pop", "no_pop"):
+        given["n_pops"] = int(label == "pop")
+    return Thrust(label=label, pain_before=before, pain_after=after, **{"pain_scale": "NPRS", **given, **more})
+
+
+def one_each(pops: Sequence[tuple[float, float]], others: Sequence[tuple[float, float]]) -> list[Thrust]:
+    """One thrust per patient, from (before, after)."""
+    rows = [("pop", *pain) for pain in pops] + [("no_pop", *pain) for pain in others]
+    return [thrust(label, b, a, patient=f"p{i}", file=f"{i}.wav") for i, (label, b, a) in enumerate(rows)]
+
+
+def study(seed: int = 1, **plan: Any) -> list[Thrust]:
+    return simulate_study(StudyPlan(**plan), seed=seed)
+
+
+def frame(thrusts: Sequence[Thrust]) -> pd.DataFrame:
+    """The decided thrusts, for the referees."""
+    rows = [
+        {
+            "patient": t.patient,
+            "pop": float(t.label == "pop"),
+            "pre": t.pain_before,
+            "post": t.pain_after,
+            "expects": t.expects_relief,
+            "belief": t.believes_pop_needed,
+            "pops": t.n_pops,
+            "speed": t.thrust_speed,
+        }
+        for t in thrusts
+        if t.label in ("pop", "no_pop")
+    ]
+    made = pd.DataFrame(rows)
+    made["change"] = made["post"] - made["pre"]
+    made["group"] = pd.factorize(made["patient"])[0]
+    return made
+
+
+def with_moments(mean: float, sd: float, n: int, seed: int) -> npt.NDArray[np.float64]:
+    """Numbers with exactly this mean and standard deviation, as published summaries give them."""
+    drawn = np.random.default_rng(seed).normal(size=n)
+    return np.asarray(mean + sd * (drawn - drawn.mean()) / drawn.std(ddof=1))
