@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from popdetect import terminal, wording
-from popdetect.errors import PopdetectError, UsageError
+from popdetect.errors import NothingFound, PopdetectError, UsageError
 from popdetect.options import NOTE, parser
 from popdetect.terminal import one_line
 
@@ -221,6 +221,29 @@ def log(args: argparse.Namespace) -> int:
     return FAILED_SOME if done.clips_without_scores or done.scores_without_clips else 0
 
 
+def outcomes(args: argparse.Namespace) -> int:
+    """Conclude from a journal."""
+    from popdetect.study import journal, outcomes_text
+    from popdetect.study.outcomes import outcomes as conclude
+
+    thrusts = journal.thrusts(args.journal)
+    if not thrusts:
+        raise NothingFound(f"{args.journal}: no thrust with a score in it yet; `popdetect log` puts sessions into it")
+    found = conclude(
+        thrusts,
+        margin=args.margin,
+        scale=args.scale,
+        sensitivity=args.sensitivity,
+        specificity=args.specificity,
+        seed=args.seed,
+    )
+    if args.json:
+        _print_json({"schema_version": wording.SCHEMA_VERSION, **found.to_dict()})
+    else:
+        _print(outcomes_text.as_text(found).rstrip("\n"))
+    return 0
+
+
 def model_show(args: argparse.Namespace) -> int:
     """Print the card."""
     from popdetect.hearing import bundle
@@ -325,6 +348,7 @@ def _parser() -> argparse.ArgumentParser:
             "evaluate": evaluate,
             "simulate": simulate,
             "log": log,
+            "outcomes": outcomes,
             "model show": model_show,
             "model verify": model_verify,
             "demo": demo,

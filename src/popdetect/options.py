@@ -67,6 +67,15 @@ class _Parser(argparse.ArgumentParser):
             file.write(message)
 
 
+def _counts(text: str) -> tuple[int, int]:
+    """Two whole numbers with a stroke between them, the first not above the second."""
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    counts = (int(found[1]), int(found[2])) if found else (1, 0)
+    if not counts[0] <= counts[1] or not counts[1]:
+        raise argparse.ArgumentTypeError(f"{text!r}: two counts such as 46/50 are allowed, the first of the second")
+    return counts
+
+
 class _Command:
     """One command while its options are listed."""
 
@@ -195,6 +204,26 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
         "key that turns patient ids into pseudonyms (default: STUDY.key beside STUDY.db, made on first use)",
     )
     sub.flag("--with-notes", "keep the column notes too; free text may hold names")
+
+    sub = command("outcomes", "say what a journal tells of pops and pain, and how far it can be trusted",
+                  "popdetect outcomes STUDY.db --margin 1")  # fmt: skip
+    sub.path("journal", "STUDY.db", "the study's journal, as made by popdetect log")
+    sub.number("--margin", _number(float, 0.01, 100), 1.0,
+               "difference that would be too small to matter, in points of NPRS", "POINTS")  # fmt: skip
+    sub.text("--scale", "NPRS or VAS100, where the journal holds both", choices=("NPRS", "VAS100"), metavar="SCALE")
+    sub.text(
+        "--sensitivity",
+        "how many of so many clips with a pop, heard by a person, the detector called pop, such as 46/50",
+        type=_counts,
+        metavar="K/N",
+    )
+    sub.text(
+        "--specificity",
+        "how many of so many clips without a pop it called no pop; with both, figures are corrected for its errors",
+        type=_counts,
+        metavar="K/N",
+    )
+    sub.seed("of the resampled intervals")
 
     model = commands.add_parser(
         "model", help="show or verify a model", description="Show or verify a model.", allow_abbrev=False

@@ -180,7 +180,8 @@ def _open(source: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
             raise Unreadable("this is a folder, not a recording; `popdetect label` takes folders")
         if not stat.S_ISREG(mode):  # opening a pipe waits for someone to write to it
             raise Unreadable("not a regular file (a pipe, a device or a socket); `popdetect classify -` reads a pipe")
-        return io.FileIO(source)  # unbuffered: libsndfile reads on from where we stand
+        # unbuffered: libsndfile reads on from where we stand
+        return open(source, "rb", buffering=0)  # noqa: PTH123  # closed by whoever asked
     except Unreadable:
         raise
     except FileNotFoundError:
