@@ -221,6 +221,26 @@ def log(args: argparse.Namespace) -> int:
     return FAILED_SOME if done.clips_without_scores or done.scores_without_clips else 0
 
 
+def export(args: argparse.Namespace) -> int:
+    """Write the journal out for other tools; without a name for it, to standard output."""
+    from popdetect.study import export as exporting
+
+    if args.out is None and (args.json or args.format in exporting.IN_A_FOLDER):
+        what = "--json tells what was written" if args.json else f"{args.format} is two files"
+        raise UsageError(f"export: {what}; name the place with -o")
+    columns = None if args.columns is None else [name.strip() for name in args.columns.split(",") if name.strip()]
+    done = exporting.export(args.study, args.format, args.out, columns=columns, force=args.force)
+    if args.json:
+        _print_json(wording.exported_dict(done))
+    elif args.out is not None and not args.quiet:
+        _print(wording.exported_text(done))
+    elif args.out is None:
+        _print(done.texts[""].removesuffix("\n"))
+        for note in wording.exported_notes(done):
+            _say(args, note)
+    return 0
+
+
 def model_show(args: argparse.Namespace) -> int:
     """Print the card."""
     from popdetect.hearing import bundle
@@ -325,6 +345,7 @@ def _parser() -> argparse.ArgumentParser:
             "evaluate": evaluate,
             "simulate": simulate,
             "log": log,
+            "export": export,
             "model show": model_show,
             "model verify": model_verify,
             "demo": demo,
