@@ -7,6 +7,7 @@ them, so that ``popdetect classify`` loads numpy and soundfile and nothing else,
 from __future__ import annotations
 
 import argparse
+import csv
 import io
 import json
 import os
@@ -228,7 +229,10 @@ def export(args: argparse.Namespace) -> int:
     if args.out is None and (args.json or args.format in exporting.IN_A_FOLDER):
         what = "--json tells what was written" if args.json else f"{args.format} is two files"
         raise UsageError(f"export: {what}; name the place with -o")
-    columns = None if args.columns is None else [name.strip() for name in args.columns.split(",") if name.strip()]
+    columns = None
+    if args.columns is not None:  # as csv, since a clinic's own header may have a comma in it
+        listed = next(csv.reader([args.columns], skipinitialspace=True), [])
+        columns = [name.strip() for name in listed if name.strip()]
     done = exporting.export(args.study, args.format, args.out, columns=columns, force=args.force)
     if args.json:
         _print_json(wording.exported_dict(done))

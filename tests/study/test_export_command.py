@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from export_fakes import export, make_study, table
+from journal_fakes import make_session, scores, write_scores
 
 from popdetect import cli
 from popdetect.errors import UsageError
 from popdetect.sessions import files
 from popdetect.study import export as exporting
 from popdetect.study import journal
+from popdetect.study.logging_session import log
 
 Capture = pytest.CaptureFixture[str]
 NAMES = {
@@ -55,6 +57,15 @@ def test_long_csv_is_the_default_and_goes_to_standard_output(study: Path, capsys
     assert out == export(study, "csv", columns=["label", "pain_before"]).texts[""]
     assert err.startswith("popdetect: left out: session, patient, day")
     assert run(capsys, study, "--columns", "label,pain_before", "--quiet") == (0, out, "")
+
+
+def test_an_own_header_with_a_comma_is_named_in_quotes(study: Path, capsys: Capture) -> None:
+    folder = make_session(study.parent, 1, "s3")
+    write_scores(folder, [row | {"how, exactly": "softly"} for row in scores(1)])
+    log(folder, study)
+    code, out, _ = run(capsys, study, "--columns", 'label, "how, exactly"')
+    assert code == 0
+    assert table(out)[-1] == {"label": "pop", "how, exactly": "softly"}
 
 
 def test_what_is_left_out_is_told(study: Path, capsys: Capture) -> None:

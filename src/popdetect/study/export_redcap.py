@@ -80,8 +80,8 @@ def redcap_files(rows: Rows, fields: Sequence[Field]) -> tuple[dict[str, str], i
     )
     columns = [RECORD_ID, *REPEAT, *(variable.name for variable in variables)]
     return {
-        DICTIONARY_NAME: csv_text(DICTIONARY_COLUMNS, dictionary),
         IMPORT_NAME: csv_text(columns, made),
+        DICTIONARY_NAME: csv_text(DICTIONARY_COLUMNS, dictionary),
     }, len(lines)
 
 
