@@ -7,6 +7,7 @@ them, so that ``popdetect classify`` loads numpy and soundfile and nothing else,
 from __future__ import annotations
 
 import argparse
+import csv
 import io
 import json
 import os
@@ -244,6 +245,29 @@ def outcomes(args: argparse.Namespace) -> int:
     return 0
 
 
+def export(args: argparse.Namespace) -> int:
+    """Write the journal out for other tools; without a name for it, to standard output."""
+    from popdetect.study import export as exporting
+
+    if args.out is None and (args.json or args.format in exporting.IN_A_FOLDER):
+        what = "--json tells what was written" if args.json else f"{args.format} is two files"
+        raise UsageError(f"export: {what}; name the place with -o")
+    columns = None
+    if args.columns is not None:  # as csv, since a clinic's own header may have a comma in it
+        listed = next(csv.reader([args.columns], skipinitialspace=True), [])
+        columns = [name.strip() for name in listed if name.strip()]
+    done = exporting.export(args.study, args.format, args.out, columns=columns, force=args.force)
+    if args.json:
+        _print_json(wording.exported_dict(done))
+    elif args.out is not None and not args.quiet:
+        _print(wording.exported_text(done))
+    elif args.out is None:
+        _print(done.texts[""].removesuffix("\n"))
+        for note in wording.exported_notes(done):
+            _say(args, note)
+    return 0
+
+
 def model_show(args: argparse.Namespace) -> int:
     """Print the card."""
     from popdetect.hearing import bundle
@@ -349,6 +373,7 @@ def _parser() -> argparse.ArgumentParser:
             "simulate": simulate,
             "log": log,
             "outcomes": outcomes,
+            "export": export,
             "model show": model_show,
             "model verify": model_verify,
             "demo": demo,

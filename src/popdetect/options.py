@@ -100,8 +100,8 @@ class _Command:
         self._parser.add_argument(name, help=about, **more)
 
     def path(self, name: str, metavar: str, about: str, **more: Any) -> None:
-        """Add a file or a folder."""
-        self._parser.add_argument(name, type=_path, metavar=metavar, help=about, **more)
+        """Add a file or a folder; an option's short form may stand before its name, as in ``-o --out``."""
+        self._parser.add_argument(*name.split(), type=_path, metavar=metavar, help=about, **more)
 
     def number(self, name: str, parse: Callable[[str], Any], default: float, about: str, metavar: str = "N") -> None:
         """Add a number; its default is told."""
@@ -224,6 +224,28 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
         metavar="K/N",
     )
     sub.seed("of the resampled intervals")
+    sub = command("export", "write the journal out for other tools, with only the columns asked for",
+                  "popdetect export STUDY.db -o study.csv --columns patient,label,pain_before,pain_after")  # fmt: skip
+    sub.path("study", "STUDY", "the study's journal")
+    sub.text(
+        "--format",
+        "csv (a row for each thrust), wide (a row for each patient and session), redcap (import file and data "
+        "dictionary), codebook (csv and Markdown) or fhir (R4 bundle of the pain scores) (default: csv)",
+        default="csv",
+        metavar="NAME",
+    )
+    sub.path(
+        "-o --out",
+        "PATH",
+        "file to write, or folder for redcap and codebook, which are two files each; without it, standard output",
+    )
+    sub.text(
+        "--columns",
+        "fields to export, and no others, separated by commas (without it: all but free text, file names, details of "
+        "the recordings and the clinic's own columns; the codebook describes all)",
+        metavar="LIST",
+    )
+    sub.flag("--force", "replace files that are there")
 
     model = commands.add_parser(
         "model", help="show or verify a model", description="Show or verify a model.", allow_abbrev=False

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from popdetect.hearing.detector import Detector
     from popdetect.learning.retraining import Retrained
     from popdetect.sessions.summary import Summary
+    from popdetect.study.export import Exported
     from popdetect.study.logging_session import Change, Logged
 
 SCHEMA_VERSION = 1
@@ -210,6 +211,34 @@ def logged_dict(done: Logged) -> dict[str, Any]:
         "notes": list(done.hints),
         "key": str(done.key),
         "key_made": done.key_made,
+    }
+
+
+def exported_text(done: Exported) -> str:
+    """Where an export is, how much is in it, and what it does not carry."""
+    n = _counted(done.n_rows, done.row_name)
+    lines = [f"{one_line(str(path))}: {n}" if not i else one_line(str(path)) for i, path in enumerate(done.written)]
+    return "\n".join([*lines, *(f"  {note}" for note in exported_notes(done))])
+
+
+def exported_notes(done: Exported) -> list[str]:
+    """What is to be known beside an export."""
+    left_out = one_line(", ".join(done.left_out))
+    notes = [f"left out: {left_out}; --columns names what is carried"] if left_out and done.format != "fhir" else []
+    return [*notes, *(f"note: {hint}" for hint in done.hints)]
+
+
+def exported_dict(done: Exported) -> dict[str, Any]:
+    """The same as an object."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "format": done.format,
+        "written": [str(path) for path in done.written],
+        "rows": done.n_rows,
+        "row": done.row_name,
+        "columns": list(done.columns),
+        "left_out": list(done.left_out),
+        "notes": list(done.hints),
     }
 
 

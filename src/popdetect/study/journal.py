@@ -175,8 +175,7 @@ def thrusts(path: str | os.PathLike[str]) -> list[Thrust]:
         When there is no journal, or `writing` would not take it either.
     """
     place = Path(path)
-    if not _is_begun(place):
-        raise UsageError(f"{_name(place)}: no such journal; `popdetect log DIR --journal {_name(place)}` begins one")
+    _must_be_begun(place)
     heard = ("file", "label", "p_pop", "n_pops", "model", "model_sha256")
     asked = tuple(column for column in SCORE_COLUMNS if column not in ("day", "own"))
     with _explained(place), closing(_open(place, WAIT_S)) as connection:
@@ -191,6 +190,30 @@ def thrusts(path: str | os.PathLike[str]) -> list[Thrust]:
         fields |= {column: fields[column] or "" for column in ("model", "model_sha256")}
         found.append(Thrust(session=session, day=day, **fields))
     return found
+
+
+def records(path: str | os.PathLike[str]) -> list[dict[str, Value]]:
+    """Everything known of each thrust of which something was asked, for exports; in the order of `thrusts`.
+
+    Keys are ``id`` (counts up in the order of logging), ``session``, ``file`` and the columns of both tables; ``day``
+    counts from the first session and, unlike `Thrust.day`, is None where no date is known; ``own`` is JSON.
+
+    Raises
+    ------
+    UsageError
+        As `thrusts` does.
+    """
+    place = Path(path)
+    _must_be_begun(place)
+    heard = ("id", "session", "file", *VERDICT_COLUMNS)
+    asked = tuple(column for column in SCORE_COLUMNS if column != "day")
+    with _explained(place), closing(_open(place, WAIT_S)) as connection:
+        rows = connection.execute(
+            f"SELECT {_list(heard, 't.')}, {_list(asked, 's.')}, s.day - (SELECT min(day) FROM scores) "
+            "FROM thrusts AS t JOIN scores AS s ON s.thrust = t.id JOIN sessions AS n ON n.session = t.session "
+            "ORDER BY n.log, t.session, t.file"
+        ).fetchall()
+    return [dict(zip((*heard, *asked, "day"), row, strict=True)) for row in rows]
 
 
 def recordings(path: str | os.PathLike[str]) -> dict[tuple[str, str], str]:
@@ -252,6 +275,11 @@ def _is_begun(path: Path) -> bool:
     if 0 < stat.st_size < _SMALLEST and not path.with_name(f"{path.name}-journal").exists():
         raise UsageError(f"{_name(path)}: not a journal, or damaged; nothing was changed in it")
     return stat.st_size > 0
+
+
+def _must_be_begun(path: Path) -> None:
+    if not _is_begun(path):
+        raise UsageError(f"{_name(path)}: no such journal; `popdetect log DIR --journal {_name(path)}` begins one")
 
 
 def _connect(path: Path, wait_s: float) -> sqlite3.Connection:
