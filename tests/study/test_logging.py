@@ -354,3 +354,15 @@ def test_a_session_that_cannot_be_logged_says_why(
     with pytest.raises(error, match=said):
         log(folder, study)
     assert not study.exists() or study.stat().st_size == 0 or thrusts(study) == []
+
+
+def test_another_patients_id_in_a_note_is_a_pseudonym_too(tmp_path: Path) -> None:
+    folder = make_session(tmp_path)
+    rows = [{**row, "notes": "as with PATIENT1, 12 minutes later", "device": "Patient2's"} for row in scores()]
+    write_scores(folder, rows)
+    log(folder, tmp_path / "STUDY.db", with_notes=True)
+
+    raw = (tmp_path / "STUDY.db").read_bytes().lower()
+    assert b"12 minutes later" in raw
+    assert b"patient1" not in raw
+    assert b"patient2" not in raw

@@ -265,6 +265,8 @@ def _entries(
     """Every file of the session, in the order of names: that of rows must not matter."""
     asked = {row.file: row for row in table.rows}
     everybody = sorted({row.patient_id for row in table.rows}, key=lambda patient: (-len(patient), patient))
+    # a note may name another patient; an id that may be any number is taken for one only in its own rows
+    telling = [patient for patient in everybody if pseudonyms.is_telling(patient)]
     found: dict[str, _Entry] = {}
     files: Counter[str] = Counter()
     for name in sorted(verdicts.keys() | asked.keys()):
@@ -274,7 +276,7 @@ def _entries(
         if files[file] > 1:  # "p01.wav" and "P01.wav" of patient P01
             file = f"{file} ({files[file]})"
         verdict = _verdict(verdicts[name]) if name in verdicts else None
-        scores = _scores(row, table, pseudonyms, own, with_notes) if row is not None else None
+        scores = _scores(row, table, pseudonyms, telling, own, with_notes) if row is not None else None
         found[name] = _Entry(name, file, verdict, scores)
     return found
 
@@ -305,13 +307,21 @@ def _finite(value: _N) -> _N:
 
 
 def _scores(
-    row: Scores, table: SessionTable, pseudonyms: Pseudonyms, own: Sequence[str], with_notes: bool
+    row: Scores,
+    table: SessionTable,
+    pseudonyms: Pseudonyms,
+    telling: Sequence[str],
+    own: Sequence[str],
+    with_notes: bool,
 ) -> dict[str, journal.Value]:
+    def redacted(text: str) -> str:
+        return pseudonyms.redacted(text, [row.patient_id, *telling]) if text else ""
+
     values: dict[str, journal.Value] = {}
     for column in SCORE_COLUMNS:
         value = row.values.get(column)
         if RULES.get(column) is cells.text:
-            value = pseudonyms.redacted(str(value or ""), [row.patient_id])
+            value = redacted(str(value or ""))
         values[column] = value if isinstance(value, str | int | float) else None
     when = row.values["date"]
     values["day"] = pseudonyms.day(when) if isinstance(when, date) else None
@@ -320,7 +330,7 @@ def _scores(
     values["thrust_speed_unit"] = table.thrust_speed_unit if values["thrust_speed"] is not None else ""
     if not with_notes:
         values["notes"] = ""
-    kept = {column: pseudonyms.redacted(row.own[column], [row.patient_id]) for column in own if column in row.own}
+    kept = {column: redacted(row.own[column]) for column in own if column in row.own}
     values["own"] = json.dumps(kept, ensure_ascii=False, sort_keys=True)
     return values
 

@@ -84,11 +84,16 @@ class Pseudonyms:
                 text = pattern.sub(self.patient(patient_id), text)
         return _DATES.sub(lambda found: "D-" + _code(self._mac("date", found[0])), text)
 
+    @staticmethod
+    def is_telling(patient_id: str) -> bool:
+        """Whether an id is one wherever it stands; "12" may be a number of something else."""
+        plain = patient_id.strip()
+        return len(plain) >= 3 and not (plain.isdigit() and len(plain) < 6)
+
     def _pattern(self, patient_id: str) -> re.Pattern[str] | None:
         if patient_id not in self._patterns:
             plain = unicodedata.normalize("NFC", patient_id.strip())
-            alone = len(plain) < 3 or (plain.isdigit() and len(plain) < 6)
-            edges = (r"(?<![^\W_])", r"(?![^\W_])") if alone else ("", "")
+            edges = ("", "") if self.is_telling(plain) else (r"(?<![^\W_])", r"(?![^\W_])")
             made = re.compile(edges[0] + re.escape(plain) + edges[1], re.IGNORECASE) if plain else None
             self._patterns[patient_id] = made
         return self._patterns[patient_id]
