@@ -85,8 +85,9 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
     # Python before 3.13 leaves a lone \r unquoted when lines end in \n, and then cannot read it back
     careful = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     plain.writerow(columns)
+    asked = tuple(columns)
     for row in rows:
-        cells = [row.get(column, "") for column in columns]
+        cells = list(row.values()) if tuple(row) == asked else [row.get(column, "") for column in columns]
         (careful if "\r" in "".join(cells) else plain).writerow(cells)
     return text.getvalue()
 
