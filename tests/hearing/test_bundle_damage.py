@@ -431,7 +431,9 @@ def _struck(info: dict[str, Any], rng: random.Random) -> None:
 
 def test_random_strokes_at_model_json_end_in_a_model_or_a_model_error(folder: Path) -> None:
     rng = random.Random(0)
-    whole = (folder / "model.json").read_text(encoding="utf-8")
+    told = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    # long tables for people would take most of the strokes
+    whole = json.dumps({key: value for key, value in told.items() if key not in ("ablations", "peers")})
     verdicts = []
     for _ in range(400):
         info = json.loads(whole)
