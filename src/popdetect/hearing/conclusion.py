@@ -41,14 +41,15 @@ def conclude(
     channels: int,
     quality: Quality,
     voice_s: float,
+    first_sample: int = 0,
 ) -> Detection:
-    """Judged candidates to the verdict on their clip.
+    """Judged candidates to the verdict on their clip, which begins at `first_sample` of what was heard.
 
     A sound outside the span of what was learned from is never counted as a pop by itself, and a clip in which it is
     the likeliest is neither ``pop`` on its account nor ``no_pop``.
     """
     logits = np.array([j.logit for j in judged])
-    times = np.maximum(np.array([j.sample for j in judged]), 0) / rate_hz
+    times = np.maximum(np.array([j.sample for j in judged]) - first_sample, 0) / rate_hz
     p_event = model.event_calibration(logits)
     outside = np.array([j.outside for j in judged], np.bool_)
     p_clip = np.where(outside, 0.0, model.clip_calibration(logits))

@@ -6,7 +6,6 @@ Between two clips lies more "nothing was recorded" than any decision looks acros
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -63,14 +62,15 @@ class Joined(Stream):
             np.maximum.at(best, np.searchsorted(ends, samples, side="right"), logits)
         for judged in self._judged:
             index = int(np.searchsorted(ends, judged.sample, side="right"))
-            own[index].append(replace(judged, sample=judged.sample - starts[index]))
+            own[index].append(judged)
         detections = []
-        for clip, peak, judged_here, logit, voice in zip(clips, peaks, own, best.tolist(), voices, strict=True):
+        heard = zip(clips, starts, peaks, own, best.tolist(), voices, strict=True)
+        for clip, start, peak, judged_here, logit, voice in heard:
             quality = Quality()
             quality.hear(clip, peak)
             here = (len(clip), self._rate_hz, self._channels, quality)
             voice_s = voice.seconds(hop / self._rate_hz)
-            detections.append(conclude(self._model, self._point, judged_here, logit, *here, voice_s))
+            detections.append(conclude(self._model, self._point, judged_here, logit, *here, voice_s, start))
         return detections
 
     def _voices(self, power: Array, first: Sequence[int], n_frames: Sequence[int]) -> list[Voice]:

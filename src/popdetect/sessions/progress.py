@@ -91,7 +91,8 @@ class Progress:
         """Keep only `finished`, and close."""
         self.close()
         lines = [self._lines.get(clip) or _line(clip, verdict) for clip, verdict in finished if verdict.status == "ok"]
-        write_text(self._path, "".join([self._header, *lines]))
+        # its lines were written before: nothing to wait for
+        write_text(self._path, "".join([self._header, *lines]), durable=False)
 
     def close(self) -> None:
         """Let go of the file; harmless when done twice."""
