@@ -24,7 +24,7 @@ from popdetect.hearing.detector import Detector
 from popdetect.records import Verdict
 from popdetect.sessions.files import Clip
 
-CHUNK = 40  # clips sent at once: four joins of 3 s clips, some 40 ms of work for one round trip
+CHUNK = 30  # clips sent at once: three joins of 3 s clips, some 30 ms of work for one round trip
 CRASHED = "the decoder crashed on it"
 
 Judged = tuple[Clip, Verdict]
