@@ -1,7 +1,7 @@
 """The nouns that flow through the house. Frozen values; times in seconds from the start of the clip.
 
 A `Detection` is what is known of one clip; its `Event` list holds every candidate worth mentioning, in time
-order, pops or not. A `Row` is a `Detection`, or the reason why there is none, beside the file it belongs to.
+order, pops or not. A `Verdict` is a `Detection`, or the reason why there is none, beside the file it belongs to.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.naive_bayes import GaussianNB
 
+from popdetect.hearing import context
 from popdetect.hearing.classifier import sigmoid, thaw
 from popdetect.learning import bundling, estimators
 
@@ -157,3 +158,19 @@ def test_areas_are_1_when_all_is_right_and_half_when_all_is_even() -> None:
     assert estimators.auroc(labels, np.array([0.0, 1, 2, 3])) == 1
     assert estimators.average_precision(labels, np.array([0.0, 1, 2, 3])) == 1
     assert estimators.auroc(labels, np.zeros(4)) == 0.5
+
+
+def test_a_frozen_context_is_predict_proba_and_never_holds_a_likelier_neighbour_against_a_pop() -> None:
+    rng = np.random.default_rng(4)
+    rows = rng.normal(0, 3, (3000, len(context.names()))).astype(np.float32).astype(np.float64)
+    labels = (rows[:, 0] + rows[:, context.names().index("best_after")] + rng.normal(0, 2, 3000) > 2).astype(np.int8)
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    fitted = estimators.context_boosting(0).fit(rows, labels)
+    frozen, _, _ = estimators.freeze(fitted)
+
+    np.testing.assert_allclose(sigmoid(frozen.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-9)
+    along = np.repeat(np.nan_to_num(rows[:1]), 50, axis=0)
+    along[:, context.names().index("best_after")] = np.linspace(-8, 8, 50)
+    steps = np.diff(frozen.logit(along))
+    assert (steps >= -1e-12).all()
+    assert steps.max() > 0

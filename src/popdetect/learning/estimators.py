@@ -37,7 +37,7 @@ class Recipe:
     make: Callable[[int, int], Any]
 
 
-_ONLY_FOR = frozenset(
+_NEVER_AGAINST = frozenset(
     {"own", "best_before", "best_after", "sum_before", "sum_after", "sum"}
 )  # more never speaks against
 
@@ -125,7 +125,7 @@ def context_boosting(seed: int) -> Any:
     """The context: small trees, in which a likelier neighbour never makes a candidate less likely."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    grows = [int(name in _ONLY_FOR) for name in context.names()]
+    grows = [int(name in _NEVER_AGAINST) for name in context.names()]
     return Bearing(
         HistGradientBoostingClassifier(
             max_iter=120,

@@ -6,7 +6,7 @@ It is fitted on out-of-fold first opinions, so that it sees them as unsure as th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,6 @@ class Fellow:
     arrays: dict[str, npt.NDArray[Any]]
     settings: dict[str, Any]
     held_out_logits: Floats | None = None
-    estimator: Any = field(default=None, repr=False)
 
 
 def among_neighbours(heard: Heard, log_odds: Floats, n_columns: int) -> Floats:
@@ -62,4 +61,4 @@ def fit_context(rows: Floats, heard: Heard, parts: Sequence[npt.NDArray[np.intp]
         estimator = estimators.context_boosting(seed).fit(rows[learn], heard.marks[learn])
         logits[test] = context.second_opinion(estimators.freeze(estimator)[0], rows[test])
     estimator = estimators.context_boosting(seed).fit(rows[learnable], heard.marks[learnable])
-    return Fellow(*estimators.freeze(estimator), logits, estimator)
+    return Fellow(*estimators.freeze(estimator), logits)

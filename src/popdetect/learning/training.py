@@ -17,37 +17,27 @@ import numpy.typing as npt
 
 from popdetect.errors import UsageError
 from popdetect.hearing.bundle import Model
-from popdetect.hearing.classifier import Calibration, Classifier, Floats
+from popdetect.hearing.classifier import Calibration, Floats
 from popdetect.hearing.context import second_opinion
 from popdetect.hearing.features import names
 from popdetect.hearing.onsets import OnsetRule
 from popdetect.hearing.spectrum import FrontEnd
 from popdetect.learning import estimators
-from popdetect.learning.dsp import mel_edges_hz
 from popdetect.learning.fellows import among_neighbours, fit_context, lent, nobody
+from popdetect.learning.first_look import FirstLook as FirstLook
+from popdetect.learning.first_look import default_front_end as default_front_end
+from popdetect.learning.first_look import fit_gate
 from popdetect.learning.listening import Example as Example
-from popdetect.learning.listening import Heard, listen, pointed_out
+from popdetect.learning.listening import Heard, listen
 from popdetect.learning.listening import Progress as Progress
 from popdetect.learning.listening import best_logits as best_logits
-from popdetect.learning.material import Listener, first_looks, mark
 from popdetect.learning.operating import operating_points as operating_points
 from popdetect.learning.spans import span_of
 
-# 9 bands from 0.5 to 8 kHz: where pops have their energy, and within every recording of 16 kHz and more, so that one
-# decision serves all rates. 2 ms windows: the shortest that separates the bands; 3 and 4 ms did no better.
-FRONT_END_MS = (1.0, 2)
-MEL_BANDS, LOW_HZ, HIGH_HZ = 9, 500.0, 8000.0
-
-GATE_KEEPS = 0.98  # of the pops among the candidates; the next in line are under the noise
 MIN_CLIPS = 10  # of each class
 MIN_POPS = 20
 MIN_GROUPS = 3
 N_FOLDS = 5
-
-
-def default_front_end() -> FrontEnd:
-    """The front end that new models get."""
-    return FrontEnd(FRONT_END_MS[0], FRONT_END_MS[1], mel_edges_hz(MEL_BANDS, LOW_HZ, HIGH_HZ))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +69,8 @@ class Fitted:
     contests : list of Contest
         All recipes, the chosen one first.
     heard : Heard
-    first_logits, held_out_logits : ndarray, shape (n,)
-        Of the chosen recipe, and of the context after it; each row by a fit that had not heard its group.
+    held_out_logits : ndarray, shape (n,)
+        Of the context after the chosen recipe; each row by fits that had not heard its group.
     context_rows : ndarray, shape (n, n_context)
         What the context was fitted on.
     estimator : fitted scikit-learn estimator
@@ -91,24 +81,9 @@ class Fitted:
     settings: dict[str, Any]
     contests: list[Contest]
     heard: Heard
-    first_logits: Floats
     held_out_logits: Floats
     context_rows: Floats
     estimator: Any = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class FirstLook:
-    """What finds candidates and drops the hopeless: front end, onset rule and gate."""
-
-    front_end: FrontEnd
-    onset_rule: OnsetRule
-    gate: Classifier
-    gate_from: float
-
-    def listener(self) -> Listener:
-        """What hears the candidates that it lets pass."""
-        return Listener(self.front_end, self.onset_rule, self.gate, self.gate_from)
 
 
 def check_enough(examples: Sequence[Example], *, allow_ungrouped: bool = False) -> None:
@@ -180,7 +155,7 @@ def fit(
         # worse ones
         look = FirstLook(teacher.front_end, teacher.onset_rule, teacher.gate, teacher.gate_from)
     else:
-        look = _fit_gate(examples, front_end or default_front_end(), onset_rule or OnsetRule(), seed, say)
+        look = fit_gate(examples, front_end or default_front_end(), onset_rule or OnsetRule(), seed, say)
     heard = listen(examples, look.listener(), teacher, say)
     return learn(
         examples, heard, look, name=name, version=version, seed=seed, recipes=recipes, teacher=teacher, say=say
@@ -290,7 +265,6 @@ def learn(
         },
         contests=contests,
         heard=heard,
-        first_logits=best.logits,
         held_out_logits=final,
         context_rows=context_rows,
         estimator=estimator,
@@ -327,37 +301,3 @@ def _contest(
         estimators.average_precision(heard.marks[known], logits[known]),
         estimators.auroc(labels, tops),
     )
-
-
-def _fit_gate(
-    examples: Sequence[Example],
-    front_end: FrontEnd,
-    rule: OnsetRule,
-    seed: int,
-    say: Progress,
-) -> FirstLook:
-    rows, marks = [], []
-    for index, example in enumerate(examples):
-        say("a first look", index, len(examples))
-        samples, rate_hz = example.sound()
-        true = example.onsets_s if example.onsets_s is not None else pointed_out(samples, rate_hz, None)
-        for channel in range(samples.shape[1]):
-            when, looks = first_looks(samples[:, channel], rate_hz, front_end, rule)
-            rows.append(looks)
-            marks.append(mark(when, true))
-    looks, known = np.concatenate(rows), np.concatenate(marks)
-    learnable = known >= 0
-    if not (known == 1).any():
-        raise UsageError(
-            "none of the labelled pops could be found in the sound; "
-            "check that onsets_s are seconds from the start of the clip"
-        )
-    estimator = estimators.small_boosting(seed).fit(looks[learnable], known[learnable])
-    gate, _, _ = estimators.freeze(estimator)
-    logits = gate.logit(looks)
-    pass_from = float(np.quantile(logits[known == 1], 1 - GATE_KEEPS, method="lower"))
-    # on few clips the gate knows everything by heart; what must be told apart later has to pass
-    others = np.sort(logits[known == 0])[::-1]
-    if len(others):
-        pass_from = min(pass_from, float(others[min(3 * int((known == 1).sum()), len(others)) - 1]))
-    return FirstLook(front_end, rule, gate, pass_from)
