@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from popdetect.hearing import audio, spectrum
-from popdetect.learning.training import HIGH_HZ, LOW_HZ, MEL_BANDS, default_front_end
+from popdetect.learning.first_look import HIGH_HZ, LOW_HZ, MEL_BANDS, default_front_end
 
 FRONT = default_front_end()
 
