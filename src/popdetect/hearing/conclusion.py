@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
-from popdetect.hearing.bundle import Model, OperatingPoint
+from popdetect.hearing.bundle import OperatingPoint
 from popdetect.hearing.counting import count_pops, word
 from popdetect.hearing.onsets import Floats, Ints, Take
 from popdetect.hearing.quality import Quality
@@ -19,10 +20,15 @@ _SPECTRUM_MS = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A judged candidate, before the operating point has spoken."""
+    """A judged candidate, before the operating point has spoken.
+
+    `p_event` is its probability, `p_clip` that of a clip of which it is the likeliest sound; neither says whether it
+    lies outside the span of what was learned from.
+    """
 
     sample: int
-    logit: float
+    p_event: float
+    p_clip: float
     duration_ms: float
     snr_db: float
     peak_hz: float
@@ -32,10 +38,9 @@ class Judged:
 
 
 def conclude(
-    model: Model,
     point: OperatingPoint,
     judged: Sequence[Judged],
-    best_logit: float,
+    p_pop: float,
     n_samples: int,
     rate_hz: int,
     channels: int,
@@ -48,20 +53,17 @@ def conclude(
     A sound outside the span of what was learned from is never counted as a pop by itself, and a clip in which it is
     the likeliest is neither ``pop`` on its account nor ``no_pop``.
     """
-    logits = np.array([j.logit for j in judged])
-    times = np.maximum(np.array([j.sample for j in judged]) - first_sample, 0) / rate_hz
-    p_event = model.event_calibration(logits)
-    outside = np.array([j.outside for j in judged], np.bool_)
-    p_clip = np.where(outside, 0.0, model.clip_calibration(logits))
-    counted = count_pops(times, p_event, p_clip, point.pop_from, point.train_from)
-    p_pop = float(model.clip_calibration(np.array(best_logit)))
-    strange = bool(len(judged)) and not any(counted) and bool(outside[int(np.argmax(logits))])
+    times = [max(j.sample - first_sample, 0) / rate_hz for j in judged]
+    p_event = [j.p_event for j in judged]
+    alone = [0.0 if j.outside else j.p_clip for j in judged]
+    counted = count_pops(times, p_event, alone, point.pop_from, point.train_from)
+    strange = bool(judged) and not any(counted) and max(judged, key=attrgetter("p_event")).outside
     duration_s = n_samples / rate_hz
     return Detection(
         label="uncertain" if strange else word(p_pop, point),
         p_pop=p_pop,
         events=tuple(
-            Event(float(t), float(p), bool(c), j.duration_ms, j.peak_hz, j.centroid_hz, j.snr_db, j.channel)
+            Event(t, p, c, j.duration_ms, j.peak_hz, j.centroid_hz, j.snr_db, j.channel)
             for j, t, p, c in zip(judged, times, p_event, counted, strict=True)
         ),
         duration_s=duration_s,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Sequence
 
 from popdetect.hearing.bundle import OperatingPoint
-from popdetect.hearing.onsets import Floats
 from popdetect.records import Label
 
 TRAIN_S = 0.150  # pops of one thrust follow each other by 10 to 90 ms
@@ -20,7 +20,9 @@ def word(p_pop: float, point: OperatingPoint) -> Label:
     return "no_pop" if p_pop < point.no_pop_below else "uncertain"
 
 
-def count_pops(times_s: Floats, p_event: Floats, p_clip: Floats, pop_from: float, train_from: float) -> list[bool]:
+def count_pops(
+    times_s: Sequence[float], p_event: Sequence[float], p_clip: Sequence[float], pop_from: float, train_from: float
+) -> list[bool]:
     """Which candidates are counted as pops.
 
     One that alone would make its clip a ``pop`` is; from there, likely ones within 150 ms of a counted one are, and
@@ -28,7 +30,7 @@ def count_pops(times_s: Floats, p_event: Floats, p_clip: Floats, pop_from: float
 
     Parameters
     ----------
-    times_s, p_event, p_clip : ndarray, shape (n,)
+    times_s, p_event, p_clip : sequence of float, length n
         Increasing times; the probability of each as an event, and of a clip of which it is the best.
 
     Returns
@@ -36,11 +38,11 @@ def count_pops(times_s: Floats, p_event: Floats, p_clip: Floats, pop_from: float
     list of bool, length n
     """
     n = len(times_s)
-    sure = p_clip >= pop_from
-    likely = sure | (p_event >= train_from)
+    sure = [p >= pop_from for p in p_clip]
+    likely = [s or p >= train_from for s, p in zip(sure, p_event, strict=True)]
     counted = [False] * n
     for order in (range(n), range(n - 1, -1, -1)):  # forwards along trains, then backwards
-        last = -np.inf
+        last = -math.inf
         for i in order:
             if sure[i] or counted[i] or (likely[i] and abs(times_s[i] - last) <= TRAIN_S + _SLACK_S):
                 counted[i] = True

@@ -64,13 +64,13 @@ class Joined(Stream):
             index = int(np.searchsorted(ends, judged.sample, side="right"))
             own[index].append(judged)
         detections = []
-        heard = zip(clips, starts, peaks, own, best.tolist(), voices, strict=True)
-        for clip, start, peak, judged_here, logit, voice in heard:
+        heard = zip(clips, starts, peaks, own, self._model.clip_calibration(best).tolist(), voices, strict=True)
+        for clip, start, peak, judged_here, p_pop, voice in heard:
             quality = Quality()
             quality.hear(clip, peak)
             here = (len(clip), self._rate_hz, self._channels, quality)
             voice_s = voice.seconds(hop / self._rate_hz)
-            detections.append(conclude(self._model, self._point, judged_here, logit, *here, voice_s, start))
+            detections.append(conclude(self._point, judged_here, p_pop, *here, voice_s, start))
         return detections
 
     def _voices(self, power: Array, first: Sequence[int], n_frames: Sequence[int]) -> list[Voice]:

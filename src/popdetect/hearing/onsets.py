@@ -11,7 +11,6 @@ Digital silence is treated as "nothing was recorded", the same as before the sta
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 RISE_LIMIT_DB = 40.0  # as much as silence before a sound counts for
 _TINY = np.float32(1e-30)  # keeps a ratio of zeros a number, and no ratio of sounds from being exact
+_NO_LIMIT = np.float32(np.inf)
 BASE_GAP_HOPS = 4  # between the frames that make the base level and the candidate
 BIN_MS = 0.125  # resolution of the fine envelope
 BEFORE_MS, AFTER_MS = 4.0, 11.0  # reach of the fine envelope around the frame
@@ -85,14 +85,14 @@ def rise(power: Array, groups: Array, window_hops: int, rule: OnsetRule) -> Arra
     count[lag:] = _running_sum(sounds.astype(np.float32), n)[: max(0, len(power) - lag)]
     # large arrays: each pass over them is time, so most are in place
     total = _running_sum(power, n)  # what is silent adds nothing worth the name
-    np.maximum(total, _TINY, out=total)
-    risen = np.maximum(power, _TINY)
+    np.clip(total, _TINY, _NO_LIMIT, out=total)  # a third of the time of `maximum`, and the same
+    risen = np.clip(power, _TINY, _NO_LIMIT)
     risen[:lag] = 1
     risen[lag:] /= total[: max(0, len(power) - lag)]
-    if count[lag:].min(initial=n) == n:
-        risen *= np.float32(n)
-    else:
-        risen *= np.maximum(count, 1)[:, None]
+    risen *= np.float32(n)
+    fewer = np.flatnonzero(count < n)  # at the start, and after silence
+    if len(fewer):
+        risen[fewer] *= (np.maximum(count[fewer], 1) / n)[:, None]
     np.log10(risen, out=risen)
     np.clip(risen, 0, RISE_LIMIT_DB / 10, out=risen)
     out = risen @ (10 * groups)
@@ -139,9 +139,9 @@ def pick(rises: Array, rule: OnsetRule) -> Ints:
         return above
     radius = rule.radius_hops
     padded = np.concatenate([np.full(radius, -1, np.float32), rises, np.full(radius, -1, np.float32)])
-    nearby = padded[above[:, None] + np.arange(2 * radius + 1)]
+    nearby = padded[above + np.arange(2 * radius + 1)[:, None]]
     own = rises[above]
-    is_peak = (own > nearby[:, :radius].max(axis=1)) & (own >= nearby[:, radius:].max(axis=1))
+    is_peak = (own > nearby[:radius].max(axis=0)) & (own >= nearby[radius:].max(axis=0))
     return np.asarray(above[is_peak])
 
 
@@ -161,13 +161,14 @@ def prominence(groups_db: Array, candidates: Ints, rule: OnsetRule) -> Array:
     ndarray, shape (n, 4)
         dB per group; 40 where nothing was recorded before.
     """
-    # frames by group, and whether they were heard, side by side: one sum for both
-    clean = np.empty((len(groups_db), groups_db.shape[1] + 1), np.float32)
-    clean[:, :-1] = groups_db
-    clean[:, -1] = 1
-    clean[np.isnan(groups_db[:, 0])] = 0
-    sums = _sums_until(clean, candidates - BASE_GAP_HOPS, rule.base_hops)
-    total, n_known = sums[:, :-1], sums[:, -1]
+    known = ~np.isnan(groups_db[:, 0])
+    clean = groups_db
+    if not known.all():
+        clean = groups_db.copy()
+        clean[~known] = 0
+    last = candidates - BASE_GAP_HOPS
+    total = _sums_until(clean, last, rule.base_hops)
+    n_known = _sums_until(known.astype(np.float32), last, rule.base_hops)
     after = groups_db[np.minimum(candidates + 1, len(groups_db) - 1)]
     height = np.fmax(groups_db[candidates], after) - total / np.maximum(n_known, 1)[:, None]
     height[n_known == 0] = RISE_LIMIT_DB
@@ -175,15 +176,10 @@ def prominence(groups_db: Array, candidates: Ints, rule: OnsetRule) -> Array:
 
 
 def _sums_until(values: Array, last: Ints, n: int) -> Array:
-    """Sum of the `n` rows that end with each of `last`; rows before the first count as 0.
-
-    By sums of eight, of which a few are added: only candidates ask, and they are far fewer than rows.
-    """
-    step = math.gcd(n, 8)
-    index = last[:, None] - step * np.arange(n // step)
-    parts = _running_sum(values, step).take(np.maximum(index, 0), axis=0)
-    parts[index < 0] = 0
-    return np.asarray(parts.sum(axis=1))
+    """Sum of the `n` rows that end with each of `last`; rows before the first count as 0."""
+    sums = _running_sum(values, n).take(np.maximum(last, 0), axis=0)
+    sums[last < 0] = 0
+    return sums
 
 
 Take = Callable[[Ints], Array]

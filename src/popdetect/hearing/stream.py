@@ -110,9 +110,10 @@ class Stream:
         self._transform(to_the_end=True)
         self._advance(to_the_end=True)
         best = max((float(logits.max()) for _, logits in self._heard), default=NO_EVENT_LOGIT)
+        p_pop = float(self._model.clip_calibration(np.array(best)))
         here = (self._n_samples, self._rate_hz, self._channels, self._quality)
         voice_s = self._voice.seconds(self._shape.hop / self._rate_hz)
-        return conclude(self._model, self._point, self._judged, best, *here, voice_s)
+        return conclude(self._point, self._judged, p_pop, *here, voice_s)
 
     def _transform(self, *, to_the_end: bool) -> bool:
         """Frames and rises of all whole segments (or of all there is); whether there were any."""
@@ -223,9 +224,11 @@ class Stream:
             return
         logits = context.second_opinion(self._model.context, rows)
         self._heard.append((known.sample[wanted], logits))
-        listed = np.flatnonzero(self._model.event_calibration(logits) >= LISTED_FROM)
+        p_event = self._model.event_calibration(logits)
+        listed = np.flatnonzero(p_event >= LISTED_FROM)
         if not len(listed):
             return
+        p_clip = self._model.clip_calibration(logits[listed])
         of_all = listed + wanted.start
         starts = known.sample[of_all] - self._frame0 * self._shape.hop
         peak_hz, centroid_hz, channel = colour(self._take_samples, starts, self._rate_hz)
@@ -233,7 +236,8 @@ class Stream:
             self._judged.append(
                 Judged(
                     sample=int(known.sample[j]),
-                    logit=float(logits[i]),
+                    p_event=float(p_event[i]),
+                    p_clip=float(p_clip[k]),
                     duration_ms=float(known.duration_ms[j]),
                     snr_db=float(known.snr_db[j]),
                     peak_hz=float(peak_hz[k]),

@@ -62,9 +62,9 @@ def held_out(fitted: Fitted, examples: Sequence[Example]) -> list[ScoredClip]:
         own = heard.clip == index
         logits, times = fitted.held_out_logits[own], heard.onsets_s[own]
         counted = count_pops(
-            times,
-            model.event_calibration(logits),
-            model.clip_calibration(logits),
+            times.tolist(),
+            model.event_calibration(logits).tolist(),
+            model.clip_calibration(logits).tolist(),
             point.pop_from,
             point.train_from,
         )

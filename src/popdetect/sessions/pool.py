@@ -82,11 +82,21 @@ def judge_all(clips: Sequence[Clip], detector: Detector, recipe: Recipe, jobs: i
             for i in range(0, len(clips), CHUNK):
                 yield from zip(clips[i : i + CHUNK], judge(detector, clips[i : i + CHUNK]), strict=True)
         return
-    size = max(1, min(CHUNK, len(clips) // (4 * jobs)))  # short sessions are spread over all processes too
-    chunks = deque(clips[i : i + size] for i in range(0, len(clips), size))
+    chunks = deque(_chunks(clips, jobs))
     while chunks:
         suspects = yield from _side_by_side(chunks, detector, recipe, min(jobs, len(chunks)))
         yield from _one_by_one(suspects, detector, recipe)
+
+
+def _chunks(clips: Sequence[Clip], jobs: int) -> Iterator[Sequence[Clip]]:
+    """Part them: short sessions are spread over all processes too, and smaller parts come last, to end together."""
+    size = max(1, min(CHUNK, len(clips) // (4 * jobs)))
+    start = 0
+    while start < len(clips):
+        if len(clips) - start <= 2 * jobs * size:
+            size = max(1, min(size, CHUNK // 3))
+        yield clips[start : start + size]
+        start += size
 
 
 def one_thread() -> AbstractContextManager[object]:
