@@ -26,7 +26,7 @@ LEARN = SceneRule(
     pop_db=(12.0, 48.0),
     distractor_db=(0.0, 42.0),
     rates_hz=(48_000, 48_000, 48_000, 44_100, 44_100, 32_000, 24_000, 22_050, 16_000, 8_000),
-    worn_share=0.3,
+    worn_share=0.35,
     pop_share=0.6,
 )
 TRY = SceneRule(pop_db=(15.0, 45.0), distractor_db=(0.0, 40.0), rates_hz=(48_000, 44_100))
@@ -59,6 +59,7 @@ def alone(sources: Sequence[Source]) -> list[Example]:
     """Every recording that is not of pops, as it is: a mix always has a room's noise in it, and a clip may not.
 
     Long ones give several pieces. Speech is heard at a telephone's rate as well, one in four of the others instead.
+    All are also heard slower or faster than they were: other voices, other keys, other cutlery.
     """
     examples = []
     for index, source in enumerate(sources):
@@ -73,11 +74,28 @@ def alone(sources: Sequence[Source]) -> list[Example]:
             if not np.abs(part).max() > 0:
                 continue
             name, group = f"alone {index} {piece} {source.path.name}", fold_name(fold_of(source.group))
-            if rate_hz > 8000 and (speaks or index % 4 == 0):
-                examples.append(_kept(f"{name} 8 kHz", group, resample(part, rate_hz, 8000), 8000, ()))
-            if speaks or index % 4 or rate_hz <= 8000:
-                examples.append(_kept(name, group, part, rate_hz, ()))
+            heard = [
+                ("", part),
+                *((f" x{pace:g}", _paced(part, pace)) for pace in _paces(index + piece, speaks=speaks)),
+            ]
+            for how, sound_here in heard:
+                if rate_hz > 8000 and (speaks or index % 4 == 0):
+                    lower = resample(sound_here, rate_hz, 8000)
+                    examples.append(_kept(f"{name}{how} 8 kHz", group, lower, 8000, ()))
+                if speaks or index % 4 or rate_hz <= 8000:
+                    examples.append(_kept(f"{name}{how}", group, sound_here, rate_hz, ()))
     return examples
+
+
+def _paces(index: int, *, speaks: bool) -> tuple[float, ...]:
+    """How many times slower a recording is heard besides: a voice both ways, other things one way."""
+    slower, faster = (1.12, 1.2)[index % 2], (0.84, 0.9)[index % 2]
+    return (slower, faster) if speaks else ((slower, faster)[index // 2 % 2],)
+
+
+def _paced(sound: Sound, pace: float) -> Sound:
+    """Played `pace` times slower, pitch and all."""
+    return resample(sound, 1000, round(1000 * pace))
 
 
 def trials(sources: Sequence[Source], pops: str, n: int, seed: int) -> list[Example]:

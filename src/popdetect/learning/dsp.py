@@ -45,6 +45,20 @@ def convolve(sound: Sound, response: Sound) -> Sound:
     return np.asarray(np.fft.irfft(product, n_fft)[:size], np.float32)
 
 
+def spectrogram(sound: Sound, n_fft: int) -> npt.NDArray[np.complex64]:
+    """Short-time Fourier transform (librosa), Hann windows that overlap by half, shape (1 + n_fft / 2, n_frames)."""
+    import librosa
+
+    return np.asarray(librosa.stft(sound, n_fft=n_fft, hop_length=n_fft // 2), np.complex64)
+
+
+def from_spectrogram(found: npt.NDArray[np.complexfloating], n_fft: int, n: int) -> Sound:
+    """The sound of `n` samples of which `spectrogram` made it."""
+    import librosa
+
+    return np.asarray(librosa.istft(found, n_fft=n_fft, hop_length=n_fft // 2, length=n), np.float32)
+
+
 def shaped(sound: Sound, frequencies_hz: npt.ArrayLike, gains_db: npt.ArrayLike, rate_hz: int = RATE_HZ) -> Sound:
     """Equalise with zero phase: gains in dB at some frequencies, straight lines between them on a log axis."""
     n = len(sound)

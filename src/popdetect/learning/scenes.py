@@ -24,10 +24,11 @@ from popdetect.learning.dsp import (
     rms,
     shaped,
 )
+from popdetect.learning.phone import levelled, without_noise
 from popdetect.learning.sounds import SoundBank
 
 # "silence": no background at all, as after a noise gate or in a clean recording of one thing alone
-WEAR = ("silence", "silence", "silence", "mp3", "ogg", "clipped")
+WEAR = ("silence", "silence", "silence", "mp3", "ogg", "clipped", "noise suppression", "automatic gain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class SceneRule:
     rates_hz : tuple of int
         Sample rates to draw from.
     worn_share : float
-        How many clips are worn by a codec, by clipping, or have no background at all.
+        How many clips are worn by a codec, by clipping or by what phones do, or have no background at all.
     """
 
     duration_s: float = 3.0
@@ -125,6 +126,10 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
     out = out * np.float32(10 ** (float(rng.uniform(-26, -1)) / 20) / peak)
     if wear == "clipped":
         out = np.clip(out * np.float32(10 ** (float(rng.uniform(3, 20)) / 20)), -1, 1)
+    elif wear == "noise suppression":
+        out = without_noise(rng, out, rate_hz)
+    elif wear == "automatic gain":
+        out = levelled(rng, out, rate_hz)
     elif wear in ("mp3", "ogg"):
         out = _through_codec(out, rate_hz, wear)
     if wear:
