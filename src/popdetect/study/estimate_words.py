@@ -53,4 +53,4 @@ def p_value(p: float) -> str:
 
 def left_out_words(left_out: dict[str, int] | None) -> str:
     """How many for each reason."""
-    return ", ".join(f"{n} {reason}" for reason, n in (left_out or {}).items())
+    return ", ".join(f"{n} {reason}" for reason, n in (left_out or {}).items() if n)

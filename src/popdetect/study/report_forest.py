@@ -61,9 +61,9 @@ def forest(o: Outcomes) -> Picture:
             box = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6, "alpha": 0.75}
             axes.text(low, -row + 0.36, label, bbox=box, **font)
             axes.text(1.01, -row, _figures(made, o.scale), transform=axes.get_yaxis_transform(), **font)
-        axes.set(xlim=(low, high), ylim=(0.5 - len(there), 1.25), yticks=[])
-        axes.text(-margin, 0.95, f"−{margin_words(o)}", ha="center", fontsize=8.5)
-        axes.text(margin, 0.95, f"+{margin_words(o)}", ha="center", fontsize=8.5)
+        axes.set(xlim=(low, high), ylim=(0.5 - len(there), 0.75), yticks=[])
+        for edge, sign in ((-margin, "−"), (margin, "+")):
+            axes.text(edge, 0.8, f"{sign}{margin_words(o)}", ha="center", va="bottom", fontsize=8.5)
         axes.set_xlabel(f"← less pain after a pop      difference, {SHORT_UNITS[o.scale]}      more pain after a pop →")
         axes.spines["left"].set_visible(False)
         svg = drawing.drawn(figure, name, title, words)

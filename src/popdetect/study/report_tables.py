@@ -58,10 +58,8 @@ def _groups(o: Outcomes) -> Sheet:
         name = GROUP_NAMES[g.label]
         rows.append((name, *map(str, counts), *pain))
         notes += [f"{name.capitalize()}: left out: {left_out_words(g.left_out)}."] if g.left_out else []
-        notes += [f"{name.capitalize()}: {g.change.why_not}."] if g.change.why_not else []
-    notes += [
-        f"Interval of the change: {how}." for how in dict.fromkeys(g.change.how for g in o.groups if g.change.how)
-    ]
+        how = [part for part in (g.change.how, g.change.why_not) if part]
+        notes += [f"{name.capitalize()}: interval of the change: {'; '.join(how)}."] if how else []
     return Sheet("groups", f"Pain by what was heard, in {UNIT_WORDS[o.scale]}", columns, tuple(rows), tuple(notes))
 
 
@@ -80,6 +78,8 @@ def _details(made: Sequence[Difference]) -> list[str]:
         if one.model is None:
             continue
         said = [f"{WORDS[one.model]}, because of {one.why}", f"adjusted for {', '.join(one.adjusted_for) or 'nothing'}"]
+        if one.n_no_pop:
+            said.append(f"{one.n_pop} thrusts with and {one.n_no_pop} without a pop, {one.n_patients} patients")
         if one.se is not None and one.df is not None:
             said.append(f"standard error {one.se:.3g}, {one.df:g} degrees of freedom")
         if one.patient_share is not None:
@@ -233,4 +233,4 @@ def _between(made: Estimate, kind: str) -> str:
 def _counts(made: Difference) -> str:
     if not made.n:
         return ""
-    return f"{made.n} ({made.n_pop} with, {made.n_no_pop} without a pop) of {made.n_patients} patients"
+    return str(made.n)
