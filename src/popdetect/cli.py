@@ -243,7 +243,7 @@ def report(args: argparse.Namespace) -> int:
     from popdetect.study import report as reporting
 
     done = reporting.write(
-        args.study, args.out, sessions=args.session, title=args.title, force=args.force, **_conclusions(args)
+        args.study, args.out, sessions=args.session or (), title=args.title, force=args.force, **_conclusions(args)
     )
     if args.json:
         _print_json(wording.report_dict(done))

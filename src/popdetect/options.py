@@ -240,7 +240,6 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
         "DIR",
         "folder of a labelled session of which a few clips are shown as examples; may be given several times",
         action="append",
-        default=[],
     )
     sub.text("--title", "what stands above the page", metavar="TEXT")
     sub.flag("--force", "replace a file that is there")

@@ -89,7 +89,7 @@ def test_thresholds_are_those_that_all_verdicts_agree_with(tmp_path: Path) -> No
 def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.db").write_bytes(b"not a database" * 100)
     page = tmp_path / "report.html"
-    with pytest.raises(UsageError, match="notes.db"):
+    with pytest.raises(UsageError, match=r"notes\.db"):
         write(tmp_path / "notes.db", page)
     with pytest.raises(UsageError, match="no such journal"):
         write(tmp_path / "gone.db", page)

@@ -115,7 +115,7 @@ def dose(o: Outcomes, columns: Columns) -> Picture:
             xlabel="pops heard in the clip; below, the number of thrusts",
             ylabel=f"change of pain, {SHORT_UNITS[o.scale]}\n(below 0: less pain)",
         )
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params(axis="y", integer=True)
         axes.set_xlim(places[0] - 0.6, places[-1] + 0.8)
         axes.tick_params(length=0)
         svg = drawing.drawn(figure, name, title, words)
