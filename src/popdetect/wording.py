@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from popdetect.sessions.summary import Summary
     from popdetect.study.export import Exported
     from popdetect.study.logging_session import Change, Logged
+    from popdetect.study.report import Written
 
 SCHEMA_VERSION = 1
 _T = TypeVar("_T")
@@ -211,6 +212,27 @@ def logged_dict(done: Logged) -> dict[str, Any]:
         "notes": list(done.hints),
         "key": str(done.key),
         "key_made": done.key_made,
+    }
+
+
+def report_text(done: Written) -> str:
+    """Where a report is, its answer, and what is to be known of it."""
+    clips = f", {_counted(done.n_examples, 'example clip')}" if done.n_examples else ""
+    lines = [f"{one_line(str(done.path))}: {_counted(done.n_pictures, 'picture')}{clips}, {done.n_bytes / 1e6:.1f} MB"]
+    lines += [f"  {i}. {sentence}" for i, sentence in enumerate(done.sentences, 1)]
+    return "\n".join([*lines, *(f"  note: {one_line(note)}" for note in done.notes)])
+
+
+def report_dict(done: Written) -> dict[str, Any]:
+    """The same as an object."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "written": str(done.path),
+        "bytes": done.n_bytes,
+        "pictures": done.n_pictures,
+        "example_clips": done.n_examples,
+        "sentences": list(done.sentences),
+        "notes": list(done.notes),
     }
 
 
