@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from popdetect import terminal, wording
 from popdetect.errors import NothingFound, PopdetectError, UsageError
-from popdetect.options import NOTE, parser
+from popdetect.options import NOTE, parser, refuse_idle
 from popdetect.terminal import one_line
 
 if TYPE_CHECKING:
@@ -166,10 +166,11 @@ def evaluate(args: argparse.Namespace) -> int:
 
 
 def simulate(args: argparse.Namespace) -> int:
-    """Make a session folder with known truth."""
+    """Make a session folder with known truth, with or without the pain scores of a study."""
     from popdetect.learning import sessions
     from popdetect.learning.scenes import SceneRule
 
+    refuse_idle(args)
     rule = SceneRule(
         duration_s=args.seconds,
         pop_share=args.pop_share,
@@ -177,6 +178,31 @@ def simulate(args: argparse.Namespace) -> int:
         max_distractors=args.max_distractors,
         rates_hz=(args.rate,),
     )
+    if args.study:
+        from popdetect.study import simulated_session
+        from popdetect.study.simulated import StudyPlan
+
+        plan = StudyPlan(
+            n_patients=args.patients, n_thrusts=args.clips, pop_share=args.pop_share, effect=args.effect,
+            expectation=args.expectation, interaction=args.interaction, dropout=args.dropout, missing=args.missing,
+            sensitivity=args.sensitivity, specificity=args.specificity,
+        )  # fmt: skip
+        with terminal.progress("clips", args.quiet) as on_progress:
+            study = simulated_session.simulate(
+                args.out,
+                plan,
+                seed=args.seed,
+                sound=not args.no_sound,
+                rule=rule,
+                sounds=args.sounds,
+                role=args.role,
+                on_progress=on_progress,
+            )
+        if args.json:
+            _print_json(wording.study_dict(study))
+        elif not args.quiet:
+            _print(wording.study_text(study))
+        return 0
     with terminal.progress("clips", args.quiet) as on_progress:
         made = sessions.simulate(
             args.out,

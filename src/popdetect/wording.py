@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from popdetect.sessions.summary import Summary
     from popdetect.study.export import Exported
     from popdetect.study.logging_session import Change, Logged
+    from popdetect.study.simulated_session import SimulatedStudy
 
 SCHEMA_VERSION = 1
 _T = TypeVar("_T")
@@ -142,6 +143,47 @@ def training_dict(done: Retrained) -> dict[str, Any]:
         "current": compared.current.to_dict() if compared.current else None,
         "classifiers": done.contests,
         "left_out": [list(pair) for pair in done.left_out],
+    }
+
+
+def study_text(made: SimulatedStudy) -> str:
+    """Where a simulated study is, what is true in it, and how to go on."""
+    folder = one_line(str(made.folder))
+    n = _counted(made.n_clips, "thrust")
+    lines = [
+        f"{folder}: {n} of {_counted(made.n_patients, 'patient')}, {made.n_pop_clips} of them with {made.n_pops} pops"
+        + ("" if made.has_sound else "; no sound, but verdicts as if labelled"),
+        f"  true effect of a pop: {made.effect:+g} NPRS points on pain after"
+        + (
+            f" (at belief 3; {made.mean_effect:+.2f} on average)"
+            if made.mean_effect is not None and abs(made.mean_effect - made.effect) > 0.005
+            else ""
+        ),
+        f"  scores in {folder}/session.csv, the truth in {folder}/study_truth.csv and study_truth.json",
+    ]
+    if made.n_cut > made.n_clips / 100:
+        lines.append(f"  note: {made.n_cut} scores were cut at an end of the scale; effects look smaller for it")
+    label = f"popdetect label {folder} · " if made.has_sound else ""
+    return "\n".join(
+        [*lines, "All of it is simulated; no figure from it is clinical.", f"Next: {label}popdetect log {folder} "
+         "--journal practice.db · popdetect outcomes practice.db"]
+    )  # fmt: skip
+
+
+def study_dict(made: SimulatedStudy) -> dict[str, Any]:
+    """The same as an object."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "simulated": True,
+        "folder": str(made.folder),
+        "clips": made.n_clips,
+        "pop_clips": made.n_pop_clips,
+        "pops": made.n_pops,
+        "patients": made.n_patients,
+        "sound": made.has_sound,
+        "effect_points": made.effect,
+        "mean_effect_points": made.mean_effect,
+        "scores_cut": made.n_cut,
     }
 
 

@@ -10,6 +10,7 @@ Times are in seconds; days as in `popdetect.study.schema`, except for `Thrust.da
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from popdetect import __version__
 from popdetect.errors import UsageError
 from popdetect.sessions.files import readable
 from popdetect.study.schema import APPLICATION_ID, FORMAT, SCORE_COLUMNS, STEPS, VERDICT_COLUMNS
-from popdetect.study.thrusts import Thrust
+from popdetect.study.thrusts import SIMULATED, Thrust
 
 Value = str | int | float | None
 Values = Mapping[str, Value]
@@ -180,15 +181,16 @@ def thrusts(path: str | os.PathLike[str]) -> list[Thrust]:
     asked = tuple(column for column in SCORE_COLUMNS if column not in ("day", "own"))
     with _explained(place), closing(_open(place, WAIT_S)) as connection:
         rows = connection.execute(
-            f"SELECT session, {_list(heard, 't.')}, {_list(asked, 's.')}, "
+            f"SELECT session, own, {_list(heard, 't.')}, {_list(asked, 's.')}, "
             "coalesce(s.day - (SELECT min(day) FROM scores), 0) FROM thrusts AS t JOIN scores AS s ON s.thrust = t.id "
             "JOIN sessions USING (session) ORDER BY sessions.log, session, t.file"
         ).fetchall()
     found = []
-    for session, *values, day in rows:
+    for session, own, *values, day in rows:
         fields: dict[str, Any] = dict(zip((*heard, *asked), values, strict=True))
         fields |= {column: fields[column] or "" for column in ("model", "model_sha256")}
-        found.append(Thrust(session=session, day=day, **fields))
+        simulated = SIMULATED in own and json.loads(own).get(SIMULATED, "").lower() == "yes"
+        found.append(Thrust(session=session, day=day, simulated=simulated, **fields))
     return found
 
 
