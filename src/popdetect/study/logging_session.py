@@ -25,6 +25,7 @@ from popdetect.records import LABELS
 from popdetect.sessions.files import OUT_NAME, read_bytes, readable, write_text
 from popdetect.sessions.tables import Row, read_table
 from popdetect.study import cells, journal
+from popdetect.study.mentions import Mentions
 from popdetect.study.pseudonyms import Pseudonyms, key_beside, make_key, new_code, open_key
 from popdetect.study.schema import SCORE_COLUMNS, VERDICT_COLUMNS
 from popdetect.study.session_table import NAME, RULES, Scores, SessionTable, clip_name, read_session_table
@@ -266,12 +267,13 @@ def _entries(
     asked = {row.file: row for row in table.rows}
     everybody = sorted({row.patient_id for row in table.rows}, key=lambda patient: (-len(patient), patient))
     # a note may name another patient; an id that may be any number is taken for one only in its own rows
-    telling = [patient for patient in everybody if pseudonyms.is_telling(patient)]
+    telling = Mentions([patient for patient in everybody if pseudonyms.is_telling(patient)])
+    anybody = Mentions(everybody)
     found: dict[str, _Entry] = {}
     files: Counter[str] = Counter()
     for name in sorted(verdicts.keys() | asked.keys()):
         row = asked.get(name)
-        file = pseudonyms.redacted(name, [row.patient_id] if row is not None else everybody)
+        file = pseudonyms.redacted(name, [row.patient_id] if row is not None else anybody.within(name))
         files[file] += 1
         if files[file] > 1:  # "p01.wav" and "P01.wav" of patient P01
             file = f"{file} ({files[file]})"
@@ -310,12 +312,12 @@ def _scores(
     row: Scores,
     table: SessionTable,
     pseudonyms: Pseudonyms,
-    telling: Sequence[str],
+    telling: Mentions,
     own: Sequence[str],
     with_notes: bool,
 ) -> dict[str, journal.Value]:
     def redacted(text: str) -> str:
-        return pseudonyms.redacted(text, [row.patient_id, *telling]) if text else ""
+        return pseudonyms.redacted(text, [row.patient_id, *telling.within(text)]) if text else ""
 
     values: dict[str, journal.Value] = {}
     for column in SCORE_COLUMNS:
