@@ -10,15 +10,19 @@ import textwrap
 
 from popdetect.study.adjusted import Difference
 from popdetect.study.agreement import Agreement
+from popdetect.study.estimate_words import GROUP_NAMES as NAMES
+from popdetect.study.estimate_words import SHORT_UNITS as _SHORT_UNIT
+from popdetect.study.estimate_words import UNIT_WORDS, left_out_words
+from popdetect.study.estimate_words import estimate_words as _estimate
+from popdetect.study.estimate_words import interval as _interval
+from popdetect.study.estimate_words import number as _number
+from popdetect.study.estimate_words import p_value as _p
 from popdetect.study.estimates import Estimate
 from popdetect.study.outcomes import Outcomes
 from popdetect.study.regression import WORDS
 from popdetect.study.relations import Speed
 from popdetect.study.responders import Responders, Share
 
-NAMES = {"pop": "pop", "no_pop": "no pop", "uncertain": "uncertain"}
-UNIT_WORDS = {"NPRS": "points (NPRS, 0 to 10)", "VAS100": "mm (VAS, 0 to 100)"}
-_SHORT_UNIT = {"NPRS": "points", "VAS100": "mm"}
 _WIDTH = 46
 
 
@@ -59,7 +63,7 @@ def sentences(outcomes: Outcomes) -> tuple[str, str, str]:
 
 def verdict(outcomes: Outcomes) -> str:
     """One of three: a difference shown, equivalence shown, or not shown either way."""
-    found, unit, margin = outcomes.equivalence, _SHORT_UNIT[outcomes.scale], _margin(outcomes)
+    found, unit, margin = outcomes.equivalence, _SHORT_UNIT[outcomes.scale], margin_words(outcomes)
     if found.conclusion is None:
         return f"Whether pops go with more or less relief was not shown either way: {found.why_not}."
     if found.conclusion == "difference":
@@ -82,6 +86,22 @@ def verdict(outcomes: Outcomes) -> str:
         f"Not shown either way: the data fit both with 0 and with a difference beyond the margin of {margin}"
         f"{could if smallest is not None else ''}."
     )
+
+
+def belief_sentence(outcomes: Outcomes) -> str:
+    """The answer to "does the pop matter more to those who think it must?"."""
+    found = outcomes.belief.interaction.estimate
+    if found.low is None or found.high is None:
+        return f"Whether the difference goes with belief cannot be said: {found.why_not}."
+    if found.low > 0 or found.high < 0:
+        return "The difference goes with belief in this sample; that, too, is an association."
+    return "Whether the difference goes with belief was not shown either way."
+
+
+def margin_words(outcomes: Outcomes) -> str:
+    """The margin with its unit, such as ``1 point``."""
+    margin, unit = outcomes.equivalence.margin, _SHORT_UNIT[outcomes.scale]
+    return f"{margin:g} {unit.removesuffix('s') if margin == 1 else unit}"
 
 
 def _how_large(o: Outcomes) -> str:
@@ -111,11 +131,6 @@ def _what_kind(o: Outcomes) -> str:
     else:
         said += "; the detector's errors are not corrected for, and they usually make differences look smaller"
     return said + "."
-
-
-def _margin(o: Outcomes) -> str:
-    margin, unit = o.equivalence.margin, _SHORT_UNIT[o.scale]
-    return f"{margin:g} {unit.removesuffix('s') if margin == 1 else unit}"
 
 
 def _despite_errors(o: Outcomes) -> str:
@@ -166,11 +181,11 @@ def _verdict(o: Outcomes) -> list[str]:
     lines = [verdict(o)]
     if found.p is not None:
         lines.append(
-            f"Two one-sided tests against ±{_margin(o)}: p {_p(found.p)}, 90 % interval "
+            f"Two one-sided tests against ±{margin_words(o)}: p {_p(found.p)}, 90 % interval "
             f"{_interval(found.low, found.high, o.scale)}."
         )
     if o.power.detectable is not None:
-        needed = f"; about {o.power.thrusts_for_margin} thrusts of this kind would show one of {_margin(o)}"
+        needed = f"; about {o.power.thrusts_for_margin} thrusts of this kind would show one of {margin_words(o)}"
         lines.append(
             f"Smallest true difference found with 80 % power: {_number(o.power.detectable, o.scale)} {unit}{needed}."
         )
@@ -209,14 +224,7 @@ def _belief(o: Outcomes) -> list[str]:
     if made.interaction.estimate.value is not None:
         lines.append(_line("difference at belief 1 (not at all needed)", made.at_1, o.scale))
         lines.append(_line("difference at belief 5 (surely needed)", made.at_5, o.scale))
-    if made.interaction.estimate.low is not None and made.interaction.estimate.high is not None:
-        shown = made.interaction.estimate.low > 0 or made.interaction.estimate.high < 0
-        lines.append(
-            "The difference goes with belief in this sample; that, too, is an association."
-            if shown
-            else "Whether the difference goes with belief was not shown either way."
-        )
-    return lines
+    return [*lines, belief_sentence(o)] if made.interaction.estimate.low is not None else lines
 
 
 def _speed(made: Speed, scale: str) -> list[str]:
@@ -271,17 +279,6 @@ def _line(title: str, estimate: Estimate, kind: str) -> str:
     return f"{title:<{_WIDTH}} {_estimate(estimate, kind)}"
 
 
-def _estimate(estimate: Estimate, kind: str) -> str:
-    if estimate.value is None:
-        return f"not given: {estimate.why_not}"
-    value = _number(estimate.value, kind)
-    if estimate.low is None:
-        return f"{value} ({estimate.why_not})"
-    return f"{value} ({_interval(estimate.low, estimate.high, kind)})" + (
-        f"  p {_p(estimate.p)}" if estimate.p is not None else ""
-    )
-
-
 def _range(estimate: Estimate, scale: str) -> str:
     low, high = estimate.low, estimate.high
     if low is None or high is None:
@@ -289,22 +286,5 @@ def _range(estimate: Estimate, scale: str) -> str:
     return f"95 % interval of the difference {_interval(low, high, scale)}"
 
 
-def _interval(low: float | None, high: float | None, kind: str) -> str:
-    return f"{_number(low, kind)} to {_number(high, kind)}"
-
-
-def _number(value: float | None, kind: str) -> str:
-    if value is None:
-        return "-"
-    if kind == "share":
-        return f"{100 * value:.0f} %"
-    text = f"{value:.1f}" if kind == "VAS100" else f"{value:.2f}"
-    return text.removeprefix("-") if float(text) == 0 else text
-
-
-def _p(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
-
-
 def _left_out(left_out: dict[str, int]) -> str:
-    return f"  (left out: {', '.join(f'{n} {reason}' for reason, n in left_out.items())})" if left_out else ""
+    return f"  (left out: {left_out_words(left_out)})" if left_out else ""

@@ -1,0 +1,116 @@
+"""Pictures for a page: SVG that takes its colours from the page's style sheet. This room's one door to matplotlib.
+
+A picture is drawn in stand-in colours, each of which becomes ``var(--name)`` of the page, so that one picture serves
+light, dark and paper. Letters are drawn as shapes: it looks alike everywhere, and the words that screen readers need
+stand in ``title`` and ``desc``. The same drawing gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any, Final
+from xml.etree import ElementTree
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+# stand-in colours; the style sheet of the page says what they are
+INK, FAINT, POP, NO_POP, UNCERTAIN, PAPER, BAND, MARK = (f"#0{n}0{n}0{n}" for n in range(1, 9))
+_NAMES: Final = {
+    INK: "ink", FAINT: "faint", POP: "pop", NO_POP: "no-pop", UNCERTAIN: "uncertain", PAPER: "paper", BAND: "band",
+    MARK: "mark",
+}  # fmt: skip
+COLOURS: Final = {"pop": POP, "no_pop": NO_POP, "uncertain": UNCERTAIN}
+LINES: Final = {"pop": "-", "no_pop": "--", "uncertain": ":"}
+MARKERS: Final = {"pop": "o", "no_pop": "s", "uncertain": "D"}
+HATCHES: Final = {"pop": "", "no_pop": "////", "uncertain": "...."}
+WIDTH_IN: Final = 7.0
+
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+_STYLE: Final[dict[str, Any]] = {
+    "svg.fonttype": "path", "font.size": 10.0, "font.family": "DejaVu Sans", "text.color": INK, "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.facecolor": "none", "grid.color": FAINT,
+    "figure.facecolor": "none", "savefig.facecolor": "none", "axes.spines.top": False, "axes.spines.right": False,
+    "hatch.linewidth": 0.8, "axes.titlesize": 10.0, "axes.linewidth": 0.8, "text.parse_math": False,
+    "image.composite_image": False,
+}  # fmt: skip
+
+__all__ = [
+    "BAND", "COLOURS", "FAINT", "HATCHES", "INK", "LINES", "MARK", "MARKERS", "NO_POP", "PAPER", "POP", "UNCERTAIN",
+    "WIDTH_IN", "Figure", "drawn", "style",
+]  # fmt: skip
+
+
+def style(name: str) -> Any:
+    """A context in which everything of one picture is drawn; `name` keeps its ids apart from other pictures'."""
+    return rc_context({**_STYLE, "svg.hashsalt": f"popdetect {name}"})
+
+
+def drawn(figure: Figure, name: str, title: str, description: str) -> str:
+    """Finish a picture, within `style` of the same name.
+
+    Parameters
+    ----------
+    name : str
+        Letters and strokes; unique on the page.
+    title, description : str
+        What it is, and what it shows in words with figures: text, not markup.
+
+    Returns
+    -------
+    str
+        An ``svg`` element to stand in HTML.
+    """
+    out = io.BytesIO()
+    FigureCanvasSVG(figure)
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    ElementTree.register_namespace("", _SVG)
+    ElementTree.register_namespace("xlink", _XLINK)
+    root = ElementTree.fromstring(out.getvalue())
+    _pruned(root)
+    _own_ids(root, name)
+    for attribute in ("width", "height", "version"):
+        root.attrib.pop(attribute, None)
+    told = {"role": "img", "aria-labelledby": f"{name}-title {name}-desc", "class": "drawing"}
+    root.attrib.update(told)
+    for place, (tag, text) in enumerate((("title", title), ("desc", description))):
+        element = ElementTree.Element(f"{{{_SVG}}}{tag}", {"id": f"{name}-{tag}"})
+        element.text = text
+        root.insert(place, element)
+    text = ElementTree.tostring(root, encoding="unicode")
+    for stand_in, colour in _NAMES.items():
+        text = text.replace(f": {stand_in}", f": var(--{colour})")
+    return text
+
+
+def _pruned(root: ElementTree.Element) -> None:
+    """Without metadata, and without a style sheet, which would be one of the whole page."""
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
+                parent.remove(child)
+
+
+def _own_ids(root: ElementTree.Element, name: str) -> None:
+    """Ids that are referred to, made unique on the page; the others go."""
+    link = f"{{{_XLINK}}}href"
+    used = set()
+    for element in root.iter():
+        for value in element.attrib.values():
+            used.update(re.findall(r"url\(#([^)]+)\)", value))
+        if element.get(link, "").startswith("#"):
+            used.add(element.get(link, "")[1:])
+    for element in root.iter():
+        own = element.get("id")
+        if own is not None:
+            if own in used:
+                element.set("id", f"{name}-{own}")
+            else:
+                del element.attrib["id"]
+        for key, value in element.attrib.items():
+            if "url(#" in value:
+                element.set(key, value.replace("url(#", f"url(#{name}-"))
+        if element.get(link, "").startswith("#"):
+            element.set(link, f"#{name}-{element.get(link, '')[1:]}")
