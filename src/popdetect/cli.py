@@ -326,30 +326,16 @@ def model_verify(args: argparse.Namespace) -> int:
 
 
 def demo(args: argparse.Namespace) -> int:
-    """Simulate a session, label it, compare with the truth."""
-    from popdetect.hearing.detector import Detector
-    from popdetect.learning import evaluation, sessions, truth
-    from popdetect.sessions import batch
+    """Go the whole way on a simulated study: simulate, label, log, report."""
+    from popdetect.study import demonstration
 
-    folder: Path = args.out
-    if not (folder / "simulation.json").is_file():
-        _say(args, f"making a session of 24 clips in {folder}")
-        with terminal.progress("clips", args.quiet) as on_progress:
-            sessions.simulate(folder, n_clips=24, n_patients=6, seed=1, on_progress=on_progress)
     with terminal.progress("clips", args.quiet) as on_progress:
-        summary = batch.label(folder, formats=("audacity",), on_progress=on_progress)
+        done = demonstration.demonstrate(args.out, on_stage=lambda stage: _say(args, stage), on_progress=on_progress)
     if args.json:
-        _print_json(wording.summary_dict(summary))
-        return 0
-    truths = truth.read_labels(folder)
-    _print(f"{'file':20}  {'label':9}  p_pop  pops  truth")
-    for clip in evaluation.evaluate(truths, Detector()).clips:
-        found, true = len(clip.found_onsets_s), len(clip.true_onsets_s or ())
-        _print(f"{clip.file:20}  {terminal.painted(clip.label)}  {clip.p_pop:5.2f}  {found:4d}  {true or 'no'} pops")
-    _print(f"\n{wording.summary_text(summary)}")
-    _print(f"\nA picture: popdetect classify {folder / truths[0].file} --plot pop.png")
-    _print(f"How good:  popdetect evaluate {folder}")
-    _print(f"This session is simulated: its figures are not clinical accuracy. {NOTE}")
+        _print_json(wording.demo_dict(done))
+    else:
+        _print(wording.demo_text(done))
+        _print(f"Everything here is simulated: its figures are not clinical accuracy. {NOTE}")
     return 0
 
 

@@ -299,6 +299,7 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
         sub = _Command(verbs, name, about, f"popdetect model {name}", runs[f"model {name}"])
         sub.bundle("bundle", "folder of the model", nargs="?")
 
-    sub = command("demo", "simulate a session, label it and show the result", "popdetect demo")
+    sub = command("demo", "show the whole way on a simulated study: simulate, label, log, report",
+                  "popdetect demo my-demo")  # fmt: skip
     sub.path("out", "OUT", "folder to use (default: popdetect-demo)", nargs="?", default=Path("popdetect-demo"))
     return whole

@@ -5,6 +5,7 @@ Times are in seconds unless a name says otherwise. Keys of objects are only ever
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from popdetect.hearing.detector import Detector
     from popdetect.learning.retraining import Retrained
     from popdetect.sessions.summary import Summary
+    from popdetect.study.demonstration import Demonstration
     from popdetect.study.export import Exported
     from popdetect.study.logging_session import Change, Logged
     from popdetect.study.simulated_session import SimulatedStudy
@@ -253,6 +255,54 @@ def logged_dict(done: Logged) -> dict[str, Any]:
         "notes": list(done.hints),
         "key": str(done.key),
         "key_made": done.key_made,
+    }
+
+
+def demo_text(done: Demonstration) -> str:
+    """Some clips beside their truth, the answer in three sentences, and where everything is."""
+    shown = 12
+    lines = [f"{'file':20}  {'label':9}  p_pop  pops  truth"]
+    for row, truth in done.rows[:shown]:
+        judged = (
+            f"{painted(row['label'])}  {row['p_pop'][:4]:>5}  {row['n_pops']:>4}" if row["label"] else row["status"]
+        )
+        lines.append(f"{one_line(row['file']):20}  {judged}  {truth['n_pops'].replace('0', 'no', 1)} pops")
+    if len(done.rows) > shown:
+        lines.append(f"… and {len(done.rows) - shown} more")
+    session, journal, key, page = (
+        one_line(str(path)) for path in (done.session, done.logged.journal, done.logged.key, done.report.path)
+    )
+    lines += ["", summary_text(done.summary), ""]
+    lines.append(f"What came of it, where a pop was made to change pain by {done.effect:+g} points:")
+    for number, sentence in enumerate(done.report.sentences, 1):
+        lines += textwrap.wrap(f"{number}. {sentence}", 100, initial_indent="  ", subsequent_indent="     ")
+    lines += [
+        "",
+        "Where it is",
+        f"  report   {page}   open it in a browser",
+        f"  journal  {journal}   popdetect outcomes {journal}",
+        f"  key      {key}   turns patient ids into the journal's pseudonyms; in a study, keep it elsewhere",
+        f"  session  {session}   clips, session.csv, study_truth.csv; labels in {session}/popdetect",
+        "By hand: popdetect simulate s --study · popdetect label s · popdetect log s --journal s.db · "
+        "popdetect report s.db -o s.html",
+    ]
+    return "\n".join(lines)
+
+
+def demo_dict(done: Demonstration) -> dict[str, Any]:
+    """The same as an object."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "simulated": True,
+        "true_effect_points": done.effect,
+        "sentences": list(done.report.sentences),
+        "report": str(done.report.path),
+        "journal": str(done.logged.journal),
+        "key": str(done.logged.key),
+        "key_made": done.logged.key_made,
+        "session": str(done.session),
+        "labelled": summary_dict(done.summary),
+        "logged": logged_dict(done.logged),
     }
 
 
