@@ -256,18 +256,25 @@ def outcomes(args: argparse.Namespace) -> int:
     thrusts = journal.thrusts(args.journal)
     if not thrusts:
         raise NothingFound(f"{args.journal}: no thrust with a score in it yet; `popdetect log` puts sessions into it")
-    found = conclude(
-        thrusts,
-        margin=args.margin,
-        scale=args.scale,
-        sensitivity=args.sensitivity,
-        specificity=args.specificity,
-        seed=args.seed,
-    )
+    found = conclude(thrusts, **_conclusions(args))
     if args.json:
         _print_json({"schema_version": wording.SCHEMA_VERSION, **found.to_dict()})
     else:
         _print(outcomes_text.as_text(found).rstrip("\n"))
+    return 0
+
+
+def report(args: argparse.Namespace) -> int:
+    """Write the report of a journal."""
+    from popdetect.study import report as reporting
+
+    done = reporting.write(
+        args.study, args.out, sessions=args.session, title=args.title, force=args.force, **_conclusions(args)
+    )
+    if args.json:
+        _print_json(wording.report_dict(done))
+    elif not args.quiet:
+        _print(wording.report_text(done))
     return 0
 
 
@@ -349,6 +356,11 @@ def _detector(args: argparse.Namespace) -> Detector:
     return Detector(load(args.model), args.operating_point)
 
 
+def _conclusions(args: argparse.Namespace) -> dict[str, Any]:
+    """What the outcomes of a study depend on."""
+    return {name: getattr(args, name) for name in ("margin", "scale", "sensitivity", "specificity", "seed")}
+
+
 def _print(text: str) -> None:
     with terminal.output(sys.stdout):
         print(text)
@@ -385,6 +397,7 @@ def _parser() -> argparse.ArgumentParser:
             "simulate": simulate,
             "log": log,
             "outcomes": outcomes,
+            "report": report,
             "export": export,
             "model show": model_show,
             "model verify": model_verify,

@@ -161,6 +161,27 @@ class _Command:
             metavar="NAME",
         )
 
+    def conclusions(self) -> None:
+        """Add what the outcomes of a study depend on."""
+        self.number("--margin", _number(float, 0.01, 100), 1.0,
+                    "difference that would be too small to matter, in points of NPRS", "POINTS")  # fmt: skip
+        self.text(
+            "--scale", "NPRS or VAS100, where the journal holds both", choices=("NPRS", "VAS100"), metavar="SCALE"
+        )
+        self.text(
+            "--sensitivity",
+            "how many of so many clips with a pop, heard by a person, the detector called pop, such as 46/50",
+            type=_counts,
+            metavar="K/N",
+        )
+        self.text(
+            "--specificity",
+            "how many of so many clips without a pop it called no pop; with both, figures are corrected for its errors",
+            type=_counts,
+            metavar="K/N",
+        )
+        self.seed("of the resampled intervals")
+
 
 def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     """The whole command line; `runs` has the function of each command, ``model show`` by that name."""
@@ -249,22 +270,23 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     sub = command("outcomes", "say what a journal tells of pops and pain, and how far it can be trusted",
                   "popdetect outcomes STUDY.db --margin 1")  # fmt: skip
     sub.path("journal", "STUDY.db", "the study's journal, as made by popdetect log")
-    sub.number("--margin", _number(float, 0.01, 100), 1.0,
-               "difference that would be too small to matter, in points of NPRS", "POINTS")  # fmt: skip
-    sub.text("--scale", "NPRS or VAS100, where the journal holds both", choices=("NPRS", "VAS100"), metavar="SCALE")
-    sub.text(
-        "--sensitivity",
-        "how many of so many clips with a pop, heard by a person, the detector called pop, such as 46/50",
-        type=_counts,
-        metavar="K/N",
+    sub.conclusions()
+
+    sub = command("report", "write the outcomes of a journal as one page with pictures, to read, print and send",
+                  "popdetect report STUDY.db -o report.html --session session_07")  # fmt: skip
+    sub.path("study", "STUDY.db", "the study's journal, as made by popdetect log")
+    sub.path("-o --out", "HTML", "the page to write, such as report.html; it opens offline", required=True)
+    sub.path(
+        "--session",
+        "DIR",
+        "folder of a labelled session of which a few clips are shown as examples; may be given several times",
+        action="append",
+        default=[],
     )
-    sub.text(
-        "--specificity",
-        "how many of so many clips without a pop it called no pop; with both, figures are corrected for its errors",
-        type=_counts,
-        metavar="K/N",
-    )
-    sub.seed("of the resampled intervals")
+    sub.text("--title", "what stands above the page", metavar="TEXT")
+    sub.flag("--force", "replace a file that is there")
+    sub.conclusions()
+
     sub = command("export", "write the journal out for other tools, with only the columns asked for",
                   "popdetect export STUDY.db -o study.csv --columns patient,label,pain_before,pain_after")  # fmt: skip
     sub.path("study", "STUDY", "the study's journal")

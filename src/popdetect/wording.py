@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from popdetect.study.demonstration import Demonstration
     from popdetect.study.export import Exported
     from popdetect.study.logging_session import Change, Logged
+    from popdetect.study.report import Written
     from popdetect.study.simulated_session import SimulatedStudy
 
 SCHEMA_VERSION = 1
@@ -266,7 +267,9 @@ def demo_text(done: Demonstration) -> str:
         judged = (
             f"{painted(row['label'])}  {row['p_pop'][:4]:>5}  {row['n_pops']:>4}" if row["label"] else row["status"]
         )
-        lines.append(f"{one_line(row['file']):20}  {judged}  {truth['n_pops'].replace('0', 'no', 1)} pops")
+        lines.append(
+            f"{one_line(row['file']):20}  {judged}  {truth['n_pops'] if truth['n_pops'] != '0' else 'no'} pops"
+        )
     if len(done.rows) > shown:
         lines.append(f"… and {len(done.rows) - shown} more")
     session, journal, key, page = (
@@ -303,6 +306,27 @@ def demo_dict(done: Demonstration) -> dict[str, Any]:
         "session": str(done.session),
         "labelled": summary_dict(done.summary),
         "logged": logged_dict(done.logged),
+    }
+
+
+def report_text(done: Written) -> str:
+    """Where a report is, its answer, and what is to be known of it."""
+    clips = f", {_counted(done.n_examples, 'example clip')}" if done.n_examples else ""
+    lines = [f"{one_line(str(done.path))}: {_counted(done.n_pictures, 'picture')}{clips}, {done.n_bytes / 1e6:.1f} MB"]
+    lines += [f"  {i}. {sentence}" for i, sentence in enumerate(done.sentences, 1)]
+    return "\n".join([*lines, *(f"  note: {one_line(note)}" for note in done.notes)])
+
+
+def report_dict(done: Written) -> dict[str, Any]:
+    """The same as an object."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "written": str(done.path),
+        "bytes": done.n_bytes,
+        "pictures": done.n_pictures,
+        "example_clips": done.n_examples,
+        "sentences": list(done.sentences),
+        "notes": list(done.notes),
     }
 
 

@@ -1,4 +1,4 @@
-"""A picture of one clip: waveform and spectrogram with the pops marked; the one door to matplotlib.
+"""A picture of one clip: waveform and spectrogram with the pops marked; this room's one door to matplotlib.
 
 Colours are told apart by the colour-blind, and pops also by the shape of their marks. The lower row looks closer at
 the 300 ms around the pops, because a train of five pops is one thin line in a clip of three seconds.
@@ -87,7 +87,7 @@ def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> by
     FigureCanvasAgg(figure)
     wave = samples.mean(axis=1)
     times = np.arange(len(wave)) / rate_hz
-    window = _close_up(detection)
+    window = close_up(detection)
     axes = figure.subplots(2, 2 if window else 1, squeeze=False, sharex="col")
     for column, span in enumerate([(0.0, detection.duration_s), *([window] if window else [])]):
         top, bottom = axes[0][column], axes[1][column]
@@ -97,7 +97,7 @@ def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> by
         top.set(xlim=span, ylim=(-limit, limit), ylabel="amplitude" if column == 0 else "")
         top.set_title("the whole clip" if column == 0 else f"closer: {1000 * (span[1] - span[0]):.0f} ms", fontsize=11)
         window_ms = 8.0 if column == 0 else 3.0
-        _spectrogram(
+        spectrogram(
             bottom, wave[max(0, a - rate_hz // 50) : b + rate_hz // 50], max(0, a - rate_hz // 50), rate_hz, window_ms
         )
         bottom.set(xlim=span, xlabel="time (s)", ylabel="frequency (kHz)" if column == 0 else "")
@@ -165,8 +165,8 @@ def _parts(file: str) -> tuple[str, ...]:
     return path.relative_to(path.anchor).parts or ("clip",)
 
 
-def _close_up(detection: Detection) -> tuple[float, float] | None:
-    """The span of the lower pictures: around the pops, or around the likeliest other event; None without any."""
+def close_up(detection: Detection) -> tuple[float, float] | None:
+    """The span of a closer look in seconds: around the pops, or around the likeliest other event; None without any."""
     chosen = detection.pops or tuple(sorted(detection.events, key=lambda event: -event.p_pop)[:1])
     if not chosen:
         return None
@@ -189,7 +189,8 @@ def _marks(top: object, bottom: object | None, events: tuple[Event, ...], span: 
                 axis.axvline(onset, color=colour, linewidth=0.9, linestyle=":", zorder=1)  # type: ignore[attr-defined]
 
 
-def _spectrogram(axis: object, wave: npt.NDArray[np.float32], start: int, rate_hz: int, window_ms: float) -> None:
+def spectrogram(axis: object, wave: npt.NDArray[np.float32], start: int, rate_hz: int, window_ms: float) -> None:
+    """Draw loudness by time (s) and frequency (kHz) into matplotlib axes; `start` is the first sample's place."""
     size = min(len(wave), max(16, round(window_ms * rate_hz / 1000)))
     hop = max(1, size // 6, len(wave) // 3000)  # no finer than the picture
     starts = np.arange(0, len(wave) - size + 1, hop)

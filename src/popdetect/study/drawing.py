@@ -25,7 +25,7 @@ _NAMES: Final = {
 COLOURS: Final = {"pop": POP, "no_pop": NO_POP, "uncertain": UNCERTAIN}
 LINES: Final = {"pop": "-", "no_pop": "--", "uncertain": ":"}
 MARKERS: Final = {"pop": "o", "no_pop": "s", "uncertain": "D"}
-HATCHES: Final = {"pop": "", "no_pop": "////", "uncertain": "...."}
+HATCHES: Final = {"pop": "", "no_pop": "////", "uncertain": "xxxx"}
 WIDTH_IN: Final = 7.0
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
@@ -45,7 +45,8 @@ __all__ = [
 
 def style(name: str) -> Any:
     """A context in which everything of one picture is drawn; `name` keeps its ids apart from other pictures'."""
-    return rc_context({**_STYLE, "svg.hashsalt": f"popdetect {name}"})
+    settings: dict[Any, Any] = {**_STYLE, "svg.hashsalt": f"popdetect {name}"}
+    return rc_context(settings)
 
 
 def drawn(figure: Figure, name: str, title: str, description: str) -> str:
@@ -71,6 +72,12 @@ def drawn(figure: Figure, name: str, title: str, description: str) -> str:
     root = ElementTree.fromstring(out.getvalue())
     _pruned(root)
     _own_ids(root, name)
+    for element in root.iter():  # the page's colours reach styles only
+        for attribute in ("fill", "stroke"):
+            if element.get(attribute) in _NAMES:
+                element.set(
+                    "style", f"{attribute}: {element.attrib.pop(attribute)}; {element.get('style', '')}".strip("; ")
+                )
     for attribute in ("width", "height", "version"):
         root.attrib.pop(attribute, None)
     told = {"role": "img", "aria-labelledby": f"{name}-title {name}-desc", "class": "drawing"}

@@ -1,6 +1,6 @@
 """Figures in words: how a number, an interval, a p value and an estimate are written wherever people read them.
 
-Shares are whole per cent, VAS100 has one decimal, everything else two. A figure that is missing is told with its reason.
+Shares are whole per cent, VAS100 has one decimal, everything else two. A missing figure is told with its reason.
 """
 
 from __future__ import annotations
@@ -53,4 +53,4 @@ def p_value(p: float) -> str:
 
 def left_out_words(left_out: dict[str, int] | None) -> str:
     """How many for each reason."""
-    return ", ".join(f"{n} {reason}" for reason, n in (left_out or {}).items())
+    return ", ".join(f"{n} {reason}" for reason, n in (left_out or {}).items() if n)

@@ -29,9 +29,11 @@ from popdetect.study.outcomes_text import margin_words, sentences
 from popdetect.study.prevalence import Counts
 from popdetect.study.pseudonyms import key_beside
 from popdetect.study.regression import WORDS
+from popdetect.study.report_examples import NOTE, examples
 from popdetect.study.report_forest import forest
 from popdetect.study.report_model import cards
 from popdetect.study.report_page import page
+from popdetect.study.report_sessions import open_sessions
 from popdetect.study.report_tables import Sheet, sheets
 from popdetect.study.thresholds import thresholds
 from popdetect.study.thrusts import PainScale, Thrust
@@ -116,7 +118,11 @@ def write(
     shipped = _shipped()
     columns = columns_of(thrusts, o.scale)
     on_scale = [t for t in thrusts if t.pain_scale == o.scale]
-    marks = thresholds(on_scale, shipped, {})
+    records = journal.records(book)
+    folders = open_sessions(sessions, {str(record["sha256"]) for record in records if record["sha256"]})
+    clips, gone = examples(records, folders)
+    notes += gone
+    marks = thresholds(on_scale, shipped, folders.points)
     pictures = (
         report_pictures.before_after(o, columns),
         forest(o),
@@ -140,8 +146,8 @@ def write(
         notes=notes,
         caveats=o.caveats,
         pictures=pictures,
-        examples=(),
-        examples_note="",
+        examples=clips,
+        examples_note=NOTE,
         sheets=sheets(o),
         flow=[s for s in (report_flow.flow(o, thrusts, n_clips_only), report_flow.missing(thrusts), changed) if s],
         main_model=_main_model(o),
@@ -153,7 +159,7 @@ def write(
     )
     write_text(place, text)
     n_pictures = sum(bool(picture.svg) for picture in pictures)
-    return Written(place, answer, len(text.encode()), tuple(notes), n_pictures)
+    return Written(place, answer, len(text.encode()), tuple(notes), n_pictures, len(clips))
 
 
 def _check(place: Path, book: Path, force: bool) -> None:
@@ -235,8 +241,8 @@ def _origin(command: str, thrusts: Sequence[Thrust]) -> Sheet:
         *((name, _version(name)) for name in _LIBRARIES),
     ]
     note = (
-        "Names of files and folders are replaced in the command, and appear nowhere here: they may tell of a clinic or a "
-        "patient. The fingerprint is the same as long as nothing in the journal's thrusts changes."
+        "Names of files and folders are replaced in the command, and appear nowhere here: they may tell of a clinic or "
+        "a patient. The fingerprint is the same as long as nothing in the journal's thrusts changes."
     )
     return Sheet("origin-facts", "Command and versions", ("what", "value"), tuple(rows), (note,))
 

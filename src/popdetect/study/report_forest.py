@@ -20,9 +20,8 @@ Row = tuple[str, Estimate]
 
 def comparisons(o: Outcomes) -> tuple[Row, ...]:
     """Every estimate of the difference, the answer first."""
-    held = f" ({' and '.join(o.main.adjusted_for)} held equal)" if o.main.adjusted_for else ""
     rows = [
-        (f"adjusted difference{held}: the answer", o.main.estimate),
+        ("adjusted difference: the answer", o.main.estimate),
         *((made.title, made.estimate) for made in o.others),
         ("corrected for the detector's errors", o.dilution.corrected),
         ("for those who believe least that a pop is needed (1)", o.belief.at_1),
@@ -58,20 +57,21 @@ def forest(o: Outcomes) -> Picture:
         axes.axvline(0, color=INK, linewidth=1)
         for row, (label, made) in enumerate(there):
             _row(axes, -row, made, first=row == 0, limits=(low, high))
-            axes.text(low, -row + 0.2, label, va="bottom", fontsize=9, fontweight="bold" if row == 0 else "normal",
-                      bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6, "alpha": 0.75})  # fmt: skip
-            axes.text(1.01, -row, _figures(made, o.scale), va="center", fontsize=9, transform=axes.get_yaxis_transform(),
-                      fontweight="bold" if row == 0 else "normal")  # fmt: skip
-        axes.set(xlim=(low, high), ylim=(0.5 - len(there), 1.25), yticks=[])
-        axes.text(-margin, 0.95, f"−{margin_words(o)}", ha="center", fontsize=8.5)
-        axes.text(margin, 0.95, f"+{margin_words(o)}", ha="center", fontsize=8.5)
-        axes.set_xlabel(f"less pain after a pop  ←   difference, {SHORT_UNITS[o.scale]}   →  more pain after a pop")
+            font: dict[str, Any] = {"va": "center", "fontsize": 9, "fontweight": "bold" if row == 0 else "normal"}
+            box = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6, "alpha": 0.75}
+            axes.text(low, -row + 0.36, label, bbox=box, **font)
+            axes.text(1.01, -row, _figures(made, o.scale), transform=axes.get_yaxis_transform(), **font)
+        axes.set(xlim=(low, high), ylim=(0.5 - len(there), 0.75), yticks=[])
+        for edge, sign in ((-margin, "−"), (margin, "+")):
+            axes.text(edge, 0.8, f"{sign}{margin_words(o)}", ha="center", va="bottom", fontsize=8.5)
+        axes.set_xlabel(f"← less pain after a pop      difference, {SHORT_UNITS[o.scale]}      more pain after a pop →")
         axes.spines["left"].set_visible(False)
         svg = drawing.drawn(figure, name, title, words)
+    held = f", with {' and '.join(o.main.adjusted_for)} held equal" if o.main.adjusted_for else ""
     how = (
-        "A mark is an estimate, its line the 95 % interval; an arrow means that it goes on. The diamond is the answer, "
-        "the others show how far it can be trusted. The shaded band between the dotted lines is the margin within "
-        f"which a difference would be too small to matter.{left_out}"
+        "A mark is an estimate, its line the 95 % interval; an arrow means that it goes on. The diamond is the answer"
+        f"{held}; the others show how far it can be trusted. The shaded band between the dotted lines is the margin "
+        f"within which a difference would be too small to matter.{left_out}"
     )
     return Picture(name, title, svg, words, how)
 

@@ -1,4 +1,4 @@
-"""What is to be known of the models that judged a study: name, fingerprint, and the card of the one that comes along."""
+"""What is to be known of the models that judged a study: name, fingerprint, and the card of the shipped one."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def _card(name: str, sha256: str, n: int, shipped: Model | None) -> Card:
             title,
             (
                 who,
-                "It is not the model that comes with this version of popdetect, so its card is not here: `popdetect model "
-                "show` with the model's folder prints it. Unless that card says otherwise, take it that no clinical "
-                "recording trained it and that none of its figures is clinical accuracy.",
+                "It is not the model that comes with this version of popdetect, so its card is not here: `popdetect "
+                "model show` with the model's folder prints it. Unless that card says otherwise, take it that no "
+                "clinical recording trained it and that none of its figures is clinical accuracy.",
             ),
         )
     info = shipped.info
@@ -57,8 +57,8 @@ def _card(name: str, sha256: str, n: int, shipped: Model | None) -> Card:
     paragraphs = [
         who,
         str(info.get("notice", "")).replace("**", ""),
-        f"It learned from {learned.get('clips', 'clips that its card names')}; {learned.get('recordings', '')}. Simulated: "
-        f"{learned.get('simulated', 'see its card')}.",
+        f"It learned from {learned.get('clips', 'clips that its card names')}; {learned.get('recordings', '')}. "
+        f"Simulated: {learned.get('simulated', 'see its card')}.",
         "Meant for: " + "; ".join(map(str, info.get("intended_use", ()))) + ".",
     ]
     sheets = [_scores(i, about, made) for i, (about, made) in enumerate(info.get("scores", {}).items())]

@@ -21,6 +21,7 @@ def page(**facts: Any) -> str:
         autoescape=True,
         undefined=StrictUndefined,
         keep_trailing_newline=True,
+        finalize=_kept_together,
     )
     environment.filters["made_here"] = _made_here
     css = environment.loader.get_source(environment, "report.css")[0] if environment.loader else ""
@@ -40,6 +41,11 @@ def policy(css: str) -> str:
 def _made_here(text: str) -> Markup:
     """Markup that this room made itself; never anything that came from a journal or a folder."""
     return Markup(text)
+
+
+def _kept_together(value: Any) -> Any:
+    """No line ends between a number and its per cent."""
+    return value.replace(" %", "\u00a0%") if type(value) is str else value
 
 
 def _without_controls(text: str) -> str:

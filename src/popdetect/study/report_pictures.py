@@ -23,6 +23,7 @@ from popdetect.study.thresholds import Thresholds
 from popdetect.study.thrusts import Thrust
 
 _MOST_POPS = 8
+_ENOUGH = 5  # thrusts, for a mean to be drawn
 _VAS_STEP = 5.0  # mm: finer lines than this nobody can tell apart
 
 
@@ -90,35 +91,36 @@ def dose(o: Outcomes, columns: Columns) -> Picture:
     change = (columns.after[kept] - columns.before[kept]) * unit
     at = np.minimum(pops[kept], _MOST_POPS)
     places = [int(p) for p in np.unique(at)]
-    means = [float(change[at == p].mean()) for p in places]
+    counts = [int((at == p).sum()) for p in places]
+    means = {p: float(change[at == p].mean()) for p, n in zip(places, counts, strict=True) if n >= _ENOUGH}
+    slope = f"Difference in pain after per pop, adjusted: {estimate_words(o.dose.per_pop.estimate, o.scale)}."
+    told = "; ".join(
+        f"{_pops(p)}: {_n(n, 'thrust')}" + (f", mean change {number(means[p], o.scale)}" if p in means else "")
+        for p, n in zip(places, counts, strict=True)
+    )
+    words = f"Dots of the change of pain at each number of pops ({told}). {slope}"
     with drawing.style(name):
         figure = Figure(figsize=(WIDTH_IN, 3.6), layout="constrained")
         axes = figure.subplots()
         _dots(axes, at, np.rint(change / step) * step)
         axes.axhline(0, color=INK, linewidth=0.8)
-        axes.plot(places, means, color=INK, linewidth=1.4, marker="_", markersize=16, markeredgewidth=2.2)
-        for p, mean in zip(places, means, strict=True):
+        axes.plot([*means], [*means.values()], color=INK, linewidth=1.4, marker="_", markersize=16, markeredgewidth=2.2)
+        for p, mean in means.items():
             axes.annotate(
-                number(mean, o.scale), (p, mean), (10, 4), textcoords="offset points", fontsize=9, fontweight="bold",
-                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1, "alpha": 0.8},
-            )  # fmt: skip
+                number(mean, o.scale), (p, mean), (9, 5), textcoords="offset points", fontsize=9, fontweight="bold"
+            )
         axes.set_xticks(places)
-        axes.set_xticklabels([f"{_pops(p)}\nn = {int((at == p).sum())}" for p in places])
+        axes.set_xticklabels([f"{_pops(p)}\nn = {n}" for p, n in zip(places, counts, strict=True)])
         axes.set(
             xlabel="pops heard in the clip", ylabel=f"change of pain, {SHORT_UNITS[o.scale]}\n(below 0: less pain)"
         )
         axes.set_xlim(places[0] - 0.6, places[-1] + 0.8)
         axes.tick_params(length=0)
-        told = "; ".join(
-            f"{_pops(p)}: {number(m, o.scale)} ({_n(int((at == p).sum()), 'thrust')})"
-            for p, m in zip(places, means, strict=True)
-        )
-        words = (
-            f"Dots of the change of pain at each number of pops. Mean change by number of pops: {told}. Difference in "
-            f"pain after per pop, adjusted: {estimate_words(o.dose.per_pop.estimate, o.scale)}."
-        )
         svg = drawing.drawn(figure, name, title, words)
-    how = "The larger a dot, the more thrusts. The dark line joins the means, which are not adjusted for anything."
+    how = (
+        f"The larger a dot, the more thrusts. The dark line joins the means where there are {_ENOUGH} thrusts or more, "
+        f"not adjusted for anything. {slope}"
+    )
     return Picture(name, title, svg, words, how)
 
 
@@ -136,7 +138,7 @@ def agreement(o: Outcomes) -> Picture:
         axes.spines["left"].set_visible(False)
         words = "Three bars. " + " ".join(_pair_words(pair) for pair in o.agreement)
         svg = drawing.drawn(figure, name, title, words)
-    how = "Plain: both heard a pop. Striped: only one did. Dotted: neither did. Unsure answers are left out."
+    how = "Plain: both heard a pop. Crossed: only one did. Striped: neither did. Unsure answers are left out."
     return Picture(name, title, svg, words, how)
 
 
@@ -179,7 +181,7 @@ def probabilities(thrusts: Sequence[Thrust], thresholds: Thresholds) -> Picture:
             f"{ends[1]} have 0.9 or more. {thresholds.words}"
         )
         svg = drawing.drawn(figure, name, title, words)
-    return Picture(name, title, svg, words, "Bars of one place stand on each other.")
+    return Picture(name, title, svg, words, f"Bars of one place stand on each other. {thresholds.words}")
 
 
 def _slopes(axes: Any, before: Floats, after: Floats, group: Group) -> None:
@@ -226,9 +228,7 @@ def _bar(axes: Any, y: float, pair: Agreement) -> None:
             continue
         wide = 100 * n / pair.n
         colour = FAINT if label == "uncertain" else COLOURS[label]
-        axes.barh(
-            y, wide, 0.55, left, color=colour, edgecolor=PAPER, hatch={"pop": "", "no_pop": "..."}.get(label, "////")
-        )
+        axes.barh(y, wide, 0.55, left, color=colour, edgecolor=PAPER, hatch=HATCHES[label])
         if wide >= 6:
             told = f"{text}\n{n}" if wide >= 16 else str(n)
             axes.text(left + wide / 2, y, told, ha="center", va="center", fontsize=8.5,

@@ -47,20 +47,20 @@ def sheets(o: Outcomes) -> tuple[Sheet, ...]:
 
 def _groups(o: Outcomes) -> Sheet:
     columns = (
-        "what was heard", "thrusts", "patients", "thrusts with both scores", "their patients", "mean before", "mean after",
-        "mean change", "95 % interval", "SD of changes", "left out",
+        "what was heard", "thrusts", "patients", "scored", "patients scored", "mean before", "mean after",
+        "mean change", "95 % interval", "SD of changes",
     )  # fmt: skip
-    rows = [
-        (
-            GROUP_NAMES[g.label], str(g.n_thrusts), str(g.n_patients), str(g.n_scored), str(g.n_scored_patients),
-            number(g.mean_before, o.scale), number(g.mean_after, o.scale), number(g.change.value, o.scale),
-            _between(g.change, o.scale), number(g.sd_change, o.scale), left_out_words(g.left_out) or "none",
-        )
-        for g in o.groups
-    ]  # fmt: skip
-    how = dict.fromkeys(g.change.how for g in o.groups if g.change.how)
-    return Sheet("groups", f"Pain by what was heard, in {UNIT_WORDS[o.scale]}", columns, tuple(rows),
-                 ("Change is after minus before: below 0 is less pain.", *(f"Interval of the change: {h}." for h in how)))  # fmt: skip
+    rows, notes = [], ["Change is after minus before: below 0 is less pain. Scored: with pain before and after."]
+    for g in o.groups:
+        counts = (g.n_thrusts, g.n_patients, g.n_scored, g.n_scored_patients)
+        means = (g.mean_before, g.mean_after, g.change.value)
+        pain = (*(number(mean, o.scale) for mean in means), _between(g.change, o.scale), number(g.sd_change, o.scale))
+        name = GROUP_NAMES[g.label]
+        rows.append((name, *map(str, counts), *pain))
+        notes += [f"{name.capitalize()}: left out: {left_out_words(g.left_out)}."] if g.left_out else []
+        how = [part for part in (g.change.how, g.change.why_not) if part]
+        notes += [f"{name.capitalize()}: interval of the change: {'; '.join(how)}."] if how else []
+    return Sheet("groups", f"Pain by what was heard, in {UNIT_WORDS[o.scale]}", columns, tuple(rows), tuple(notes))
 
 
 def _differences(o: Outcomes) -> Sheet:
@@ -68,8 +68,8 @@ def _differences(o: Outcomes) -> Sheet:
     rows = [_figure(made.title, made.estimate, o.scale, _counts(made)) for made in all_of_them]
     rows.append(_figure("Hedges' g of the change (pop minus no pop)", o.hedges_g, "ratio"))
     caption = f"Pain after, pop minus no pop, in {UNIT_WORDS[o.scale]}"
-    return Sheet("differences", caption, FIGURES, tuple(rows),
-                 ("Below 0 is less pain after a pop. The first line is the answer.", *_details(all_of_them)))  # fmt: skip
+    notes = ("Below 0 is less pain after a pop. The first line is the answer.", *_details(all_of_them))
+    return Sheet("differences", caption, FIGURES, tuple(rows), notes)
 
 
 def _details(made: Sequence[Difference]) -> list[str]:
@@ -78,6 +78,8 @@ def _details(made: Sequence[Difference]) -> list[str]:
         if one.model is None:
             continue
         said = [f"{WORDS[one.model]}, because of {one.why}", f"adjusted for {', '.join(one.adjusted_for) or 'nothing'}"]
+        if one.n_no_pop:
+            said.append(f"{one.n_pop} thrusts with and {one.n_no_pop} without a pop, {one.n_patients} patients")
         if one.se is not None and one.df is not None:
             said.append(f"standard error {one.se:.3g}, {one.df:g} degrees of freedom")
         if one.patient_share is not None:
@@ -165,8 +167,8 @@ def _speed(o: Outcomes) -> Sheet:
 
 def _agreement_counts(o: Outcomes) -> Sheet:
     columns = (
-        "pair", "both yes", "first yes, second no", "first no, second yes", "both no", "one or both unsure", "not asked",
-        "patients",
+        "pair", "both yes", "first yes, second no", "first no, second yes", "both no", "one or both unsure",
+        "not asked", "patients",
     )  # fmt: skip
     rows = []
     for pair in o.agreement:
@@ -186,8 +188,8 @@ def _agreement(o: Outcomes) -> Sheet:
         ):
             rows.append(_figure(f"{pair.first} and {pair.second}: {name}", made, kind, str(pair.n)))
     note = (
-        "Kappa is agreement beyond chance. It falls when nearly all thrusts pop, however well two listeners agree; so the "
-        "agreement on yes and on no stand beside it."
+        "Kappa is agreement beyond chance. It falls when nearly all thrusts pop, however well two listeners agree; so "
+        "the agreement on yes and on no stand beside it."
     )
     return Sheet("agreement-figures", "How well they agree", FIGURES, tuple(rows), (note,))
 
@@ -209,8 +211,9 @@ def _errors(o: Outcomes) -> Sheet:
         notes.append("Cut at the end of the scale: the errors alone could explain what was heard.")
     if diluted.ppv is not None and diluted.npv is not None:
         notes.append(
-            f"In these thrusts {100 * diluted.ppv:.0f} % of the clips called pop, and {100 * diluted.npv:.0f} % of those "
-            "called no pop, would be so. The correction assumes errors that know nothing of pain, patient or expectation."
+            f"In these thrusts {100 * diluted.ppv:.0f} % of the clips called pop, and {100 * diluted.npv:.0f} % of "
+            "those called no pop, would be so. The correction assumes errors that know nothing of pain, patient or "
+            "expectation."
         )
     return Sheet("errors", "How often it pops, and the detector's errors", FIGURES, rows, tuple(notes))
 
@@ -219,8 +222,8 @@ def _figure(name: str, made: Estimate, kind: str, n: str = "") -> tuple[str, ...
     if made.value is None:
         return (name, "not given", "", "", n, made.why_not)
     why = "; ".join(part for part in (made.how, made.why_not) if part)
-    return (name, number(made.value, kind), _between(made, kind), p_value(made.p).removeprefix("= ") if made.p is not None
-            else "", n, why)  # fmt: skip
+    p = p_value(made.p).removeprefix("= ") if made.p is not None else ""
+    return (name, number(made.value, kind), _between(made, kind), p, n, why)
 
 
 def _between(made: Estimate, kind: str) -> str:
@@ -230,4 +233,4 @@ def _between(made: Estimate, kind: str) -> str:
 def _counts(made: Difference) -> str:
     if not made.n:
         return ""
-    return f"{made.n} ({made.n_pop} with, {made.n_no_pop} without a pop) of {made.n_patients} patients"
+    return str(made.n)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from popdetect.hearing.bundle import Model
+from popdetect.hearing.bundle import Model, OperatingPoint
 from popdetect.study.thrusts import Thrust
 
 _ROUNDING = 1e-4
@@ -32,7 +32,7 @@ class Thresholds:
 
 
 def thresholds(
-    thrusts: Sequence[Thrust], model: Model | None, recorded: Mapping[str, tuple[str, float, float]]
+    thrusts: Sequence[Thrust], model: Model | None, recorded: Mapping[str, tuple[str, OperatingPoint]]
 ) -> Thresholds:
     """Find them out.
 
@@ -41,8 +41,8 @@ def thresholds(
     thrusts : sequence of Thrust
     model : Model or None
         The model that comes with popdetect.
-    recorded : mapping of str to (str, float, float)
-        By a model's sha256: name and thresholds of the operating point, as a session's ``run.json`` has them.
+    recorded : mapping of str to (str, OperatingPoint)
+        By a model's sha256: the operating point and its name, as a session's ``run.json`` has them.
     """
     judged = [t for t in thrusts if t.label is not None and t.p_pop is not None]
     models = {t.model_sha256 for t in judged}
@@ -50,18 +50,14 @@ def thresholds(
         why = "no clip was judged" if not models else "several models judged, each with thresholds of its own"
         return Thresholds(None, None, f"No thresholds are drawn: {why}.")
     sha256 = models.pop()
-    if sha256 in recorded and _fits(judged, *recorded[sha256][1:]):
-        name, low, high = recorded[sha256]
-        return Thresholds(low, high, f"{_told(low, high)} (operating point {name}, as the session's run.json says).")
+    if sha256 in recorded and _fits(judged, recorded[sha256][1]):
+        name, point = recorded[sha256]
+        return _known(point, f"operating point {name}, as the session's run.json says")
     if model is not None and model.sha256 == sha256:
-        fitting = [
-            (name, point.no_pop_below, point.pop_from)
-            for name, point in model.operating_points.items()
-            if _fits(judged, point.no_pop_below, point.pop_from)
-        ]
+        fitting = [(name, point) for name, point in model.operating_points.items() if _fits(judged, point)]
         if len(fitting) == 1:
-            name, low, high = fitting[0]
-            return Thresholds(low, high, f"{_told(low, high)} (operating point {name}, the only one that fits).")
+            name, point = fitting[0]
+            return _known(point, f"operating point {name}, the only one that fits")
         why = "more than one" if fitting else "none"
         return Thresholds(
             None, None, f"No thresholds are drawn: {why} of the model's operating points fits the verdicts."
@@ -69,14 +65,16 @@ def thresholds(
     return Thresholds(None, None, "No thresholds are drawn: those of this model are not known here.")
 
 
-def _fits(judged: Sequence[Thrust], no_pop_below: float, pop_from: float) -> bool:
+def _fits(judged: Sequence[Thrust], point: OperatingPoint) -> bool:
     """Whether all verdicts agree. A sound unlike all that was learned from is uncertain at any probability."""
-    return all(
-        (p >= pop_from - _ROUNDING if t.label == "pop" else p < no_pop_below + _ROUNDING)
-        for t in judged
-        if t.label != "uncertain" and (p := t.p_pop) is not None
-    ) and any(t.label != "uncertain" for t in judged)
+    decided = [(t.label, t.p_pop) for t in judged if t.label != "uncertain" and t.p_pop is not None]
+    return bool(decided) and all(
+        p >= point.pop_from - _ROUNDING if label == "pop" else p < point.no_pop_below + _ROUNDING
+        for label, p in decided
+    )
 
 
-def _told(low: float, high: float) -> str:
-    return f"Below {low:.2f} a clip is no pop, from {high:.2f} on a pop, between them uncertain"
+def _known(point: OperatingPoint, how: str) -> Thresholds:
+    low, high = point.no_pop_below, point.pop_from
+    words = f"Below {low:.2f} a clip is no pop, from {high:.2f} on a pop, between them uncertain ({how})."
+    return Thresholds(low, high, words)
