@@ -68,9 +68,9 @@ def test_each_library_has_one_door() -> None:
     assert found == DOORS
 
 
-def test_the_journal_is_the_door_to_sqlite() -> None:
+def test_the_file_of_the_journal_is_the_door_to_sqlite() -> None:
     assert [path.relative_to(SOURCE).as_posix() for path in MODULES if "sqlite3" in imported(path)] == [
-        "study/journal.py"
+        "study/journal_file.py"
     ]
 
 
