@@ -27,7 +27,9 @@ DOORS = {
     "sklearn": {"learning/estimators.py", "learning/scores.py"},
     "scipy": {"learning/scores.py", "study/distributions.py"},
     "statsmodels": {"study/regression.py"},
-    "matplotlib": {"sessions/picture.py"},
+    "matplotlib": {"sessions/picture.py", "study/drawing.py"},
+    "jinja2": {"study/report_page.py"},
+    "markupsafe": {"study/report_page.py"},
     "tqdm": {"terminal.py"},
     "threadpoolctl": {"sessions/pool.py"},
 }

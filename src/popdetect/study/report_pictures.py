@@ -74,7 +74,7 @@ def before_after(o: Outcomes, columns: Columns) -> Picture:
     how = (
         "Each line joins pain before with pain after; the thicker, the more thrusts went that way"
         + ("" if o.scale == "NPRS" else f" (rounded to {_VAS_STEP:g} mm for the picture)")
-        + ". The dark line with numbers joins the means. Thrusts that miss one of the two scores are not drawn."
+        + ". The line with numbers joins the means. Thrusts that miss one of the two scores are not drawn."
     )
     return Picture(name, title, svg, words, how)
 
@@ -110,15 +110,17 @@ def dose(o: Outcomes, columns: Columns) -> Picture:
                 number(mean, o.scale), (p, mean), (9, 5), textcoords="offset points", fontsize=9, fontweight="bold"
             )
         axes.set_xticks(places)
-        axes.set_xticklabels([f"{_pops(p)}\nn = {n}" for p, n in zip(places, counts, strict=True)])
+        axes.set_xticklabels([f"{_pops(p)}\n{n}" for p, n in zip(places, counts, strict=True)])
         axes.set(
-            xlabel="pops heard in the clip", ylabel=f"change of pain, {SHORT_UNITS[o.scale]}\n(below 0: less pain)"
+            xlabel="pops heard in the clip; below, the number of thrusts",
+            ylabel=f"change of pain, {SHORT_UNITS[o.scale]}\n(below 0: less pain)",
         )
+        axes.yaxis.get_major_locator().set_params(integer=True)
         axes.set_xlim(places[0] - 0.6, places[-1] + 0.8)
         axes.tick_params(length=0)
         svg = drawing.drawn(figure, name, title, words)
     how = (
-        f"The larger a dot, the more thrusts. The dark line joins the means where there are {_ENOUGH} thrusts or more, "
+        f"The larger a dot, the more thrusts. The line joins the means where there are {_ENOUGH} thrusts or more, "
         f"not adjusted for anything. {slope}"
     )
     return Picture(name, title, svg, words, how)
