@@ -1,4 +1,4 @@
-"""Quantiles, tails, intervals of differences of shares, and the search for a lowest point. The room's one door to scipy.
+"""Quantiles, tails, intervals of differences, and the search for a lowest point. The room's one door to scipy.
 
 References
 ----------
