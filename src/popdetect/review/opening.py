@@ -6,6 +6,7 @@ import getpass
 import threading
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,10 +77,8 @@ def review(
         if browser:  # beside the server, which has to answer it
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    try:
+    with suppress(KeyboardInterrupt):  # every answer is on disk already
         server.serve(sitting, port, opened)
-    except KeyboardInterrupt:  # every answer is on disk already
-        pass
     progress = views.progress_view(sitting)
     return Reviewed(path, name, progress["of"], progress["done"], progress.get("corrected"))
 
