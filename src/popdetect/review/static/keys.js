@@ -10,6 +10,8 @@ export const KEYS = [
   ["↓ ↑", "next, previous clip"],
   ["m", "select the next mark (Shift: the one before); Esc selects none"],
   ["a", "add a mark at the cursor"],
+  [", .", "cursor by 10 ms to the left, to the right; with Shift by 1 ms"],
+  ["d", "cursor to the next place the detector looked at"],
   ["Delete", "delete the selected mark"],
   ["1 2 4", "speed: 1×, ½, ¼"],
   ["l", "loop around the selected mark, or all of them"],
@@ -26,7 +28,8 @@ export function listen(does, hasMark) {
     p: does.pop, n: does.no_pop, u: does.uncertain, z: does.undo, " ": does.play, a: does.add, l: does.loop,
     f: does.train, w: does.whole, "+": does.closer, "=": does.closer, "-": does.wider, "−": does.wider, r: does.reveal,
     "?": does.help, Delete: does.remove, Backspace: does.remove, Escape: does.none, ArrowDown: does.next,
-    ArrowUp: does.previous, 1: () => does.speed("1"), 2: () => does.speed("0.5"), 4: () => does.speed("0.25"),
+    ArrowUp: does.previous, d: does.candidate, ",": () => does.cursor(-10), ".": () => does.cursor(10), "<": () => does.cursor(-1),
+    ">": () => does.cursor(1), ";": () => does.cursor(-1), ":": () => does.cursor(1), 1: () => does.speed("1"), 2: () => does.speed("0.5"), 4: () => does.speed("0.25"),
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;

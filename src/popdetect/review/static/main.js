@@ -236,6 +236,22 @@ function add(time) {
   say(marks.add(at) ? `Mark added at ${at.toFixed(4)} s.` : "There is a mark already.");
 }
 
+function seek(time) {
+  const at = Math.min(Math.max(time, 0), view.clip.duration);
+  view.surfer.setTime(at);
+  if (at < view.span[0] || at > view.span[1]) {
+    const half = (view.span[1] - view.span[0]) / 2;
+    view.zoom(at - half, at + half);
+  }
+  say(`Cursor at ${at.toFixed(4)} s.`);
+}
+
+function nextCandidate() {
+  const found = marks.detector.map((mark) => mark.onset_s);
+  if (!found.length) say("There is no place that the detector looked at.");
+  else seek(found.find((time) => time > view.surfer.getCurrentTime() + 1e-4) ?? found[0]);
+}
+
 const withSound = (act) => () => { if (view.clip) act(); };
 const does = {
   pop: () => answer("pop"),
@@ -250,6 +266,8 @@ const does = {
   mark: (by) => marks.choose(marks.chosen < 0 && by < 0 ? -1 : marks.chosen + by, true),
   none: () => { marks.none(); $("file").focus(); },
   loop: withSound(toggleLoop),
+  cursor: (ms) => { if (view.clip) seek(view.surfer.getCurrentTime() + ms / 1000); },
+  candidate: withSound(nextCandidate),
   train: withSound(() => view.train(marks.chosen >= 0 && view.mode === "train" ? [marks.chosenTime] : marks.times)),
   whole: withSound(() => view.whole()),
   closer: withSound(() => view.scale(0.5)),

@@ -103,6 +103,7 @@ export class Marks extends EventTarget {
       mark.className = is_pop ? "mark theirs pop" : "mark theirs other";
       mark.dataset.time = onset_s;
       mark.setAttribute("aria-hidden", "true");
+      if (!is_pop) mark.addEventListener("click", () => this.add(onset_s)); // by keys: d, then a
       return mark;
     });
     const mine = this.times.map((time, index) => this.#handle(time, index));

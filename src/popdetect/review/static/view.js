@@ -18,7 +18,7 @@ export class View extends EventTarget {
     this.surfer = WaveSurfer.create({
       container: wave,
       media: this.player,
-      height: 130,
+      height: 110,
       normalize: true,
       autoScroll: false,
       autoCenter: false,
