@@ -123,6 +123,35 @@ def label(args: argparse.Namespace) -> int:
     return FAILED_SOME if summary.n_failed or summary.unlisted else 0
 
 
+def review(args: argparse.Namespace) -> int:
+    """Open the page to hear, see and correct; ends with Ctrl-C, which is how it is meant to end."""
+    from popdetect.review import opening
+
+    def on_ready(address: str, n_clips: int) -> None:
+        if args.json:
+            _print_json({"schema_version": wording.SCHEMA_VERSION, "address": address, "clips": n_clips})
+        else:
+            _print(address)
+        sys.stdout.flush()
+        _say(args, f"{n_clips} clips are on this page, which only this computer can open; Ctrl-C ends it")
+
+    done = opening.review(
+        args.folder,
+        out=args.out,
+        rater=args.rater,
+        blind=args.blind,
+        port=args.port,
+        seed=args.seed,
+        browser=not args.no_browser,
+        on_ready=on_ready,
+    )
+    if args.json:
+        _print_json(wording.reviewed_dict(done))
+    elif not args.quiet:
+        _print(wording.reviewed_text(done))
+    return 0
+
+
 def train(args: argparse.Namespace) -> int:
     """Retrain on labelled clips."""
     from popdetect.hearing.bundle import load
@@ -392,6 +421,7 @@ def _parser() -> argparse.ArgumentParser:
         {
             "classify": classify,
             "label": label,
+            "review": review,
             "train": train,
             "evaluate": evaluate,
             "simulate": simulate,

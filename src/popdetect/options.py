@@ -212,6 +212,16 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     sub.flag("--force", "judge finished clips again")
     sub.model()
 
+    sub = command("review", "hear, see and correct a labelled session, on a page that only this computer can open",
+                  "popdetect review session_07 --blind --rater anna")  # fmt: skip
+    sub.path("folder", "DIR", "the session's folder, labelled before")
+    sub.path("--out", "DIR", "where label wrote its tables, if elsewhere; corrections.csv goes there (DIR/popdetect)")
+    sub.text("--rater", "who answers; raters are kept apart (default: your login name)", metavar="NAME")
+    sub.flag("--blind", "hide what the detector said until the answer is kept")
+    sub.number("--port", _number(int, 0, 65_535), 0, "port on 127.0.0.1; 0 takes any free one", "PORT")
+    sub.flag("--no-browser", "only print the address")
+    sub.seed("of the random sample that the estimate of errors rests on")
+
     sub = command("train", "retrain on one's own labelled clips and compare with the current model",
                   "popdetect train session_07/labels.csv --out models/ours")  # fmt: skip
     sub.path(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from popdetect.hearing.detector import Detector
     from popdetect.learning.retraining import Retrained
+    from popdetect.review.opening import Reviewed
     from popdetect.sessions.summary import Summary
     from popdetect.study.demonstration import Demonstration
     from popdetect.study.export import Exported
@@ -111,6 +112,30 @@ def summary_dict(summary: Summary) -> dict[str, Any]:
         "unlisted": [{"folder": folder, "error": error} for folder, error in summary.unlisted],
         "uncertain": list(summary.uncertain),
         "written": [str(path) for path in summary.written],
+    }
+
+
+def reviewed_text(done: Reviewed) -> str:
+    """What a review left, and what comes next."""
+    path = one_line(str(done.path))
+    if not done.n_answered:
+        return "No answer yet; nothing was written."
+    corrected = "" if done.n_corrected is None else f", {done.n_corrected} corrected"
+    return (
+        f"{path}: {done.n_answered} of {done.n_clips} clips answered by {one_line(done.rater)}{corrected}\n"
+        "The same command goes on from there."
+    )
+
+
+def reviewed_dict(done: Reviewed) -> dict[str, Any]:
+    """The same as an object."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "written": str(done.path) if done.n_answered else None,
+        "rater": done.rater,
+        "n_clips": done.n_clips,
+        "n_answered": done.n_answered,
+        "n_corrected": done.n_corrected,
     }
 
 
