@@ -4,6 +4,7 @@
 Absolute times drift with the machine, so each pair is run in turn and the medians are compared.
 
 Examples: scripts/bench.py · scripts/bench.py --clips 200 --repeat 3 · scripts/bench.py --full --json bench.json
+With --study: log, outcomes and report of 100, 1,000 and 10,000 thrusts: scripts/bench.py --study
 With --accuracy: how well, beside other ways to hear pops, on recordings that none has heard (needs --sounds, and
 pip install "popdetect[peers]"; half an hour): scripts/bench.py --accuracy --sounds ../shared/audio
 """
@@ -25,6 +26,7 @@ from pathlib import Path
 # before numpy is loaded, as the command line does: with threads of its own a process is not copied for two jobs
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import bench_study
 import numpy as np
 import soundfile
 
@@ -47,6 +49,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="also 10,000 clips")
     parser.add_argument("--sounds", type=Path, metavar="DIR", help="mix recordings of this folder, not made sounds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--study", action="store_true", help="measure log, outcomes and report, and nothing else")
     parser.add_argument("--accuracy", action="store_true", help="measure accuracy, not speed")
     parser.add_argument("--scenes", type=int, default=2000, metavar="N", help="mixed clips to learn from (2000)")
     parser.add_argument("--trials", type=int, default=500, metavar="N", help="mixed clips to judge, per source (500)")
@@ -61,7 +64,12 @@ def main() -> int:
         accuracy.run(args.sounds, out=args.json, **how)
         return 0
     with tempfile.TemporaryDirectory(prefix="popdetect-bench-") as folder:
-        figures = run(Path(folder), args)
+        if args.study:
+            figures = bench_study.run(Path(folder), args.repeat)
+            targets(figures, bench_study.targets())
+        else:
+            figures = run(Path(folder), args)
+            targets(figures, wanted(figures))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")
     return 0
@@ -77,7 +85,6 @@ def run(folder: Path, args: argparse.Namespace) -> dict[str, float]:
     start_up(folder, scenes[0], args.repeat, figures)
     throughput(folder, scenes, args.clips, figures)
     memory_and_growth(folder, scenes, (100, 1000, 10_000) if args.full else (100, 1000), figures)
-    targets(figures)
     return figures
 
 
@@ -204,19 +211,13 @@ def memory_and_growth(folder: Path, scenes: list[Path], sizes: tuple[int, ...], 
 
 
 def peak_mb(command: list[str]) -> float:
-    """Peak resident memory of a command, by a process that does nothing but start it."""
-    code = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    )
-    out = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
-    kilobytes = int(out.stdout) if sys.platform != "darwin" else int(out.stdout) // 1024
-    return kilobytes / 1024
+    """Peak resident memory of a command."""
+    return bench_study.measured(command)[1]
 
 
-def targets(figures: dict[str, float]) -> None:
-    """Each target and what was measured; a miss is called a miss."""
-    wanted = [
+def wanted(figures: dict[str, float]) -> list[tuple[str, str, float]]:
+    """What is to be held: figure, sign, limit."""
+    found = [
         ("classify_over_imports", "<=", 2.5),
         ("plain_over_classify", ">=", 8.0),
         ("label_over_decoding", "<=", 6.0),
@@ -225,7 +226,12 @@ def targets(figures: dict[str, float]) -> None:
         ("peak_mb popdetect", "<=", 80.0),
     ]
     if "one_job_over_two 10000" in figures:  # starting two processes costs a quarter of a second, whatever they do
-        wanted.append(("one_job_over_two 10000", ">=", 1.7))
+        found.append(("one_job_over_two 10000", ">=", 1.7))
+    return found
+
+
+def targets(figures: dict[str, float], wanted: list[tuple[str, str, float]]) -> None:
+    """Each target and what was measured; a miss is called a miss."""
     print("\ntargets")
     for name, sign, limit in wanted:
         held = figures[name] <= limit if sign == "<=" else figures[name] >= limit

@@ -227,18 +227,6 @@ def test_train_refuses_too_little_and_says_what_is_needed(session: Path, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_demo_shows_the_table_and_starts_at_once_the_second_time(tmp_path: Path, capsys: Capture) -> None:
-    assert cli.main(["demo", str(tmp_path / "demo")]) == 0
-    first = capsys.readouterr().out
-    made = (tmp_path / "demo" / "simulation.json").stat().st_mtime_ns
-    assert cli.main(["demo", str(tmp_path / "demo")]) == 0
-
-    assert "24 clips:" in first
-    assert "not clinical accuracy" in first
-    assert "24 were done before" in capsys.readouterr().out
-    assert (tmp_path / "demo" / "simulation.json").stat().st_mtime_ns == made
-
-
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -750,13 +738,8 @@ def test_each_file_has_a_picture_of_its_own(
     assert len(list((tmp_path / "pictures").rglob("*.png"))) == len(names)
 
 
-def test_demo_speaks_json(tmp_path: Path, capsys: Capture) -> None:
-    json_lines(run(["demo", str(tmp_path / "demo"), "--json"], capsys)[1])
-
-
-@pytest.mark.parametrize("command", ["demo", "simulate"])
 def test_what_was_interrupted_while_simulating_goes_on(
-    command: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, calls = sessions.compose, []
 
@@ -767,10 +750,10 @@ def test_what_was_interrupted_while_simulating_goes_on(
         return real(*args)
 
     monkeypatch.setattr(sessions, "compose", compose)
-    code, _, err = run([command, str(tmp_path / "demo")], capsys)
+    code, _, err = run(["simulate", str(tmp_path / "s"), "--clips", "4"], capsys)
     assert code == 130
-    if "goes on from there" in err:
-        assert run([command, str(tmp_path / "demo")], capsys)[0] == 0
+    assert "start again" in err
+    assert run(["simulate", str(tmp_path / "s"), "--clips", "4"], capsys)[0] == 0
 
 
 def test_the_card_can_be_piped_into_head(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

@@ -70,9 +70,9 @@ def test_each_library_has_one_door() -> None:
     assert found == DOORS
 
 
-def test_the_journal_is_the_door_to_sqlite() -> None:
+def test_the_file_of_the_journal_is_the_door_to_sqlite() -> None:
     assert [path.relative_to(SOURCE).as_posix() for path in MODULES if "sqlite3" in imported(path)] == [
-        "study/journal.py"
+        "study/journal_file.py"
     ]
 
 
@@ -114,7 +114,9 @@ def test_the_tree_of_errors_names_each_and_its_exit_code() -> None:
         assert getattr(errors, name).exit_code == int(code)
 
 
-@pytest.mark.parametrize("script", ["demo", "test", "retrain.py", "build_model.py", "bench.py", "plain_script.py"])
+@pytest.mark.parametrize(
+    "script", ["demo", "test", "retrain.py", "build_model.py", "bench.py", "plain_script.py", "coverage.py"]
+)
 def test_scripts_help(script: str) -> None:
     path = ROOT / "scripts" / script
     command = [sys.executable, str(path)] if script.endswith(".py") else ["bash", str(path)]

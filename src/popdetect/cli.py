@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from popdetect import terminal, wording
 from popdetect.errors import NothingFound, PopdetectError, UsageError
-from popdetect.options import NOTE, parser
+from popdetect.options import NOTE, parser, refuse_idle
 from popdetect.terminal import one_line
 
 if TYPE_CHECKING:
@@ -123,6 +123,35 @@ def label(args: argparse.Namespace) -> int:
     return FAILED_SOME if summary.n_failed or summary.unlisted else 0
 
 
+def review(args: argparse.Namespace) -> int:
+    """Open the page to hear, see and correct; ends with Ctrl-C, which is how it is meant to end."""
+    from popdetect.review import opening
+
+    def on_ready(address: str, n_clips: int) -> None:
+        if args.json:
+            _print_json({"schema_version": wording.SCHEMA_VERSION, "address": address, "clips": n_clips})
+        else:
+            _print(address)
+        sys.stdout.flush()
+        _say(args, f"{n_clips} clips are on this page, which only this computer can open; Ctrl-C ends it")
+
+    done = opening.review(
+        args.folder,
+        out=args.out,
+        rater=args.rater,
+        blind=args.blind,
+        port=args.port,
+        seed=args.seed,
+        browser=not args.no_browser,
+        on_ready=on_ready,
+    )
+    if args.json:
+        _print_json(wording.reviewed_dict(done))
+    elif not args.quiet:
+        _print(wording.reviewed_text(done))
+    return 0
+
+
 def train(args: argparse.Namespace) -> int:
     """Retrain on labelled clips."""
     from popdetect.hearing.bundle import load
@@ -166,10 +195,11 @@ def evaluate(args: argparse.Namespace) -> int:
 
 
 def simulate(args: argparse.Namespace) -> int:
-    """Make a session folder with known truth."""
+    """Make a session folder with known truth, with or without the pain scores of a study."""
     from popdetect.learning import sessions
     from popdetect.learning.scenes import SceneRule
 
+    refuse_idle(args)
     rule = SceneRule(
         duration_s=args.seconds,
         pop_share=args.pop_share,
@@ -177,6 +207,31 @@ def simulate(args: argparse.Namespace) -> int:
         max_distractors=args.max_distractors,
         rates_hz=(args.rate,),
     )
+    if args.study:
+        from popdetect.study import simulated_session
+        from popdetect.study.simulated import StudyPlan
+
+        plan = StudyPlan(
+            n_patients=args.patients, n_thrusts=args.clips, pop_share=args.pop_share, effect=args.effect,
+            expectation=args.expectation, interaction=args.interaction, dropout=args.dropout, missing=args.missing,
+            sensitivity=args.sensitivity, specificity=args.specificity,
+        )  # fmt: skip
+        with terminal.progress("clips", args.quiet) as on_progress:
+            study = simulated_session.simulate(
+                args.out,
+                plan,
+                seed=args.seed,
+                sound=not args.no_sound,
+                rule=rule,
+                sounds=args.sounds,
+                role=args.role,
+                on_progress=on_progress,
+            )
+        if args.json:
+            _print_json(wording.study_dict(study))
+        elif not args.quiet:
+            _print(wording.study_text(study))
+        return 0
     with terminal.progress("clips", args.quiet) as on_progress:
         made = sessions.simulate(
             args.out,
@@ -307,30 +362,16 @@ def model_verify(args: argparse.Namespace) -> int:
 
 
 def demo(args: argparse.Namespace) -> int:
-    """Simulate a session, label it, compare with the truth."""
-    from popdetect.hearing.detector import Detector
-    from popdetect.learning import evaluation, sessions, truth
-    from popdetect.sessions import batch
+    """Go the whole way on a simulated study: simulate, label, log, report."""
+    from popdetect.study import demonstration
 
-    folder: Path = args.out
-    if not (folder / "simulation.json").is_file():
-        _say(args, f"making a session of 24 clips in {folder}")
-        with terminal.progress("clips", args.quiet) as on_progress:
-            sessions.simulate(folder, n_clips=24, n_patients=6, seed=1, on_progress=on_progress)
     with terminal.progress("clips", args.quiet) as on_progress:
-        summary = batch.label(folder, formats=("audacity",), on_progress=on_progress)
+        done = demonstration.demonstrate(args.out, on_stage=lambda stage: _say(args, stage), on_progress=on_progress)
     if args.json:
-        _print_json(wording.summary_dict(summary))
-        return 0
-    truths = truth.read_labels(folder)
-    _print(f"{'file':20}  {'label':9}  p_pop  pops  truth")
-    for clip in evaluation.evaluate(truths, Detector()).clips:
-        found, true = len(clip.found_onsets_s), len(clip.true_onsets_s or ())
-        _print(f"{clip.file:20}  {terminal.painted(clip.label)}  {clip.p_pop:5.2f}  {found:4d}  {true or 'no'} pops")
-    _print(f"\n{wording.summary_text(summary)}")
-    _print(f"\nA picture: popdetect classify {folder / truths[0].file} --plot pop.png")
-    _print(f"How good:  popdetect evaluate {folder}")
-    _print(f"This session is simulated: its figures are not clinical accuracy. {NOTE}")
+        _print_json(wording.demo_dict(done))
+    else:
+        _print(wording.demo_text(done))
+        _print(f"Everything here is simulated: its figures are not clinical accuracy. {NOTE}")
     return 0
 
 
@@ -380,6 +421,7 @@ def _parser() -> argparse.ArgumentParser:
         {
             "classify": classify,
             "label": label,
+            "review": review,
             "train": train,
             "evaluate": evaluate,
             "simulate": simulate,

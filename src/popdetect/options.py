@@ -76,6 +76,40 @@ def _counts(text: str) -> tuple[int, int]:
     return counts
 
 
+# what is true in a simulated study: option, range, default, what it is
+_STUDY = (
+    ("--effect", -3, 3, -0.5, "what a pop adds to pain after, in points of NPRS; negative relieves"),
+    ("--expectation", -0.5, 0.5, -0.1, "what each point of expected relief (0 to 10) adds, in points of NPRS"),
+    ("--interaction", -1, 1, 0.0, "what each point of belief that a pop is needed (1 to 5) adds to the effect of a "
+     "pop, in points of NPRS"),
+    ("--dropout", 0, 1, 0.0, "chance that a patient stays away after a thrust, 0 to 1"),
+    ("--missing", 0, 1, 0.0, "share of answers that were not given, 0 to 1"),
+)  # fmt: skip
+_VERDICTS = (("--sensitivity", 1.0, "with a pop that are called pop"), ("--specificity", 1.0, "without that are not"))
+
+
+def refuse_idle(args: argparse.Namespace) -> None:
+    """Refuse options of a simulated study where none is made; they would be passed over in silence.
+
+    Raises
+    ------
+    UsageError
+    """
+    of_study = [("--no-sound", False), *((name, default) for name, _, _, default, _ in _STUDY)]
+    of_verdicts = [(name, default) for name, default, _ in _VERDICTS]
+    for named, needed, why in (
+        (of_study, "--study", ""),
+        (of_verdicts, "--no-sound", "; with sound, the detector's errors are its own"),
+    ):
+        for name, default in named:
+            if not _given(args, needed) and _given(args, name) != default:
+                raise UsageError(f"simulate: {name} needs {needed}{why}")
+
+
+def _given(args: argparse.Namespace, option: str) -> Any:
+    return getattr(args, option.removeprefix("--").replace("-", "_"))
+
+
 class _Command:
     """One command while its options are listed."""
 
@@ -178,6 +212,16 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     sub.flag("--force", "judge finished clips again")
     sub.model()
 
+    sub = command("review", "hear, see and correct a labelled session, on a page that only this computer can open",
+                  "popdetect review session_07 --blind --rater anna")  # fmt: skip
+    sub.path("folder", "DIR", "the session's folder, labelled before")
+    sub.path("--out", "DIR", "where label wrote its tables, if elsewhere; corrections.csv goes there (DIR/popdetect)")
+    sub.text("--rater", "who answers; raters are kept apart (default: your login name)", metavar="NAME")
+    sub.flag("--blind", "hide what the detector said until the answer is kept")
+    sub.number("--port", _number(int, 0, 65_535), 0, "port on 127.0.0.1; 0 takes any free one", "PORT")
+    sub.flag("--no-browser", "only print the address")
+    sub.seed("of the random sample that the estimate of errors rests on")
+
     sub = command("train", "retrain on one's own labelled clips and compare with the current model",
                   "popdetect train session_07/labels.csv --out models/ours")  # fmt: skip
     sub.path(
@@ -212,6 +256,13 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     sub.path("--sounds", "DIR", "mix recordings of this folder (with a MANIFEST.csv) instead of made sounds")
     sub.text("--role", "only recordings of this role, such as train or dev-test", metavar="NAME")
     sub.seed("same seed, same files")
+    sub.flag("--study", "also pain scores (session.csv) in which the pop has a known effect, and the truth beside them")
+    for name, low, high, default, about in _STUDY:
+        metavar = "POINTS" if "NPRS" in about else "P"
+        sub.number(name, _number(float, low, high), default, f"with --study: {about}", metavar)
+    sub.flag("--no-sound", "with --study: no clips, but verdicts as if labelled, for large cohorts")
+    for name, default, about in _VERDICTS:
+        sub.number(name, _number(float, 0, 1), default, f"with --no-sound: share of clips {about}, 0 to 1", "P")
 
     sub = command("log", "join a labelled session with its pain scores (session.csv) into the study's journal",
                   "popdetect log session_07 --journal STUDY.db")  # fmt: skip
@@ -279,6 +330,7 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
         sub = _Command(verbs, name, about, f"popdetect model {name}", runs[f"model {name}"])
         sub.bundle("bundle", "folder of the model", nargs="?")
 
-    sub = command("demo", "simulate a session, label it and show the result", "popdetect demo")
+    sub = command("demo", "show the whole way on a simulated study: simulate, label, log, report",
+                  "popdetect demo my-demo")  # fmt: skip
     sub.path("out", "OUT", "folder to use (default: popdetect-demo)", nargs="?", default=Path("popdetect-demo"))
     return whole

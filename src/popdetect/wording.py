@@ -5,6 +5,7 @@ Times are in seconds unless a name says otherwise. Keys of objects are only ever
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
 
     from popdetect.hearing.detector import Detector
     from popdetect.learning.retraining import Retrained
+    from popdetect.review.opening import Reviewed
     from popdetect.sessions.summary import Summary
+    from popdetect.study.demonstration import Demonstration
     from popdetect.study.export import Exported
     from popdetect.study.logging_session import Change, Logged
     from popdetect.study.report import Written
+    from popdetect.study.simulated_session import SimulatedStudy
 
 SCHEMA_VERSION = 1
 _T = TypeVar("_T")
@@ -111,6 +115,30 @@ def summary_dict(summary: Summary) -> dict[str, Any]:
     }
 
 
+def reviewed_text(done: Reviewed) -> str:
+    """What a review left, and what comes next."""
+    path = one_line(str(done.path))
+    if not done.n_answered:
+        return "No answer yet; nothing was written."
+    corrected = "" if done.n_corrected is None else f", {done.n_corrected} corrected"
+    return (
+        f"{path}: {done.n_answered} of {done.n_clips} clips answered by {one_line(done.rater)}{corrected}\n"
+        "The same command goes on from there."
+    )
+
+
+def reviewed_dict(done: Reviewed) -> dict[str, Any]:
+    """The same as an object."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "written": str(done.path) if done.n_answered else None,
+        "rater": done.rater,
+        "n_clips": done.n_clips,
+        "n_answered": done.n_answered,
+        "n_corrected": done.n_corrected,
+    }
+
+
 def training_text(done: Retrained, current: str) -> str:
     """The new model beside the current one, whose title is `current`, and what to do about it."""
     from popdetect.learning.card import figure
@@ -143,6 +171,47 @@ def training_dict(done: Retrained) -> dict[str, Any]:
         "current": compared.current.to_dict() if compared.current else None,
         "classifiers": done.contests,
         "left_out": [list(pair) for pair in done.left_out],
+    }
+
+
+def study_text(made: SimulatedStudy) -> str:
+    """Where a simulated study is, what is true in it, and how to go on."""
+    folder = one_line(str(made.folder))
+    n = _counted(made.n_clips, "thrust")
+    lines = [
+        f"{folder}: {n} of {_counted(made.n_patients, 'patient')}, {made.n_pop_clips} of them with {made.n_pops} pops"
+        + ("" if made.has_sound else "; no sound, but verdicts as if labelled"),
+        f"  true effect of a pop: {made.effect:+g} NPRS points on pain after"
+        + (
+            f" (at belief 3; {made.mean_effect:+.2f} on average)"
+            if made.mean_effect is not None and abs(made.mean_effect - made.effect) > 0.005
+            else ""
+        ),
+        f"  scores in {folder}/session.csv, the truth in {folder}/study_truth.csv and study_truth.json",
+    ]
+    if made.n_cut > made.n_clips / 100:
+        lines.append(f"  note: {made.n_cut} scores were cut at an end of the scale; effects look smaller for it")
+    label = f"popdetect label {folder} · " if made.has_sound else ""
+    return "\n".join(
+        [*lines, "All of it is simulated; no figure from it is clinical.", f"Next: {label}popdetect log {folder} "
+         "--journal practice.db · popdetect outcomes practice.db"]
+    )  # fmt: skip
+
+
+def study_dict(made: SimulatedStudy) -> dict[str, Any]:
+    """The same as an object."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "simulated": True,
+        "folder": str(made.folder),
+        "clips": made.n_clips,
+        "pop_clips": made.n_pop_clips,
+        "pops": made.n_pops,
+        "patients": made.n_patients,
+        "sound": made.has_sound,
+        "effect_points": made.effect,
+        "mean_effect_points": made.mean_effect,
+        "scores_cut": made.n_cut,
     }
 
 
@@ -212,6 +281,56 @@ def logged_dict(done: Logged) -> dict[str, Any]:
         "notes": list(done.hints),
         "key": str(done.key),
         "key_made": done.key_made,
+    }
+
+
+def demo_text(done: Demonstration) -> str:
+    """Some clips beside their truth, the answer in three sentences, and where everything is."""
+    shown = 12
+    lines = [f"{'file':20}  {'label':9}  p_pop  pops  truth"]
+    for row, truth in done.rows[:shown]:
+        judged = (
+            f"{painted(row['label'])}  {row['p_pop'][:4]:>5}  {row['n_pops']:>4}" if row["label"] else row["status"]
+        )
+        lines.append(
+            f"{one_line(row['file']):20}  {judged}  {truth['n_pops'] if truth['n_pops'] != '0' else 'no'} pops"
+        )
+    if len(done.rows) > shown:
+        lines.append(f"… and {len(done.rows) - shown} more")
+    session, journal, key, page = (
+        one_line(str(path)) for path in (done.session, done.logged.journal, done.logged.key, done.report.path)
+    )
+    lines += ["", summary_text(done.summary), ""]
+    lines.append(f"What came of it, where a pop was made to change pain by {done.effect:+g} points:")
+    for number, sentence in enumerate(done.report.sentences, 1):
+        lines += textwrap.wrap(f"{number}. {sentence}", 100, initial_indent="  ", subsequent_indent="     ")
+    lines += [
+        "",
+        "Where it is",
+        f"  report   {page}   open it in a browser",
+        f"  journal  {journal}   popdetect outcomes {journal}",
+        f"  key      {key}   turns patient ids into the journal's pseudonyms; in a study, keep it elsewhere",
+        f"  session  {session}   clips, session.csv, study_truth.csv; labels in {session}/popdetect",
+        "By hand: popdetect simulate s --study · popdetect label s · popdetect log s --journal s.db · "
+        "popdetect report s.db -o s.html",
+    ]
+    return "\n".join(lines)
+
+
+def demo_dict(done: Demonstration) -> dict[str, Any]:
+    """The same as an object."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "simulated": True,
+        "true_effect_points": done.effect,
+        "sentences": list(done.report.sentences),
+        "report": str(done.report.path),
+        "journal": str(done.logged.journal),
+        "key": str(done.logged.key),
+        "key_made": done.logged.key_made,
+        "session": str(done.session),
+        "labelled": summary_dict(done.summary),
+        "logged": logged_dict(done.logged),
     }
 
 

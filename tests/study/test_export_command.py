@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from export_fakes import export, make_study, table
 from journal_fakes import make_session, scores, write_scores
 
 from popdetect import cli
-from popdetect.errors import UsageError
 from popdetect.sessions import files
 from popdetect.study import export as exporting
 from popdetect.study import journal
@@ -156,18 +157,30 @@ def test_a_place_that_cannot_be_written(study: Path, capsys: Capture) -> None:
         assert said in err
 
 
-def test_of_two_files_both_appear_or_none(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    n_written = 0
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("fails", ["fsync", "replace"])
+def test_of_two_files_both_appear_or_none(
+    there: bool, fails: str, study: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    out = study.parent / "out"
+    if there:
+        export(study, "redcap", out)
+        for name in NAMES["redcap"]:
+            (out / name).write_text(f"old {name}", encoding="utf-8")
+    calls = 0
+    owner, real = {"fsync": (files.os, os.fsync), "replace": (Path, Path.replace)}[fails]
 
-    def full(path: Path, text: str) -> None:
-        nonlocal n_written
-        n_written += 1
-        if n_written == 2:
-            raise UsageError("the disk is full")
-        files.write_text(path, text)
+    def second_time(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise OSError(28, "No space left on device")
+        return real(*args)
 
-    monkeypatch.setattr(exporting, "write_text", full)
-    with pytest.raises(UsageError, match="full"):
-        export(study, "redcap", study.parent / "out")
-    assert n_written == 2
-    assert list((study.parent / "out").iterdir()) == []
+    monkeypatch.setattr(owner, fails, second_time)
+    code, _, err = run(capsys, study, "--format", "redcap", "-o", out, "--force")
+
+    assert (code, calls) == (2, 2)
+    assert "No space left on device" in err
+    told = {path.name: path.read_text(encoding="utf-8") for path in out.iterdir()}
+    assert told == ({name: f"old {name}" for name in NAMES["redcap"]} if there else {})

@@ -18,7 +18,7 @@ import pytest
 from journal_fakes import CLINIC, bare, log, make_session, run, scores, told, write_clips, write_scores
 
 from popdetect.errors import UsageError
-from popdetect.study import journal, schema
+from popdetect.study import journal, journal_file, schema
 from popdetect.study.journal import thrusts
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, limits and modes of POSIX")
@@ -26,10 +26,10 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, limits and modes
 # logs a session, and dies at the n-th statement; pages are written to the disk as early as can be
 KILLED = """
 import os, signal, sqlite3, sys
-from popdetect.study import journal
+from popdetect.study import journal_file
 from popdetect.study.logging_session import log
 folder, study, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
-connect, seen = journal._connect, 0
+connect, seen = journal_file._connect, 0
 def connect_to_die(path, wait_s):
     def count(statement):
         global seen
@@ -40,7 +40,7 @@ def connect_to_die(path, wait_s):
     connection.execute("PRAGMA cache_size = 1")
     connection.set_trace_callback(count)
     return connection
-journal._connect = connect_to_die
+journal_file._connect = connect_to_die
 log(folder, study, update=True)
 print(seen)
 """
@@ -147,7 +147,7 @@ def test_a_journal_in_use_is_waited_for_and_then_told(
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(UsageError, match=r"STUDY.db: in use by another program"), journal.writing(study, wait_s=0.1):
         pass
-    monkeypatch.setattr(journal, "WAIT_S", 0.1)
+    monkeypatch.setattr(journal_file, "WAIT_S", 0.1)
     with pytest.raises(UsageError, match="in use by another program"):
         thrusts(study)
     other.close()
@@ -186,14 +186,14 @@ def test_a_journal_that_may_not_grow_loses_nothing(
 ) -> None:
     """The same by SQLite's own word for a full disk."""
     log(make_session(tmp_path, name="a"), study)
-    before, connect = study.read_bytes(), journal._connect
+    before, connect = study.read_bytes(), journal_file._connect
 
     def small(path: Path, wait_s: float) -> sqlite3.Connection:
         connection = connect(path, wait_s)
         connection.execute("PRAGMA max_page_count = 12")
         return connection
 
-    monkeypatch.setattr(journal, "_connect", small)
+    monkeypatch.setattr(journal_file, "_connect", small)
     with pytest.raises(UsageError, match=r"is the disk full\? The journal is as it was before"):
         log(make_session(tmp_path, 2_000, "b"), study)
     assert study.read_bytes() == before
@@ -306,7 +306,7 @@ def test_a_copy_is_never_overwritten(study: Path) -> None:
 def test_a_migration_that_fails_leaves_it_as_it_was(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     older(study)
     before = study.read_bytes()
-    monkeypatch.setattr(journal, "STEPS", (*schema.STEPS[:1], (*schema.STEPS[1], "no such statement")))
+    monkeypatch.setattr(journal_file, "STEPS", (*schema.STEPS[:1], (*schema.STEPS[1], "no such statement")))
     with pytest.raises(UsageError, match=r"STUDY.db: .*; the journal is as it was before"):
         thrusts(study)
     assert study.read_bytes() == before

@@ -14,11 +14,12 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from statsmodels.stats.weightstats import ttost_ind
 
 from popdetect.errors import UsageError
+from popdetect.sessions.shares import wilson
 from popdetect.study.adjusted import Difference
 from popdetect.study.agreement import Agreement, agreement
 from popdetect.study.columns import columns_of
 from popdetect.study.dilution import dilution
-from popdetect.study.distributions import detectable, newcombe, wilson
+from popdetect.study.distributions import detectable, newcombe
 from popdetect.study.effect_size import correction
 from popdetect.study.equivalence import equivalence, power, tost
 from popdetect.study.estimates import Estimate

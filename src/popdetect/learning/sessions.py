@@ -6,19 +6,38 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from popdetect import __version__
 from popdetect.errors import UsageError
 from popdetect.hearing import audio
-from popdetect.learning.scenes import SceneRule, compose
+from popdetect.learning.scenes import Scene, SceneRule, compose
 from popdetect.learning.sounds import Recorded, SoundBank, Synthetic, read_manifest
 
 LABEL_COLUMNS = ("file", "label", "onsets_s", "patient_id", "what")
+MARK = "simulation.json"  # how a folder came about; it is there when all else is
+NOTE = "simulated sound: no figure from it is clinical accuracy"
+
+
+class ClipTruth(NamedTuple):
+    """A line of ``labels.csv``; `onsets_s` are seconds separated by spaces."""
+
+    file: str
+    label: str
+    onsets_s: str
+    patient_id: str
+    what: str
+
+    @property
+    def n_pops(self) -> int:
+        """How many there are."""
+        return len(self.onsets_s.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +88,15 @@ def simulate(
     if role is not None and sounds is None:
         raise UsageError("a role chooses among recorded sounds; name their folder with --sounds")
     rule = rule or SceneRule()
-    bank: SoundBank = Synthetic()
-    if sounds is not None:
-        sources = read_manifest(sounds, role)
-        bank = Recorded(sources, made_pop_share=0.0, made_share=0.0)
-    draft = _make(folder)
-    try:
-        made = _fill(draft, bank, rule, n_clips, n_patients, seed, on_progress)
+    bank = bank_of(sounds, role)
+    with drafted(folder) as draft:
+        rows = []
+        for index in range(n_clips):
+            patient = index % n_patients
+            rng = np.random.default_rng([seed, patient, index])
+            rows.append(make_clip(draft, compose(rng, bank, rule), patient, index // n_patients + 1))
+            if on_progress:
+                on_progress(index + 1, n_clips)
         about = {
             "popdetect_version": __version__,
             "seed": seed,
@@ -84,55 +105,82 @@ def simulate(
             "rule": asdict(rule),
             "sounds": "recorded" if sounds is not None else "made",
             "role": role,
-            "note": "simulated sound: no figure from it is clinical accuracy",
+            "note": NOTE,
         }
-        (draft / "simulation.json").write_bytes((json.dumps(about, indent=1) + "\n").encode())
+        write_truth(draft, rows, about)
+    return Simulated(folder, n_clips, sum(row.label == "pop" for row in rows), sum(row.n_pops for row in rows))
+
+
+def bank_of(sounds: Path | None = None, role: str | None = None) -> SoundBank:
+    """Made sounds; or the recordings in the folder `sounds`, of this role if one is named.
+
+    Raises
+    ------
+    UsageError
+    """
+    if sounds is None:
+        return Synthetic()
+    return Recorded(read_manifest(sounds, role), made_pop_share=0.0, made_share=0.0)
+
+
+def clip_file(patient: int, thrust_no: int) -> str:
+    """The name of a clip; patients count from 0, thrusts from 1."""
+    return f"{patient_name(patient)}/thrust_{thrust_no:02d}.wav"
+
+
+def patient_name(patient: int) -> str:
+    """What a simulated patient is called; they count from 0."""
+    return f"p{patient + 1:02d}"
+
+
+def make_clip(folder: Path, scene: Scene, patient: int, thrust_no: int) -> ClipTruth:
+    """Write one clip; what is true of it.
+
+    Raises
+    ------
+    UsageError
+    """
+    file = clip_file(patient, thrust_no)
+    (folder / file).parent.mkdir(exist_ok=True)
+    try:
+        audio.write_wav(folder / file, scene.samples, scene.rate_hz)
+    except RuntimeError as error:  # soundfile's errors
+        raise UsageError(f"{file}: cannot be written: {error}") from error
+    onsets = " ".join(f"{onset:.5f}" for onset in scene.onsets_s)
+    label = "pop" if scene.onsets_s else "no_pop"
+    return ClipTruth(file, label, onsets, patient_name(patient), scene.what)
+
+
+def write_truth(folder: Path, rows: list[ClipTruth], about: Mapping[str, Any]) -> None:
+    """Write ``labels.csv`` and ``simulation.json``."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(LABEL_COLUMNS)
+    writer.writerows(sorted(rows))
+    (folder / "labels.csv").write_bytes(table.getvalue().encode())
+    (folder / MARK).write_bytes((json.dumps(about, indent=1) + "\n").encode())
+
+
+@contextmanager
+def drafted(folder: Path) -> Iterator[Path]:
+    """A draft whose files are moved into `folder` when all is well, `MARK` as the last; nothing stays otherwise.
+
+    Raises
+    ------
+    UsageError
+        When `folder` is there and not empty, or cannot be written.
+    """
+    draft = _make(folder)
+    try:
+        yield draft
         # into the folder and not over it: it may be where we stand, or a link
         folder.mkdir(parents=True, exist_ok=True)
-        for child in sorted(draft.iterdir(), key=lambda child: child.name == "simulation.json"):
+        for child in sorted(draft.iterdir(), key=lambda child: child.name == MARK):
             child.replace(folder / child.name)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)  # gone when all went well
-    return Simulated(folder, *made)
-
-
-def _fill(
-    folder: Path,
-    bank: SoundBank,
-    rule: SceneRule,
-    n_clips: int,
-    n_patients: int,
-    seed: int,
-    on_progress: Callable[[int, int], None] | None,
-) -> tuple[int, int, int]:
-    """Write the clips and their labels; how many clips, clips with pops, and pops."""
-    rows = []
-    n_pops = 0
-    for index in range(n_clips):
-        patient = index % n_patients
-        rng = np.random.default_rng([seed, patient, index])
-        scene = compose(rng, bank, rule)
-        file = f"p{patient + 1:02d}/thrust_{index // n_patients + 1:02d}.wav"
-        (folder / file).parent.mkdir(exist_ok=True)
-        try:
-            audio.write_wav(folder / file, scene.samples, scene.rate_hz)
-        except RuntimeError as error:  # soundfile's errors
-            raise UsageError(f"{file}: cannot be written: {error}") from error
-        n_pops += len(scene.onsets_s)
-        onsets = " ".join(f"{onset:.5f}" for onset in scene.onsets_s)
-        label = "pop" if scene.onsets_s else "no_pop"
-        rows.append((file, label, onsets, f"p{patient + 1:02d}", scene.what))
-        if on_progress:
-            on_progress(index + 1, n_clips)
-    rows.sort()
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(LABEL_COLUMNS)
-    writer.writerows(rows)
-    (folder / "labels.csv").write_bytes(table.getvalue().encode())
-    return n_clips, sum(row[1] == "pop" for row in rows), n_pops
 
 
 def _make(folder: Path) -> Path:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import threading
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -155,21 +156,73 @@ def write_text(path: str | os.PathLike[str], text: str, *, durable: bool = True)
         Naming the file and why; what was there before still is.
     """
     target = Path(path)
-    # a short name of our own: the target's may already be as long as names can be
-    temporary = target.parent / f".{os.getpid()}-{threading.get_ident()}.tmp"
     try:
-        with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as handle:
-            handle.write(text)
-            if durable:
-                handle.flush()
-                os.fsync(handle.fileno())
-        temporary.replace(target)
+        _stage(target, text, 0, durable=durable).replace(target)
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        _drop([_staged(target, 0)])
         if isinstance(error, OSError):
             raise unwritable(target, error) from error
         raise
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write files that belong together: all of them, or what was there before stays as it was.
+
+    All are written out beside their places before the first is put there, so a full disk is met while the old ones are
+    whole; and where one cannot be put there, those before it are taken back. Only a power cut in between, within a
+    millisecond, could leave one new and one old.
+
+    Raises
+    ------
+    UsageError
+        Naming the file and why.
+    """
+    staged: list[Path] = []
+    old: list[tuple[Path, bytes | None]] = []
+    target = Path()
+    try:
+        for target, text in texts.items():
+            staged.append(_staged(target, len(staged)))
+            _stage(target, text, len(staged) - 1)
+        for target, temporary in zip(texts, staged, strict=True):
+            before = target.read_bytes() if target.is_file() else None
+            temporary.replace(target)
+            old.append((target, before))
+    except BaseException as error:
+        for place, before in old:
+            with contextlib.suppress(OSError):
+                if before is None:
+                    place.unlink()
+                else:
+                    place.write_bytes(before)
+        _drop(staged)
+        if isinstance(error, OSError):
+            raise unwritable(target, error) from error
+        raise
+
+
+def _staged(target: Path, number: int) -> Path:
+    """Where a file is written before it is put in its place.
+
+    A short name of our own: the target's may already be as long as names can be.
+    """
+    return target.parent / f".{os.getpid()}-{threading.get_ident()}-{number}.tmp"
+
+
+def _stage(target: Path, text: str, number: int, *, durable: bool = True) -> Path:
+    temporary = _staged(target, number)
+    with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as handle:
+        handle.write(text)
+        if durable:
+            handle.flush()
+            os.fsync(handle.fileno())
+    return temporary
+
+
+def _drop(staged: Iterable[Path]) -> None:
+    for temporary in staged:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, error: OSError) -> UsageError:

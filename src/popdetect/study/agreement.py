@@ -40,7 +40,8 @@ class Agreement:
 
     Attributes
     ----------
-    first, second : {"detector", "patient", "therapist"}
+    first, second : str
+        Of a study ``detector``, ``patient`` or ``therapist``; of a review two raters.
     table : dict
         ``table[first][second]``, each ``yes`` or ``no``: number of thrusts.
     n, n_patients : int
@@ -53,8 +54,8 @@ class Agreement:
         Of the yes (no) said by the two together, the share on which they agree.
     """
 
-    first: Listener
-    second: Listener
+    first: str
+    second: str
     table: dict[str, dict[str, int]]
     n: int
     n_patients: int
@@ -75,7 +76,7 @@ def agreements(columns: Columns) -> tuple[Agreement, ...]:
     return tuple(agreement(first, second, said[first], said[second], columns.patient) for first, second in PAIRS)
 
 
-def agreement(first: Listener, second: Listener, one: Words, two: Words, patient: Ints) -> Agreement:
+def agreement(first: str, second: str, one: Words, two: Words, patient: Ints) -> Agreement:
     """Compare two columns of answers, each ``yes``, ``no``, ``unsure`` or empty, shape (n,)."""
     asked = (one != "") & (two != "")
     sure = asked & (one != "unsure") & (two != "unsure")

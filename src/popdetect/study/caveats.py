@@ -17,9 +17,14 @@ ALWAYS = (
 )
 
 
-def caveats_of(columns: Columns, accuracy: Accuracy | None, n_other_scale: int) -> tuple[str, ...]:
-    """Sentences, the general ones first."""
+def caveats_of(
+    columns: Columns, accuracy: Accuracy | None, n_other_scale: int, n_simulated: int = 0
+) -> tuple[str, ...]:
+    """Sentences, the general ones first; before them, if anything was simulated, that it was."""
     found = list(ALWAYS)
+    if n_simulated:
+        some = "These thrusts are" if n_simulated == len(columns) else f"{n_simulated} of these thrusts are"
+        found.insert(0, f"{some} simulated: figures that rest on them say nothing of pops, pain or patients.")
     n_patients = len(np.unique(columns.patient))
     if 0 < n_patients < 10:
         found.append(f"There are only {n_patients} patients; what holds for them may not hold for others.")

@@ -1,8 +1,8 @@
-"""Quantiles, tails, the intervals of shares, and the search for a lowest point. The room's one door to scipy.
+"""Quantiles, tails, intervals of differences, and the search for a lowest point. The room's one door to scipy.
 
 References
 ----------
-Wilson (1927), J Am Stat Assoc 22:209; Newcombe (1998), Stat Med 17:873 (method 10, difference of two shares).
+Newcombe (1998), Stat Med 17:873 (method 10, difference of two shares).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import nctdtr, ndtri, stdtr, stdtrit
 
+from popdetect.sessions.shares import wilson
 from popdetect.study.estimates import CONFIDENCE
 
 POWER = 0.80
@@ -41,16 +42,6 @@ def t_above(t: float, df: float) -> float:
 def z_reach(confidence: float = CONFIDENCE) -> float:
     """As `t_reach`, of the normal distribution."""
     return float(ndtri((1 + confidence) / 2))
-
-
-def wilson(k: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Interval of the share k / n, 0 ≤ k ≤ n, n > 0; neither need be whole."""
-    z = z_reach(confidence)
-    share = k / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    reach = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    # at 0 and at n the limit is exact, but for rounding
-    return (0.0 if k == 0 else middle - reach), (1.0 if k == n else middle + reach)
 
 
 def newcombe(k1: int, n1: int, k2: int, n2: int) -> tuple[float, float]:

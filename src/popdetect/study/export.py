@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from popdetect.errors import UsageError
-from popdetect.sessions.files import make_folder, readable, write_text
+from popdetect.sessions.files import make_folder, readable, write_texts
 from popdetect.study import export_codebook, export_fhir, export_redcap, export_tables
 from popdetect.study.export_rows import Rows, chosen, read
 from popdetect.study.pseudonyms import key_beside
@@ -117,7 +116,7 @@ def export(
         _check(places, Path(out), format, Path(journal), force)
         if format in IN_A_FOLDER:
             make_folder(Path(out))
-        _write(places)
+        write_texts(places)
         written = tuple(places)
     names = tuple(field.name for field in fields)
     return Exported(format, texts, written, n_rows, FORMATS[format], names, _left_out(rows, names), hints)
@@ -142,21 +141,6 @@ def _check(places: Mapping[Path, str], out: Path, format: str, journal: Path, fo
                 raise UsageError(f"{_name(place)}: the study itself; an export never replaces it: choose another name")
         if not force:
             raise UsageError(f"{_name(place)}: is there already; --force replaces it")
-
-
-def _write(places: Mapping[Path, str]) -> None:
-    """All of them, or none that was not there before."""
-    made: list[Path] = []
-    try:
-        for place, text in places.items():
-            new = not os.path.lexists(place)
-            write_text(place, text)
-            made += [place] if new else []
-    except BaseException:
-        for place in made:
-            with suppress(OSError):
-                place.unlink()
-        raise
 
 
 def _name(path: Path) -> str:

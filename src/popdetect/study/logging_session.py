@@ -10,36 +10,24 @@ A session's folder is known again by a random code in ``DIR/popdetect/session_id
 from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
-from popdetect.errors import NothingFound, TableError, UsageError
-from popdetect.records import LABELS
-from popdetect.sessions.files import OUT_NAME, read_bytes, readable, write_text
-from popdetect.sessions.tables import Row, read_table
-from popdetect.study import cells, journal
+from popdetect.errors import UsageError
+from popdetect.sessions.files import OUT_NAME, read_bytes, write_text
+from popdetect.sessions.tables import Row
+from popdetect.study import journal
 from popdetect.study.pseudonyms import Pseudonyms, key_beside, make_key, new_code, open_key
-from popdetect.study.schema import SCORE_COLUMNS, VERDICT_COLUMNS
-from popdetect.study.session_table import NAME, RULES, Scores, SessionTable, clip_name, read_session_table
+from popdetect.study.session_folder import Entry, entries_of, own_columns, read_scores, read_verdicts
+from popdetect.study.session_table import SessionTable
 
 CODE_FILE = "session_id.txt"
 _CODE = re.compile(r"S-[0-9a-z]{8}")
-_INTEGERS = frozenset({"n_pops", "sample_rate_hz", "channels"})
-_REALS = frozenset({"p_pop", "first_pop_s", "last_pop_s", "snr_db", "duration_s"})
-_N = TypeVar("_N", int, float)
-# headers of own columns that are likely to tell who somebody is; in English and German
-_PERSONAL = re.compile(
-    r"name|birth|geburt|\bdob\b|address|adresse|phone|telefon|mobile|handy|mail|street|stra(ss|ß)e|zip|plz|postcode"
-    r"|insur|versich|passport|\bmrn\b|\bssn\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +88,6 @@ class Logged:
     key_made: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One file of the session: its name here and in the journal, and what is known of it."""
-
-    name: str
-    file: str
-    verdict: Mapping[str, journal.Value] | None
-    scores: Mapping[str, journal.Value] | None
-
-
 def log(
     folder: str | os.PathLike[str],
     journal_path: str | os.PathLike[str],
@@ -148,8 +126,8 @@ def log(
         When not one line of ``session.csv`` is filled in.
     """
     root, place = Path(folder), Path(journal_path)
-    verdicts = _read_verdicts(root)
-    table = _read_scores(root)
+    verdicts = read_verdicts(root)
+    table = read_scores(root)
     key_path = Path(key) if key is not None else key_beside(place)
     key_check = journal.key_check(place)
     if key_path.resolve() == place.resolve():
@@ -163,7 +141,7 @@ def log(
         raise UsageError(f"{place}: there is no folder {place.parent} to keep it in")
     key_made = make_key(key_path)
     pseudonyms = open_key(key_path)
-    own, left_out = _own_columns(table, with_notes)
+    own, left_out = own_columns(table, with_notes)
     with journal.writing(place) as book:
         if book.key_check not in (None, pseudonyms.check):
             raise UsageError(
@@ -172,7 +150,7 @@ def log(
             )
         session = _session_code(root, verdicts, book)
         stored = book.stored(session)
-        entries = _entries(verdicts, table, pseudonyms, own, with_notes)
+        entries = entries_of(verdicts, table, pseudonyms, own, with_notes)
         clips = {pseudonyms.clip(session, name): entry for name, entry in entries.items()}
         if not with_notes:
             clips = {clip: _with_notes_of(entry, stored.get(clip)) for clip, entry in clips.items()}
@@ -209,132 +187,6 @@ def log(
     )
 
 
-# --- what the folder says -------------------------------------------------------------------------------------------
-
-
-def _read_verdicts(root: Path) -> dict[str, Row]:
-    path = root / OUT_NAME / "clips.csv"
-    if not root.is_dir():
-        raise UsageError(f"{readable(str(root))}: no such folder; the folder of a labelled session is expected")
-    if not path.exists():
-        raise UsageError(f"{path}: not there; label the session first: popdetect label {root}")
-    table = read_table(path)
-    missing = [column for column in ("file", "status", "label", "p_pop") if column not in table.columns]
-    if missing:
-        raise TableError(f"{path}:1: no column {', '.join(missing)}; this is not what `popdetect label` wrote")
-    found: dict[str, Row] = {}
-    for line, row in zip(table.lines, table.rows, strict=True):
-        if row["label"] not in ("", *LABELS):
-            raise TableError(f"{path}:{line}: label: {row['label']!r}: {', '.join(LABELS)} or nothing is allowed")
-        found[clip_name(row["file"])] = {column: row.get(column, "") for column in VERDICT_COLUMNS} | {"at": str(line)}
-    return found
-
-
-def _read_scores(root: Path) -> SessionTable:
-    path = root / NAME
-    if not path.exists():
-        raise UsageError(f"{path}: not there; `popdetect log --init {root}` makes one, with a line for each clip")
-    table = read_session_table(path)
-    if not table.rows:
-        raise NothingFound(f"{path}: no line is filled in; write at least patient_id, pain_before and pain_after")
-    return table
-
-
-def _own_columns(table: SessionTable, with_notes: bool) -> tuple[list[str], list[str]]:
-    """Columns of the user's own that are kept, and those that are not, with why."""
-    kept, left_out = [], []
-    values: dict[str, list[str]] = {}
-    for row in table.rows:
-        for column, cell in row.own.items():
-            values.setdefault(column, []).append(cell)
-    for column, said in sorted(values.items()):
-        if _PERSONAL.search(column):
-            left_out.append(f"{column} (may tell who somebody is; rename it if it does not)")
-        elif any(cells.looks_like_a_date(cell) for cell in said):
-            left_out.append(f"{column} (holds dates; the journal keeps days from the column date only)")
-        else:
-            kept.append(column)
-    if not with_notes and any(row.values["notes"] for row in table.rows):
-        left_out.append("notes (free text may hold names; --with-notes keeps it)")
-    return kept, left_out
-
-
-def _entries(
-    verdicts: Mapping[str, Row], table: SessionTable, pseudonyms: Pseudonyms, own: Sequence[str], with_notes: bool
-) -> dict[str, _Entry]:
-    """Every file of the session, in the order of names: that of rows must not matter."""
-    asked = {row.file: row for row in table.rows}
-    everybody = sorted({row.patient_id for row in table.rows}, key=lambda patient: (-len(patient), patient))
-    # a note may name another patient; an id that may be any number is taken for one only in its own rows
-    telling = [patient for patient in everybody if pseudonyms.is_telling(patient)]
-    found: dict[str, _Entry] = {}
-    files: Counter[str] = Counter()
-    for name in sorted(verdicts.keys() | asked.keys()):
-        row = asked.get(name)
-        file = pseudonyms.redacted(name, [row.patient_id] if row is not None else everybody)
-        files[file] += 1
-        if files[file] > 1:  # "p01.wav" and "P01.wav" of patient P01
-            file = f"{file} ({files[file]})"
-        verdict = _verdict(verdicts[name]) if name in verdicts else None
-        scores = _scores(row, table, pseudonyms, telling, own, with_notes) if row is not None else None
-        found[name] = _Entry(name, file, verdict, scores)
-    return found
-
-
-def _verdict(row: Row) -> dict[str, journal.Value]:
-    """A row of ``clips.csv`` in numbers. Its `error` stays out: it may name places on this computer."""
-    values: dict[str, journal.Value] = {}
-    for column in VERDICT_COLUMNS:
-        cell = row[column]
-        try:
-            if column in _INTEGERS:
-                values[column] = _finite(int(cell)) if cell else None
-            elif column in _REALS:
-                values[column] = _finite(float(cell)) if cell else None
-            else:
-                values[column] = cell or ("" if column != "label" else None)
-        except ValueError:
-            raise TableError(
-                f"{OUT_NAME}/clips.csv:{row['at']}: {column}: {cell!r}: a number is expected; label again"
-            ) from None
-    return values
-
-
-def _finite(value: _N) -> _N:
-    if not abs(value) < 1e15:
-        raise ValueError
-    return value
-
-
-def _scores(
-    row: Scores,
-    table: SessionTable,
-    pseudonyms: Pseudonyms,
-    telling: Sequence[str],
-    own: Sequence[str],
-    with_notes: bool,
-) -> dict[str, journal.Value]:
-    def redacted(text: str) -> str:
-        return pseudonyms.redacted(text, [row.patient_id, *telling]) if text else ""
-
-    values: dict[str, journal.Value] = {}
-    for column in SCORE_COLUMNS:
-        value = row.values.get(column)
-        if RULES.get(column) is cells.text:
-            value = redacted(str(value or ""))
-        values[column] = value if isinstance(value, str | int | float) else None
-    when = row.values["date"]
-    values["day"] = pseudonyms.day(when) if isinstance(when, date) else None
-    values["patient"] = pseudonyms.patient(row.patient_id)
-    values["pain_scale"] = table.pain_scale
-    values["thrust_speed_unit"] = table.thrust_speed_unit if values["thrust_speed"] is not None else ""
-    if not with_notes:
-        values["notes"] = ""
-    kept = {column: redacted(row.own[column]) for column in own if column in row.own}
-    values["own"] = json.dumps(kept, ensure_ascii=False, sort_keys=True)
-    return values
-
-
 # --- beside what the journal says -----------------------------------------------------------------------------------
 
 
@@ -359,7 +211,7 @@ def _session_code(root: Path, verdicts: Mapping[str, Row], book: journal.Writing
 
 
 def _refuse_twice(
-    clips: Mapping[str, _Entry], stored: Mapping[str, journal.Stored], book: journal.Writing, session: str
+    clips: Mapping[str, Entry], stored: Mapping[str, journal.Stored], book: journal.Writing, session: str
 ) -> None:
     """No recording counts as two thrusts: of a copied folder, or of a renamed file."""
     known = book.recordings()
@@ -383,14 +235,14 @@ def _refuse_twice(
         )
 
 
-def _with_notes_of(entry: _Entry, stored: journal.Stored | None) -> _Entry:
+def _with_notes_of(entry: Entry, stored: journal.Stored | None) -> Entry:
     """Notes that are not to be read are not to be deleted either."""
     if entry.scores is None or stored is None or stored.scores is None:
         return entry
     return replace(entry, scores={**entry.scores, "notes": stored.scores["notes"]})
 
 
-def _changes(entry: _Entry, stored: journal.Stored) -> list[Change]:
+def _changes(entry: Entry, stored: journal.Stored) -> list[Change]:
     found = []
     for now, before in ((entry.verdict, stored.verdict), (entry.scores, stored.scores)):
         if now is None or before is None:
@@ -401,13 +253,13 @@ def _changes(entry: _Entry, stored: journal.Stored) -> list[Change]:
     return found
 
 
-def _fills(entry: _Entry, stored: journal.Stored) -> bool:
+def _fills(entry: Entry, stored: journal.Stored) -> bool:
     scored = entry.scores is not None and stored.scores is None
     return scored or (entry.verdict is not None and stored.verdict is None)
 
 
 def _write(
-    book: journal.Writing, session: str, clips: Mapping[str, _Entry], stored: Mapping[str, journal.Stored]
+    book: journal.Writing, session: str, clips: Mapping[str, Entry], stored: Mapping[str, journal.Stored]
 ) -> None:
     for clip, entry in clips.items():
         before = stored.get(clip)
@@ -437,7 +289,7 @@ def _shown(change: Change, pseudonyms: Pseudonyms) -> Change:
 
 
 def _hints(
-    verdicts: Mapping[str, Row], entries: Mapping[str, _Entry], table: SessionTable, others: set[str]
+    verdicts: Mapping[str, Row], entries: Mapping[str, Entry], table: SessionTable, others: set[str]
 ) -> Iterable[str]:
     redacted = [entry for entry in entries.values() if entry.file != entry.name]
     if redacted:

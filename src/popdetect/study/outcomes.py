@@ -164,7 +164,12 @@ def outcomes(
         dilution=dilution(main, share, accuracy, seed),
         equivalence=equivalence(main, margin * unit),
         power=power(main, margin * unit),
-        caveats=caveats_of(columns, accuracy, len(thrusts) - len(columns)),
+        caveats=caveats_of(
+            columns,
+            accuracy,
+            len(thrusts) - len(columns),
+            sum(thrust.simulated for thrust in thrusts if thrust.pain_scale == chosen),
+        ),
     )
 
 

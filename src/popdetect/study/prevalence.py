@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from popdetect.errors import UsageError
+from popdetect.sessions.shares import wilson
 from popdetect.study.columns import Columns
-from popdetect.study.distributions import t_reach, wilson, z_reach
+from popdetect.study.distributions import t_reach, z_reach
 from popdetect.study.estimates import Estimate, TooLittle, missing
 from popdetect.study.regression import fit_robust
 

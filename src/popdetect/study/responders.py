@@ -16,8 +16,9 @@ from typing import Literal
 
 import numpy as np
 
+from popdetect.sessions.shares import wilson
 from popdetect.study.columns import Bools, Columns, complete, has
-from popdetect.study.distributions import newcombe, wilson
+from popdetect.study.distributions import newcombe
 from popdetect.study.estimates import Estimate, TooLittle, missing
 from popdetect.study.regression import fit_robust
 

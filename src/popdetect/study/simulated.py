@@ -10,6 +10,7 @@ effect.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,11 @@ from popdetect.records import Label
 from popdetect.study.thrusts import Answer, PainScale, Thrust
 
 SPEED_UNIT = "m/s2"
+MODEL = "simulated"  # what judged the clips, where no detector did
+
+# how many pops a thrust has, given the patient's number from 0, the thrust's from 1, and whether it is to pop at all:
+# whoever makes the sound of it knows
+Pops = Callable[[int, int, bool], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class StudyPlan:
     n_patients : int ≥ 1
     thrusts_per_patient : float ≥ 1
         On average; each patient has at least one.
+    n_thrusts : int or None
+        Planned in all, and dealt out evenly; None for as many as chance gives to each patient.
     effect : float
         Of a pop on pain after, NPRS points; negative relieves.
     expectation : float
@@ -60,6 +68,7 @@ class StudyPlan:
 
     n_patients: int = 40
     thrusts_per_patient: float = 6.0
+    n_thrusts: int | None = None
     effect: float = -0.5
     expectation: float = -0.1
     interaction: float = 0.0
@@ -84,16 +93,43 @@ class StudyPlan:
     def __post_init__(self) -> None:
         if self.n_patients < 1 or self.thrusts_per_patient < 1:
             raise UsageError("a simulated study needs at least one patient and one thrust for each")
+        if self.n_thrusts is not None and self.n_thrusts < self.n_patients:
+            raise UsageError(f"{self.n_thrusts} thrusts of {self.n_patients} patients; each needs at least one")
         if not 0 < self.pop_share < 1:
-            raise UsageError(f"pop_share {self.pop_share:g}: allowed is between 0 and 1")
+            raise UsageError(f"pop_share {self.pop_share:g}: above 0 and below 1 is allowed; a study needs both kinds")
         shares = ("sensitivity", "specificity", "patient_error", "therapist_error", "uncertain", "unjudged", "unsure")
         for name in (*shares, "missing", "dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} {getattr(self, name):g}: allowed is 0 to 1")
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A simulated thrust and what is true of it.
+
+    Attributes
+    ----------
+    thrust : Thrust
+        What a study would know.
+    patient_number : int
+        From 0.
+    n_pops : int
+        True number of pops.
+    effect : float
+        What they did to pain after, in NPRS points.
+    is_cut : bool
+        Whether pain after would have been beyond an end of the scale.
+    """
+
+    thrust: Thrust
+    patient_number: int
+    n_pops: int
+    effect: float
+    is_cut: bool
+
+
 def simulate_study(plan: StudyPlan | None = None, *, seed: int = 0) -> list[Thrust]:
-    """Draw a study.
+    """Draw a study: what it would know.
 
     Parameters
     ----------
@@ -106,21 +142,41 @@ def simulate_study(plan: StudyPlan | None = None, *, seed: int = 0) -> list[Thru
     list of Thrust
         Patient by patient, in the order of their thrusts.
     """
+    return [known.thrust for known in simulate_known(plan, seed=seed)]
+
+
+def simulate_known(plan: StudyPlan | None = None, *, seed: int = 0, pops: Pops | None = None) -> list[Known]:
+    """Draw a study as `simulate_study` does, with its truth.
+
+    Parameters
+    ----------
+    plan : StudyPlan, optional
+    seed : int ≥ 0
+    pops : callable, optional
+        Makes the thrusts' sounds and says how many pops each has; chance says it otherwise.
+
+    Returns
+    -------
+    list of Known
+    """
     plan = plan or StudyPlan()
     rng = np.random.default_rng([seed, 4])
-    return [thrust for number in range(plan.n_patients) for thrust in _patient(plan, rng, number, seed)]
+    return [known for number in range(plan.n_patients) for known in _patient(plan, rng, number, seed, pops)]
 
 
-def _patient(plan: StudyPlan, rng: np.random.Generator, number: int, seed: int) -> list[Thrust]:
+def _patient(plan: StudyPlan, rng: np.random.Generator, number: int, seed: int, pops: Pops | None) -> list[Known]:
     name = hashlib.sha256(f"{seed} {number}".encode()).hexdigest()[:12]
     own = float(rng.normal(0, plan.patient_sd))
     log_odds = np.log(plan.pop_share / (1 - plan.pop_share)) + rng.normal(0, plan.pop_spread)
     expects = int(np.clip(np.rint(rng.normal(5, 2)), 0, 10))
     belief = int(rng.integers(1, 6))
-    n_thrusts = 1 + int(rng.poisson(plan.thrusts_per_patient - 1))
+    if plan.n_thrusts is None:
+        n_thrusts = 1 + int(rng.poisson(plan.thrusts_per_patient - 1))
+    else:
+        n_thrusts = plan.n_thrusts // plan.n_patients + (number < plan.n_thrusts % plan.n_patients)
     thrusts = []
     for thrust_no in range(1, n_thrusts + 1):
-        thrusts.append(_thrust(plan, rng, name, thrust_no, own, float(log_odds), expects, belief))
+        thrusts.append(_thrust(plan, rng, (name, number, thrust_no), own, float(log_odds), expects, belief, pops))
         if rng.random() < plan.dropout:
             break
     return thrusts
@@ -129,22 +185,27 @@ def _patient(plan: StudyPlan, rng: np.random.Generator, number: int, seed: int) 
 def _thrust(
     plan: StudyPlan,
     rng: np.random.Generator,
-    patient: str,
-    thrust_no: int,
+    who: tuple[str, int, int],
     own: float,
     log_odds: float,
     expects: int,
     belief: int,
-) -> Thrust:
+    pops: Pops | None,
+) -> Known:
+    patient, number, thrust_no = who
     faster = float(rng.normal(0, 1))
     popped = bool(rng.random() < 1 / (1 + np.exp(-(log_odds + (plan.speed or 0.0) * faster))))
     n_pops = 1 + int(rng.poisson(1.5)) if popped else 0
+    if pops is not None:
+        n_pops = pops(number, thrust_no, popped)
+        popped = n_pops > 0
     before = _on_scale(rng.normal(6.3, 0.9), plan.scale)
     effect = plan.effect + plan.interaction * (belief - 3) + plan.per_further_pop * max(n_pops - 1, 0)
     felt = _of_scale(before, plan.scale) + plan.change + effect * popped + plan.expectation * (expects - 5)
-    after = _on_scale(felt + own + rng.normal(0, plan.noise_sd), plan.scale)
+    felt += own + rng.normal(0, plan.noise_sd)
+    after = _on_scale(felt, plan.scale)
     label = _verdict(plan, rng, popped)
-    return Thrust(
+    thrust = Thrust(
         session=f"s{thrust_no:02d}",
         file=f"{patient}_{thrust_no:02d}.wav",
         patient=patient,
@@ -165,8 +226,9 @@ def _thrust(
         pop_heard_by_therapist=_answer(rng, plan, popped, plan.therapist_error),
         thrust_speed=None if plan.speed is None else _lost(rng, plan, round(4 + faster, 2)),
         thrust_speed_unit="" if plan.speed is None else SPEED_UNIT,
-        model="simulated",
+        model=MODEL,
     )
+    return Known(thrust, number, n_pops, effect * popped, not 0 <= felt <= 10)
 
 
 def _on_scale(points: float, scale: PainScale) -> float:

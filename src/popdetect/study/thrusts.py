@@ -13,6 +13,7 @@ from popdetect.records import Label
 
 PainScale = Literal["NPRS", "VAS100"]
 Answer = Literal["yes", "no", "unsure"]
+SIMULATED = "simulated"  # column of one's own, by which a session that nobody was treated in says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Thrust:
     pop_heard_by_patient, pop_heard_by_therapist : {"yes", "no", "unsure"} or None
     thrust_speed : float or None
         In the unit that the table's header gave, `thrust_speed_unit`.
+    simulated : bool
+        Whether the table said so, with ``yes`` in its column `SIMULATED`.
     """
 
     session: str
@@ -67,3 +70,4 @@ class Thrust:
     notes: str = ""
     model: str = ""
     model_sha256: str = ""
+    simulated: bool = False
