@@ -30,6 +30,8 @@ DOORS = {
     "matplotlib": {"sessions/picture.py"},
     "tqdm": {"terminal.py"},
     "threadpoolctl": {"sessions/pool.py"},
+    "starlette": {"review/server.py", "review/shut.py"},
+    "uvicorn": {"review/server.py"},
 }
 
 # numpy.random that is no state of the whole process
@@ -112,7 +114,9 @@ def test_the_tree_of_errors_names_each_and_its_exit_code() -> None:
         assert getattr(errors, name).exit_code == int(code)
 
 
-@pytest.mark.parametrize("script", ["demo", "test", "retrain.py", "build_model.py", "bench.py", "plain_script.py"])
+@pytest.mark.parametrize(
+    "script", ["demo", "test", "retrain.py", "build_model.py", "bench.py", "bench_review.py", "plain_script.py"]
+)
 def test_scripts_help(script: str) -> None:
     path = ROOT / "scripts" / script
     command = [sys.executable, str(path)] if script.endswith(".py") else ["bash", str(path)]
@@ -155,7 +159,7 @@ def test_chance_is_seeded_and_nothing_is_global() -> None:
                 assert all(alias.name != "random" for alias in node.names), path
 
 
-@pytest.mark.parametrize("room", ["hearing", "sessions", "learning"])
+@pytest.mark.parametrize("room", ["hearing", "sessions", "learning", "review"])
 def test_a_room_can_be_entered_without_noise_or_weight(room: str) -> None:
     """No work at import: no output, no file, and hearing and sessions load nothing of the learning libraries."""
     names = [name_of(path) for path in MODULES if path.parent.name == room]
