@@ -32,6 +32,8 @@ DOORS = {
     "markupsafe": {"study/report_page.py"},
     "tqdm": {"terminal.py"},
     "threadpoolctl": {"sessions/pool.py"},
+    "starlette": {"review/server.py", "review/shut.py"},
+    "uvicorn": {"review/server.py"},
 }
 
 # numpy.random that is no state of the whole process
@@ -115,7 +117,17 @@ def test_the_tree_of_errors_names_each_and_its_exit_code() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["demo", "test", "retrain.py", "build_model.py", "bench.py", "plain_script.py", "coverage.py"]
+    "script",
+    [
+        "demo",
+        "test",
+        "retrain.py",
+        "build_model.py",
+        "bench.py",
+        "bench_review.py",
+        "plain_script.py",
+        "coverage.py",
+    ],
 )
 def test_scripts_help(script: str) -> None:
     path = ROOT / "scripts" / script
@@ -159,7 +171,7 @@ def test_chance_is_seeded_and_nothing_is_global() -> None:
                 assert all(alias.name != "random" for alias in node.names), path
 
 
-@pytest.mark.parametrize("room", ["hearing", "sessions", "learning"])
+@pytest.mark.parametrize("room", ["hearing", "sessions", "learning", "review"])
 def test_a_room_can_be_entered_without_noise_or_weight(room: str) -> None:
     """No work at import: no output, no file, and hearing and sessions load nothing of the learning libraries."""
     names = [name_of(path) for path in MODULES if path.parent.name == room]

@@ -1,4 +1,4 @@
-"""The page's server: on 127.0.0.1 and nowhere else, one person, one session. The one door to starlette and uvicorn.
+"""The page's server: on 127.0.0.1 and nowhere else, one person, one session; with `shut` the door to starlette.
 
 It hands out the page's own files, a clip's sound and what is known of it, and takes answers: nothing else is served,
 and nothing is read by a name that a request brings. ``409`` means that a clip was answered meanwhile in another tab;
