@@ -141,8 +141,16 @@ def read_table(path: str | os.PathLike[str], *, any_separator: bool = False) -> 
     ------
     TableError, UsageError
     """
-    name = os.fspath(path)
-    raw = read_bytes(path)
+    return parse_table(read_bytes(path), os.fspath(path), any_separator=any_separator)
+
+
+def parse_table(raw: bytes, name: str, *, any_separator: bool = False) -> Table:
+    """Read what is in a csv file, as `read_table` does; `name` is the file's, for messages.
+
+    Raises
+    ------
+    TableError
+    """
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
