@@ -20,7 +20,7 @@ import numpy.typing as npt
 from popdetect.hearing.classifier import Classifier, Floats, Trees, sigmoid
 from popdetect.learning import estimators
 
-N_TREES, RATE = 60, 0.15
+N_TREES, RATE = 30, 0.2
 LEAVES, MIN_LEAF_SHARE = 6, 0.004
 _LEAST_CURVATURE = 0.02  # p(1 - p) of a row that is all but certain: its step would know no bounds
 _LONGEST_STEP = 3.0

@@ -19,6 +19,8 @@ from popdetect.errors import ModelError, UsageError
 from popdetect.hearing import bundle, gate
 from popdetect.hearing.classifier import Floats, sigmoid
 from popdetect.learning import card
+from popdetect.learning import replay as replaying
+from popdetect.learning.replay import Replay
 from popdetect.learning.training import Fitted
 
 N_PARITY_ROWS = 24
@@ -26,7 +28,13 @@ N_GATE_ROWS = 48  # each walks through all trees of the gate, so that few of the
 
 
 def write(
-    fitted: Fitted, folder: Path, facts: dict[str, Any], *, force: bool = False, replace_shipped: bool = False
+    fitted: Fitted,
+    folder: Path,
+    facts: dict[str, Any],
+    *,
+    replay: Replay | None = None,
+    force: bool = False,
+    replace_shipped: bool = False,
 ) -> bundle.Model:
     """Write a bundle and read it back, checked.
 
@@ -37,6 +45,8 @@ def write(
         Must not exist, unless `force` and it is a bundle.
     facts : dict
         What else ``model.json`` says: ``provenance``, ``scores``, ``intended_use``, ``limits``, ``licence``.
+    replay : Replay, optional
+        Rows that travel with it, so that it can be adapted.
 
     Raises
     ------
@@ -59,7 +69,9 @@ def write(
         "context_logit": model.context.logit(fitted.context_rows[chosen]),
     }
     _check_parity(fitted)
-    weights_raw, parity_raw = npz_bytes(fitted.arrays), npz_bytes(parity)
+    files = {"weights.npz": npz_bytes(fitted.arrays), "parity.npz": npz_bytes(parity)}
+    if replay is not None:
+        files[bundle.REPLAY_NAME] = npz_bytes(replaying.arrays(replay))
     info = {
         "format": bundle.FORMAT,
         "name": model.name,
@@ -83,12 +95,9 @@ def write(
         "operating_points": {name: asdict(point) for name, point in model.operating_points.items()},
         "features": list(model.feature_names),
         **facts,
-        "files": {
-            "weights.npz": hashlib.sha256(weights_raw).hexdigest(),
-            "parity.npz": hashlib.sha256(parity_raw).hexdigest(),
-        },
+        "files": {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()},
     }
-    _put(info, {"weights.npz": weights_raw, "parity.npz": parity_raw}, folder)
+    _put(info, files, folder)
     return bundle.load(folder)
 
 
@@ -103,7 +112,7 @@ def tell(folder: Path, facts: dict[str, Any]) -> bundle.Model:
         When it cannot be written.
     """
     model = bundle.load(folder)
-    arrays = {name: (folder / name).read_bytes() for name in ("weights.npz", "parity.npz")}
+    arrays = {name: (folder / name).read_bytes() for name in model.info["files"]}
     files = {"files": model.info["files"]}  # the last, as they were
     _put({**{k: v for k, v in model.info.items() if k != "files"}, **facts, **files}, arrays, folder)
     return bundle.load(folder)

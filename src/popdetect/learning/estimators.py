@@ -145,7 +145,7 @@ def small_tree(seed: int, leaves: int, leaf_share: float) -> Any:
     from sklearn.tree import DecisionTreeRegressor
 
     return DecisionTreeRegressor(
-        max_leaf_nodes=leaves, min_weight_fraction_leaf=leaf_share, max_features=0.5, random_state=seed
+        max_leaf_nodes=leaves, min_weight_fraction_leaf=leaf_share, max_features=0.25, random_state=seed
     )
 
 
@@ -171,8 +171,7 @@ def lengthened(
         )  # fmt: skip
     added = []
     for tree in trees:
-        feature, threshold, left, right, nan_left, _ = _grown_tree(tree.tree_)
-        added.append((feature, threshold, left, right, nan_left, rate * tree.tree_.value[:, 0, 0]))
+        added.append(_grown_tree(tree.tree_, rate * tree.tree_.value[:, 0, 0]))
     return _frozen_trees([*kept, *added], base.baseline, "sum")
 
 
@@ -226,17 +225,19 @@ def _boosted_tree(nodes: Any) -> _Tree:
     )
 
 
-def _grown_tree(tree: Any) -> _Tree:
+def _grown_tree(tree: Any, values: Floats | None = None) -> _Tree:
     leaf = tree.children_left < 0
     own = np.arange(tree.node_count)
-    shares = tree.value[:, 0, :]
+    if values is None:
+        shares = tree.value[:, 0, :]
+        values = shares[:, 1] / shares.sum(axis=1)
     return (
         np.where(leaf, 0, tree.feature),
         np.where(leaf, np.inf, tree.threshold),
         np.where(leaf, own, tree.children_left),
         np.where(leaf, own, tree.children_right),
         np.where(leaf, True, tree.missing_go_to_left.astype(bool)),
-        shares[:, 1] / shares.sum(axis=1),
+        values,
     )
 
 

@@ -23,7 +23,7 @@ from popdetect.hearing.classifier import Floats
 from popdetect.learning.listening import Heard
 
 NAME = bundle.REPLAY_NAME
-MAX_ROWS = 12_000  # at some 200 bytes packed: more made no adapted model better
+MAX_ROWS = 4_500  # at some 200 bytes packed: more made no adapted model better
 _HALF = 6e4  # the greatest number that half precision holds, and a little less
 
 
