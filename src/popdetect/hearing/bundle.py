@@ -3,9 +3,9 @@
 ``model.json`` holds everything but the arrays, ``weights.npz`` the arrays, ``parity.npz`` a few feature rows with
 the probabilities that scikit-learn gave them (and rows for gate and context with their log-odds), ``CARD.md`` the same
 facts for people. ``replay.npz``, where there is one, is for training alone (`learning.replay`): deciding never opens
-it. No pickle, no code. A sha256 proves that nothing changed since the bundle was made; it does not prove
-who made it. So each field is looked at before it is used, by `bundle_fields` and `bundle_arrays`: whatever is wrong
-with a bundle is a `ModelError` that names the file and the field.
+it. No pickle, no code. A sha256 proves that nothing changed since the bundle was made; it does not prove who made it.
+So each field is looked at before it is used, by `bundle_fields` and `bundle_arrays`: whatever is wrong with a bundle is
+a `ModelError` that names the file and the field.
 """
 
 from __future__ import annotations

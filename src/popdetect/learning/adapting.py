@@ -28,7 +28,7 @@ from popdetect.learning.replay import Replay
 from popdetect.learning.verdicts import counted, final_logits, lowered
 
 CLEARLY = 0.004  # better by so much in merit, or the simpler way is kept
-REPLAY_SHARE = 1.0  # weight of all rows that travel against all own ones
+REPLAY_SHARE = 0.5  # weight of all rows that travel against all own ones
 REHEARSAL_SHARE = 0.5  # weight of the made sounds without pops against the rows that travel
 MOST_HELD_BACK = 4.0  # log-odds
 MIN_POPS_ANEW = 600  # with fewer it never was the best, and it takes by far the longest
@@ -126,9 +126,7 @@ def plain(recipe: Recipe) -> Way:
     return Way(recipe, lambda rows, marks, seed: recipe.make(seed, len(rows)).fit(rows, marks))
 
 
-def _both(
-    rows: Floats, marks: npt.NDArray[Any], replay: Replay
-) -> tuple[Floats, npt.NDArray[Any], Floats]:
+def _both(rows: Floats, marks: npt.NDArray[Any], replay: Replay) -> tuple[Floats, npt.NDArray[Any], Floats]:
     """Own rows and those that travel, with their marks and weights."""
     weights = replay.weights * (REPLAY_SHARE * len(rows) / replay.weights.sum())
     return (

@@ -1,8 +1,9 @@
 """Whether to adopt a new model: one sentence, with the figures that it rests on.
 
 Two things are asked. On the guard set (sound without pops) the new model may hear no more pops than the current one;
-where there is none, no more in noise and speech than is allowed to any model. On the labelled clips both are compared in pairs: people are resampled, the same ones
-for both, and only where the 95 % interval of a difference leaves 0 out is it called one.
+where there is none, no more in noise and speech than is allowed to any model. On the labelled clips both are compared
+in pairs: people are resampled, the same ones for both, and only where the 95 % interval of a difference leaves 0 out is
+it called one.
 
 A current model that has heard some of these clips is flattered by them, so nothing is held against the new one
 because of it: where enough people are left of whom it has heard nothing, these decide; else it can only be found no

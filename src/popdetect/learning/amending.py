@@ -53,7 +53,9 @@ def can_amend(classifier: Classifier) -> bool:
     return isinstance(classifier, Trees) and classifier.combine == "sum"
 
 
-def amend(base: Classifier, rows: Floats, marks: npt.NDArray[Any], start: Floats, weights: Floats, seed: int) -> Amended:
+def amend(
+    base: Classifier, rows: Floats, marks: npt.NDArray[Any], start: Floats, weights: Floats, seed: int
+) -> Amended:
     """Fit corrections.
 
     Parameters

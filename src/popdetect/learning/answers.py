@@ -21,6 +21,7 @@ from popdetect.sessions.corrections import Correction
 from popdetect.sessions.tables import read_table
 
 SCORES_NAME = "session.csv"
+FROM_REVIEW = "from_review"  # among a truth's other columns: it is an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,9 @@ def _of(source: Path) -> Labelled:
         onsets_s = () if answer.label == "no_pop" else answer.onsets_s or None
         label = answer.label or "uncertain"
         patient = patients.get(posixpath.normpath(file), "")
-        truths.append(Truth(file, root / file, label, None if label == "uncertain" else onsets_s, patient))
+        truths.append(
+            Truth(file, root / file, label, None if label == "uncertain" else onsets_s, patient, {FROM_REVIEW: "1"})
+        )
     return Labelled(tuple(truths), tuple(disputed), len(truths))
 
 

@@ -1,7 +1,8 @@
 """A new model against the current one, on the same held-out people; and whether to adopt it.
 
 The new model's answers on a person come from a fit that had not heard that person. Both are also tried on a guard
-set without pops (`guarding`): a model that hears more of them there is not adopted, however well it does elsewhere. What follows from the figures is for `advice` to say.
+set without pops (`guarding`): a model that hears more of them there is not adopted, however well it does elsewhere.
+What follows from the figures is for `advice` to say.
 """
 
 from __future__ import annotations

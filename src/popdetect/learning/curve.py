@@ -74,7 +74,7 @@ def draw(
     done, total = 0, len(parts) * len(SHARES)
     for part in parts:
         rest = [int(index) for index in order if index not in set(part.tolist())]
-        held_out, those = part_of(heard, part), [examples[index] for index in np.sort(part)]
+        held_out, those = part_of(heard, part.tolist()), [examples[index] for index in np.sort(part)]
         for share in SHARES:
             say("learning curve", done, total)
             done += 1

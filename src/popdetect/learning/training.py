@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from popdetect.errors import UsageError
 from popdetect.hearing.bundle import Model
-from popdetect.hearing.classifier import Calibration, Floats
+from popdetect.hearing.classifier import Floats
 from popdetect.hearing.context import second_opinion
 from popdetect.hearing.features import names
 from popdetect.hearing.onsets import OnsetRule
@@ -77,6 +77,8 @@ class Fitted:
         Of the context after the chosen recipe; each row by fits that had not heard its group.
     context_rows : ndarray, shape (n, n_context)
         What the context was fitted on.
+    rehearsal : Heard or None
+        Sound without pops by which an adapted model was held back.
     estimator : fitted scikit-learn estimator
     """
 
@@ -87,7 +89,8 @@ class Fitted:
     heard: Heard
     held_out_logits: Floats
     context_rows: Floats
-    estimator: Any = field(repr=False)
+    rehearsal: Heard | None = None
+    estimator: Any = field(repr=False, default=None)
 
 
 def check_enough(examples: Sequence[Example], *, allow_ungrouped: bool = False, adapts: bool = False) -> None:
@@ -167,7 +170,9 @@ def fit(
     heard = listen(examples, look.listener(), teacher, say)
     rehearsal = None
     if teacher is not None and replay is not None:
-        rehearsal = listen(guarding.rehearsal(), look.listener(), None, lambda _, *steps: say("sound without pops", *steps))
+        rehearsal = listen(
+            guarding.rehearsal(), look.listener(), None, lambda _, *steps: say("sound without pops", *steps)
+        )
     return learn(
         examples, heard, look, name=name, version=version, seed=seed, recipes=recipes, teacher=teacher, replay=replay,
         rehearsal=rehearsal, say=say,
@@ -238,7 +243,9 @@ def learn(
     estimator = tried[0][0].fit(heard.rows[learnable], heard.marks[learnable], seed)
     classifier, arrays, settings = estimators.freeze(estimator)
 
-    first = adapting.calibrated(adapted and adapted.first_calibration, best.logits[learnable], heard.marks[learnable])
+    first = adapting.calibrated(
+        adapted.first_calibration if adapted else None, best.logits[learnable], heard.marks[learnable]
+    )
     context_rows = among_neighbours(heard, first.log_odds(best.logits), look.front_end.n_columns)
     if not with_context:
         fellow = nobody()
@@ -249,9 +256,11 @@ def learn(
         final = second_opinion(fellow.classifier, context_rows)
 
     span = span_of(heard.rows, teacher.span if teacher is not None else None)
-    event = adapting.calibrated(adapted and adapted.event_calibration, final[learnable], heard.marks[learnable])
+    event = adapting.calibrated(
+        adapted.event_calibration if adapted else None, final[learnable], heard.marks[learnable]
+    )
     tops = best_logits(final, heard.clip, len(examples))
-    clip = adapting.calibrated(adapted and adapted.clip_calibration, tops, labels)
+    clip = adapting.calibrated(adapted.clip_calibration if adapted else None, tops, labels)
     points = adapting.lent_points(adapted, labels) or operating_points(clip(tops), labels)
     model = Model(
         name=name,
@@ -293,6 +302,7 @@ def learn(
         heard=heard,
         held_out_logits=final,
         context_rows=context_rows,
+        rehearsal=rehearsal,
         estimator=estimator,
     )
 
