@@ -140,8 +140,8 @@ def table(found: list[dict[str, Any]], title: str) -> str:
         "",
         f"{title}, adapted to {len(found)} simulated clinics whose microphone, room, pops and noises lie outside of "
         f"what it learned from. Judged on {TEST_CLIPS} clips of {TEST_PATIENTS} other people of the same clinic, and "
-        f"on {minutes:.0f} minutes of made sound without pops that nothing had heard (noise, speech-like sound, knocks, "
-        "clicks, cloth). Means over clinics, with 95 % intervals (clinics resampled). Simulated sound: no figure here "
+        f"on {minutes:.0f} minutes of made sound without pops that nothing had heard (noise, speech-like sound, "
+        "knocks, clicks, cloth). Means over clinics, with 95 % intervals (clinics resampled). Simulated sound: no figure here "
         "is clinical accuracy. Made by `scripts/adaptation.py`.",
         "",
         "![Event F1 by number of corrected clips](adaptation.png)",

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from learning_verdicts import hears, verdicts
 
-from popdetect.learning import advice
+from popdetect.learning import advice, guarding
+from popdetect.learning.guarding import Guard
 from popdetect.learning.scores import ScoredClip, score
 
 
@@ -115,7 +116,8 @@ def test_pops_in_sound_that_has_none_outweigh_all_else(guard_new: float, guard_c
     if kept:
         assert sentence.startswith(
             "Keep the current model: the new one hears more pops where there are none, on the guard set: "
-            f"{guard_new:.1f} pops per minute in sound that has none (the current one {guard_current:.1f}); clip AUROC 1.000 against 0.500"
+            f"{guard_new:.1f} pops per minute in sound that has none (the current one {guard_current:.1f}); "
+            "clip AUROC 1.000 against 0.500"
         )
 
 
@@ -186,3 +188,16 @@ def test_without_a_current_model_the_advice_has_figures_too() -> None:
     assert why.startswith("Do not adopt: there is no current model")
     assert "not usable" in why
     assert "1.5 pops per minute" in why
+
+
+def test_fewer_false_pops_on_clicks_do_not_pay_for_more_in_noise_or_in_own_recordings() -> None:
+    minutes = {"noise": 2.0, "click": 2.0, guarding.OWN: 2.0}
+    before = Guard({"noise": 0, "click": 50, guarding.OWN: 1}, minutes)
+
+    for n_false, told in (({"noise": 1, "click": 3, guarding.OWN: 0}, "noise and speech"),
+                          ({"noise": 0, "click": 3, guarding.OWN: 2}, guarding.OWN)):  # fmt: skip
+        adopt, sentence = advice.advise(verdicts(20), verdicts(10), Guard(n_false, minutes), before)
+        assert not adopt
+        assert sentence.startswith(
+            f"Keep the current model: the new one hears more pops where there are none, on {told}"
+        )
