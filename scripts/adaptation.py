@@ -140,9 +140,9 @@ def table(found: list[dict[str, Any]], title: str) -> str:
         "",
         f"{title}, adapted to {len(found)} simulated clinics whose microphone, room, pops and noises lie outside of "
         f"what it learned from. Judged on {TEST_CLIPS} clips of {TEST_PATIENTS} other people of the same clinic, and "
-        f"on {minutes:.0f} minutes of made sound without pops (noise, speech-like sound, knocks, clicks, cloth): of the "
+        f"on {minutes:.0f} min of made sound without pops (noise, speech-like sound, knocks, clicks, cloth), of the "
         "kinds of the guard set of `popdetect train`, but none of its sounds. Means over the clinics that had enough "
-        "clips of each kind, with 95 % intervals (clinics resampled). Advice needs five people; 15 clips are three's. "
+        "clips of each kind, with 95 % intervals (clinics resampled). Advice needs 5 people, 15 clips have 3. "
         "Simulated sound: no figure here is clinical accuracy. Made by `scripts/adaptation.py`.",
         "",
         "![Event F1 by number of corrected clips](adaptation.png)",

@@ -27,6 +27,8 @@ from popdetect.learning.scores import ScoredClip
 from popdetect.learning.truth import Truth, read_labels
 from popdetect.learning.verdicts import counted, final_logits, part_of
 
+pytestmark = pytest.mark.usefixtures("small_guard")
+
 
 @lru_cache(maxsize=1)
 def heard() -> Heard:

@@ -20,6 +20,8 @@ from popdetect.learning.retraining import Retrained
 from popdetect.learning.scenes import SceneRule
 from popdetect.learning.truth import Truth, read_labels
 
+pytestmark = pytest.mark.usefixtures("small_guard")
+
 Train = Callable[..., Retrained]
 
 

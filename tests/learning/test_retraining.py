@@ -15,6 +15,8 @@ from popdetect.learning import advice, bundling, estimators, guarding, retrainin
 from popdetect.learning.material import mark
 from popdetect.learning.truth import Truth, read_labels
 
+pytestmark = pytest.mark.usefixtures("small_guard")
+
 
 @pytest.fixture(scope="module")
 def truths(practice: Path) -> list[Truth]:
