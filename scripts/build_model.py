@@ -20,7 +20,7 @@ from typing import Any
 
 from popdetect import __version__
 from popdetect.errors import PopdetectError
-from popdetect.learning import bundling, comparison, corpus, provenance
+from popdetect.learning import bundling, comparison, corpus, provenance, replay
 from popdetect.learning.scores import score
 from popdetect.learning.sounds import Recorded, Source, read_manifest
 from popdetect.learning.training import fit
@@ -60,7 +60,8 @@ def build(args: argparse.Namespace) -> None:
     rule, alone = corpus.LEARN, corpus.alone(train)
     examples = [*corpus.scenes(train, args.scenes, args.seed), *alone]
     fitted = fit(examples, name="popdetect", version=__version__, seed=args.seed, on_progress=_say)
-    held_out = score(comparison.held_out(fitted, examples), seed=args.seed)
+    heard = zip(comparison.held_out(fitted, examples), examples, strict=True)
+    held_out = score([clip for clip, example in heard if example.sets_thresholds], seed=args.seed)
     scores = {
         "Sounds held out by source": {
             "about": "Mixed clips; distractors, backgrounds and recorded pops of each fifth come from sources that "
@@ -99,7 +100,9 @@ def build(args: argparse.Namespace) -> None:
         "contest": provenance.contest(fitted),
         **_tables(),
     }
-    model = bundling.write(fitted, args.out, facts, force=args.force, replace_shipped=shipped)
+    # the log-odds of the recipe that was chosen, each by a fit that had not heard the row's source
+    rows = replay.of(fitted.heard, fitted.contests[0].logits, args.seed)
+    model = bundling.write(fitted, args.out, facts, replay=rows, force=args.force, replace_shipped=shipped)
     print(f"{args.out}: {model.title}, sha256 {model.sha256}")
     for title, part in scores.items():
         print(f"\n{title}")

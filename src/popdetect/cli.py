@@ -154,16 +154,26 @@ def review(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Retrain on labelled clips."""
-    from popdetect.hearing.bundle import load
-    from popdetect.learning import retraining, truth
+    from popdetect.hearing.bundle import load, shipped
+    from popdetect.learning import answers, guarding, replay, retraining
 
-    truths = truth.read_labels(args.labels)
+    labelled = answers.read(args.labels)
     current = load(args.current)
+    rows = replay.read(args.current or shipped(), current)
+    origin = None
+    if args.current and rows is not None:
+        first = load()
+        origin = (first, replay.read(shipped(), first))
+    own_guard = guarding.recordings(args.guard) if args.guard else ()
     with terminal.stages(args.quiet) as on_progress:
         done = retraining.train(
-            truths,
+            labelled.truths,
             args.out,
             current=current,
+            replay=rows,
+            origin=origin,
+            own_guard=own_guard,
+            with_curve=args.curve,
             name=args.name,
             seed=args.seed,
             allow_ungrouped=args.allow_ungrouped,
@@ -173,9 +183,9 @@ def train(args: argparse.Namespace) -> int:
     for file, error in done.left_out:
         _say(args, f"left out {file}: {error}")
     if args.json:
-        _print_json(wording.training_dict(done))
+        _print_json(wording.training_dict(done, labelled))
     else:
-        _print(wording.training_text(done, current.title))
+        _print(wording.training_text(done, labelled, current.title))
     return FAILED_SOME if done.left_out else 0
 
 

@@ -222,15 +222,19 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     sub.flag("--no-browser", "only print the address")
     sub.seed("of the random sample that the estimate of errors rests on")
 
-    sub = command("train", "retrain on one's own labelled clips and compare with the current model",
-                  "popdetect train session_07/labels.csv --out models/ours")  # fmt: skip
+    sub = command("train", "adapt the model to one's own labelled clips, and compare with the current one",
+                  "popdetect train session_07 session_08 --out models/ours")  # fmt: skip
     sub.path(
         "labels",
-        "LABELS",
-        "labels.csv (file, label, onsets_s in seconds, patient_id), or a folder with pop/ and no_pop/",
+        "DIR",
+        "sessions corrected with popdetect review; or labels.csv (file, label, onsets_s in seconds, patient_id), or "
+        "folders with pop/ and no_pop/",
+        nargs="+",
     )
     sub.path("--out", "BUNDLE", "folder of the new model", required=True)
-    sub.bundle("--current", "the model to compare with")
+    sub.bundle("--current", "the model to adapt and to compare with")
+    sub.path("--guard", "DIR", "recordings of yours without pops, on which the new model must not hear more of them")
+    sub.flag("--curve", "also say whether more labelled clips are worth it; takes some minutes")
     sub.text("--name", "name of the new model (default: retrained)", default="retrained")
     sub.seed("same labels and seed, same model")
     sub.flag("--allow-ungrouped", "accept labels without patient_id; the figures then flatter")

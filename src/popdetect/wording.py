@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from popdetect.hearing.detector import Detector
+    from popdetect.learning.answers import Labelled
     from popdetect.learning.retraining import Retrained
     from popdetect.review.opening import Reviewed
     from popdetect.sessions.summary import Summary
@@ -139,16 +140,29 @@ def reviewed_dict(done: Reviewed) -> dict[str, Any]:
     }
 
 
-def training_text(done: Retrained, current: str) -> str:
+def training_text(done: Retrained, labelled: Labelled, current: str) -> str:
     """The new model beside the current one, whose title is `current`, and what to do about it."""
     from popdetect.learning.card import figure
     from popdetect.learning.comparison import figures
 
     compared = done.comparison
     before = figures(compared.current) if compared.current else {}
-    lines = [f"{'held-out clips, whole patients at a time':50}  {'new model':24}  current model ({current})"]
+    lines = [_learned_from(done, labelled), ""]
+    lines.append(f"{'held-out clips, whole patients at a time':50}  {'new model':24}  current model ({current})")
     for name, value in figures(compared.new).items():
         lines.append(f"{name:50}  {figure(value):24}  {figure(before[name]) if name in before else ''}".rstrip())
+    for kind, n_false in compared.guard_new.n_false.items():
+        theirs = compared.guard_current.n_false[kind] if compared.guard_current else ""
+        name = f"false pops, {compared.guard_new.minutes[kind]:.1f} min without pops: {kind}"
+        lines.append(f"{name:50}  {n_false:<24}  {theirs}".rstrip())
+    if done.slips:
+        lines.append("\nPossible slips (the label contradicts a confident held-out answer; worth hearing again):")
+        for slip in done.slips:
+            look = " ".join(f"{time_s:.3f}" for time_s in slip.look_s)
+            where = f", look at {look} s" if look else ""
+            lines.append(f"  {one_line(slip.file)}: labelled {slip.label}, p_pop {slip.p_pop:.2f}{where}")
+    if done.curve:
+        lines.append(f"\n{done.curve.sentence}")
     lines += [
         f"\n{compared.advice}",
         f"Written: {done.out} (CARD.md says all of it). Use it with --model {done.out}",
@@ -157,9 +171,26 @@ def training_text(done: Retrained, current: str) -> str:
     return "\n".join(lines)
 
 
-def training_dict(done: Retrained) -> dict[str, Any]:
+def _learned_from(done: Retrained, labelled: Labelled) -> str:
+    """How many clips, and which not."""
+    text = f"Learned from {_counted(done.counts['learned_from'], 'clip')}"
+    text += f", {labelled.n_reviewed} of them answered in review" if labelled.n_reviewed else ""
+    if done.counts["unmarked"]:
+        text += f"; {done.counts['unmarked']} with pops have no marks, the current model pointed them out"
+    lines = [text]
+    if done.counts["uncertain"]:
+        lines.append(f"  left out: {_counted(done.counts['uncertain'], 'clip')} of which people were uncertain")
+    if labelled.disputed:
+        names = ", ".join(map(one_line, labelled.disputed[:5])) + (" …" if len(labelled.disputed) > 5 else "")
+        n = _counted(len(labelled.disputed), "clip")
+        lines.append(f"  left out: {n} on which people disagree, to be settled in review: {names}")
+    return "\n".join(lines)
+
+
+def training_dict(done: Retrained, labelled: Labelled) -> dict[str, Any]:
     """The same as an object."""
     compared = done.comparison
+    guards = {"new": compared.guard_new, "current": compared.guard_current}
     return {
         "schema_version": SCHEMA_VERSION,
         "bundle": str(done.out),
@@ -169,8 +200,16 @@ def training_dict(done: Retrained) -> dict[str, Any]:
         "advice": compared.advice,
         "new": compared.new.to_dict(),
         "current": compared.current.to_dict() if compared.current else None,
+        "guard": {
+            name: None if one is None else {"false_pops": one.n_false, "minutes": one.minutes}
+            for name, one in guards.items()
+        },
         "classifiers": done.contests,
         "left_out": [list(pair) for pair in done.left_out],
+        "clips": {**done.counts, "reviewed": labelled.n_reviewed},
+        "disputed": list(labelled.disputed),
+        "possible_slips": [slip.to_dict() for slip in done.slips],
+        "learning_curve": done.curve.to_dict() if done.curve else None,
     }
 
 

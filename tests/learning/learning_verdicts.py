@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from popdetect.learning.guarding import Guard
 from popdetect.learning.scores import ScoredClip
 from popdetect.records import Label
 
@@ -21,3 +22,9 @@ def verdicts(right: int, n: int = 20, early_s: float = 0.0, n_groups: int = 5) -
             )
         )  # fmt: skip
     return clips
+
+
+def hears(per_min: float, kind: str = "noise") -> Guard:
+    """A guard set of ten minutes of noise, and as much else, with so many false pops a minute of all of it."""
+    minutes = {"noise": 10.0, "click": 10.0}
+    return Guard({name: round(20 * per_min) if name == kind else 0 for name in minutes}, minutes)

@@ -12,7 +12,8 @@ from learning_verdicts import verdicts
 from popdetect.hearing import bundle, context
 from popdetect.hearing.bundle import Model
 from popdetect.hearing.detector import Detector
-from popdetect.learning import advice, comparison, fellows
+from popdetect.learning import advice, comparison, fellows, guarding
+from popdetect.learning.guarding import Guard
 from popdetect.learning.scores import Scores, score
 
 
@@ -26,41 +27,46 @@ def scores(right: int) -> Scores:
 
 
 @pytest.fixture(scope="module")
-def loud_guard() -> float:
-    return comparison.guard(saying(12.0))
+def loud_guard() -> Guard:
+    return guarding.listen(saying(12.0))
 
 
-def test_a_model_that_calls_everything_a_pop_fails_on_the_guard_set(loud_guard: float) -> None:
-    adopt, sentence = advice.advise(verdicts(20), verdicts(10), loud_guard, 0.0)
+def test_a_model_that_calls_everything_a_pop_fails_on_the_guard_set(loud_guard: Guard) -> None:
+    adopt, sentence = advice.advise(
+        verdicts(20), verdicts(10), loud_guard, Guard(dict.fromkeys(guarding.KINDS, 0), loud_guard.minutes)
+    )
 
-    assert loud_guard > 100
+    assert loud_guard.steady_per_min > 100
     assert not adopt
     assert sentence.startswith(
-        f"Keep the current model: the new one hears {loud_guard:.1f} pops per minute in sound that has none "
-        "(the current one 0.0, allowed is 1); "
+        "Keep the current model: the new one hears more pops where there are none, on the guard set: "
+        f"{loud_guard.per_min:.1f} pops per minute in sound that has none (the current one 0.0); "
     )
 
 
 def test_a_model_that_calls_nothing_a_pop_passes_the_guard_set() -> None:
-    assert comparison.guard(saying(-12.0)) == 0
+    assert guarding.listen(saying(-12.0)).per_min == 0
 
 
 def test_the_guard_set_is_always_the_same_and_the_shipped_model_passes() -> None:
-    assert comparison.guard(bundle.load()) == comparison.guard(bundle.load()) <= advice.GUARD_LIMIT_PER_MIN
+    once = guarding.listen(bundle.load())
+
+    assert once == guarding.listen(bundle.load())
+    assert once.steady_per_min <= advice.GUARD_LIMIT_PER_MIN
 
 
-def test_the_whole_comparison_refuses_a_model_that_calls_everything(loud_guard: float) -> None:
+def test_the_whole_comparison_refuses_a_model_that_calls_everything(loud_guard: Guard) -> None:
     loud = replace(fitted(), model=saying(12.0))
     compared = comparison.compare(loud, examples(), bundle.load())
 
     assert not compared.adopt
-    assert compared.guard_new_per_min == loud_guard
+    assert compared.guard_new == loud_guard
     assert compared.advice.startswith("Keep the current model: the new one hears ")
     alone = comparison.compare(loud, examples(), None)
     assert not alone.adopt
     assert "not usable" in alone.advice
     assert re.search(r"clip AUROC \d\.\d\d\d .* on 60 held-out clips of 6 groups; it hears \d+\.\d pops", alone.advice)
-    assert alone.current is alone.guard_current_per_min is None
+    assert alone.current is alone.guard_current is None
 
 
 def test_held_out_answers_are_one_per_clip_and_rest_on_the_held_out_log_odds() -> None:

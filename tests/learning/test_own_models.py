@@ -20,6 +20,8 @@ from popdetect.learning.retraining import Retrained
 from popdetect.learning.scenes import SceneRule
 from popdetect.learning.truth import Truth, read_labels
 
+pytestmark = pytest.mark.usefixtures("small_guard")
+
 Train = Callable[..., Retrained]
 
 
@@ -236,7 +238,7 @@ def test_without_a_current_model_the_guard_set_decides(train: Train, truths: lis
     done = train(truths, current=None)
 
     assert done.comparison.current is None
-    assert done.comparison.adopt == (done.comparison.guard_new_per_min <= 1)
+    assert done.comparison.adopt == (done.comparison.guard_new.steady_per_min <= 1)
     assert "no current model" in done.comparison.advice
     assert done.model.info["provenance"]["pointed_out_by"] == "nobody"
     assert list(done.model.info["scores"]) == ["People held out"]

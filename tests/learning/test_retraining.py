@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from learning_verdicts import verdicts
+from learning_verdicts import hears, verdicts
 
 from popdetect.errors import ModelError, UsageError
 from popdetect.hearing import bundle
-from popdetect.learning import advice, bundling, comparison, estimators, retraining, training
+from popdetect.learning import advice, bundling, estimators, guarding, retraining, training
 from popdetect.learning.material import mark
 from popdetect.learning.truth import Truth, read_labels
+
+pytestmark = pytest.mark.usefixtures("small_guard")
 
 
 @pytest.fixture(scope="module")
@@ -128,12 +130,12 @@ def test_a_bundle_that_fails_its_check_leaves_nothing_behind(
 
 def test_a_model_that_hears_pops_everywhere_is_not_advised(trained: retraining.Retrained) -> None:
     clips = verdicts(15)
-    adopt, why = advice.advise(clips, clips, 4.0, 0.0)
+    adopt, why = advice.advise(clips, clips, hears(4), hears(0))
 
     assert not adopt
     assert "4.0 pops per minute in sound that has none" in why
-    assert advice.advise(clips, clips, 0.0, 0.0)[0] is False  # no better is not better
-    assert comparison.guard(trained.model) <= 60
+    assert advice.advise(clips, clips, hears(0), hears(0))[0] is False  # no better is not better
+    assert guarding.listen(trained.model).steady_per_min <= 60
 
 
 def test_marks_take_each_pop_once_and_leave_its_echo_out() -> None:

@@ -2,9 +2,10 @@
 
 ``model.json`` holds everything but the arrays, ``weights.npz`` the arrays, ``parity.npz`` a few feature rows with
 the probabilities that scikit-learn gave them (and rows for gate and context with their log-odds), ``CARD.md`` the same
-facts for people. No pickle, no code. A sha256 proves that nothing changed since the bundle was made; it does not prove
-who made it. So each field is looked at before it is used, by `bundle_fields` and `bundle_arrays`: whatever is wrong
-with a bundle is a `ModelError` that names the file and the field.
+facts for people. ``replay.npz``, where there is one, is for training alone (`learning.replay`): deciding never opens
+it. No pickle, no code. A sha256 proves that nothing changed since the bundle was made; it does not prove who made it.
+So each field is looked at before it is used, by `bundle_fields` and `bundle_arrays`: whatever is wrong with a bundle is
+a `ModelError` that names the file and the field.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from popdetect.hearing.spectrum import FrontEnd
 
 FORMAT = 2
 DEFAULT_NAME = "default"
+REPLAY_NAME = "replay.npz"  # optional: rows of the training material
 PARITY_TOLERANCE = 1e-5
 MAX_UNPACKED_BYTES = 2**29  # half a gigabyte: training's largest model takes a hundredth
 
@@ -188,7 +190,7 @@ def load(path: str | os.PathLike[str] | None = None) -> Model:
 
 
 def verify(path: str | os.PathLike[str] | None = None) -> tuple[Model, float, int]:
-    """Load a bundle and replay its parity rows, and those of its gate and its context.
+    """Load a bundle, replay its parity rows and those of its gate and its context, and check the rows that travel.
 
     Returns
     -------
@@ -226,7 +228,19 @@ def verify(path: str | os.PathLike[str] | None = None) -> tuple[Model, float, in
                 f"{folder}: the {part}'s log-odds differ by {off:.2g} from {part}_logit in parity.npz, allowed is "
                 f"{PARITY_TOLERANCE:.0e}; the {part} does not belong to this bundle"
             )
+    replay_arrays(folder, model.info)
     return model, worst, n_rows
+
+
+def replay_arrays(folder: Path, info: Mapping[str, Any]) -> Arrays | None:
+    """The arrays of ``replay.npz``, whose hash is checked; None where the bundle names no such file.
+
+    Raises
+    ------
+    ModelError
+        When it is named, and missing or changed.
+    """
+    return _read_arrays(folder / REPLAY_NAME, info) if REPLAY_NAME in info["files"] else None
 
 
 def _replayed(

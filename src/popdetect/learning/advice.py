@@ -1,8 +1,9 @@
 """Whether to adopt a new model: one sentence, with the figures that it rests on.
 
-Two things are asked. On the guard set (sound without pops) the new model may hear no more pops than the current one,
-or than is allowed to any model. On the labelled clips both are compared in pairs: people are resampled, the same ones
-for both, and only where the 95 % interval of a difference leaves 0 out is it called one.
+Two things are asked. On the guard set (sound without pops) the new model may hear no more pops than the current one;
+where there is none, no more in noise and speech than is allowed to any model. On the labelled clips both are compared
+in pairs: people are resampled, the same ones for both, and only where the 95 % interval of a difference leaves 0 out is
+it called one.
 
 A current model that has heard some of these clips is flattered by them, so nothing is held against the new one
 because of it: where enough people are left of whom it has heard nothing, these decide; else it can only be found no
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from popdetect.learning.guarding import Guard
 from popdetect.learning.resampling import N_BOOT, Figure, Floats, Ranking, interval, ratio, resamples, units
 from popdetect.learning.scores import EventCounts, ScoredClip, Scores, matched
 
@@ -47,8 +49,8 @@ class Difference:
 def advise(
     new: Sequence[ScoredClip],
     current: Sequence[ScoredClip],
-    guard_new: float,
-    guard_current: float,
+    guard_new: Guard,
+    guard_current: Guard,
     *,
     heard: Collection[str] = (),
     caveat: str = "",
@@ -60,8 +62,8 @@ def advise(
     ----------
     new, current : sequence of ScoredClip
         The same clips in the same order; `new` by fits that had not heard the group.
-    guard_new, guard_current : float
-        False pops per minute of sound without pops.
+    guard_new, guard_current : Guard
+        False pops in sound without pops.
     heard : collection of str
         Files of these that the current model learned from.
     caveat : str
@@ -89,11 +91,14 @@ def advise(
             f"{flatters}, so only people that it has not heard are counted here" if judged_fairly else flatters
         )
     notes += [caveat] if caveat else []
-    guards = f"{guard_new:.1f} pops per minute in sound that has none (the current one {guard_current:.1f}"
-    if guard_new > max(GUARD_LIMIT_PER_MIN, guard_current):
-        why = f"the new one hears {guards}, allowed is {GUARD_LIMIT_PER_MIN:g})"
+    guards = (
+        f"{guard_new.per_min:.1f} pops per minute in sound that has none (the current one {guard_current.per_min:.1f})"
+    )
+    worse_on = guard_new.worse_than(guard_current)
+    if worse_on:
+        why = f"the new one hears more pops where there are none, on {worse_on[0]}: {guards}"
         return False, _sentence("Keep the current model", [why, *notes])
-    notes.append(f"the new one hears {guards})")
+    notes.append(f"the new one hears {guards}")
     if not found:
         return False, _sentence("No clear difference", ["nothing could be compared", *notes])
     if 1 < n_groups < MIN_GROUPS:
@@ -109,15 +114,16 @@ def advise(
     return False, _sentence("No clear difference", [why, *notes])
 
 
-def alone(scores: Scores, guard_new: float, *, caveat: str = "") -> tuple[bool, str]:
+def alone(scores: Scores, guard_new: Guard, *, caveat: str = "") -> tuple[bool, str]:
     """Where there is no current model: by its guard set alone; the sentence has the other figures too."""
-    adopt = guard_new <= GUARD_LIMIT_PER_MIN
+    adopt = guard_new.steady_per_min <= GUARD_LIMIT_PER_MIN
     figures = (("clip AUROC", scores.auroc), ("event F1", scores.events.f1))
     notes = [f"{name} {_spoken(value)}" for name, value in figures if value is not None]
     if notes:
         notes[-1] += f" on {scores.n_clips} held-out clips of {scores.n_groups} groups"
     notes.append(
-        f"it hears {guard_new:.1f} pops per minute in sound that has none (allowed is {GUARD_LIMIT_PER_MIN:g})"
+        f"it hears {guard_new.steady_per_min:.1f} pops per minute in noise and speech that have none "
+        f"(allowed is {GUARD_LIMIT_PER_MIN:g})"
     )
     notes += [caveat] if caveat else []
     why = f"there is no current model to compare with, and by its guard set it is {'usable' if adopt else 'not usable'}"

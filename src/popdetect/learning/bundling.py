@@ -19,14 +19,23 @@ from popdetect.errors import ModelError, UsageError
 from popdetect.hearing import bundle, gate
 from popdetect.hearing.classifier import Floats, sigmoid
 from popdetect.learning import card
+from popdetect.learning import replay as replaying
+from popdetect.learning.replay import Replay
 from popdetect.learning.training import Fitted
 
 N_PARITY_ROWS = 24
+CHECKED_ROWS = 20_000  # before it is written; all of them would take gigabytes
 N_GATE_ROWS = 48  # each walks through all trees of the gate, so that few of their leaves stay unseen
 
 
 def write(
-    fitted: Fitted, folder: Path, facts: dict[str, Any], *, force: bool = False, replace_shipped: bool = False
+    fitted: Fitted,
+    folder: Path,
+    facts: dict[str, Any],
+    *,
+    replay: Replay | None = None,
+    force: bool = False,
+    replace_shipped: bool = False,
 ) -> bundle.Model:
     """Write a bundle and read it back, checked.
 
@@ -37,6 +46,8 @@ def write(
         Must not exist, unless `force` and it is a bundle.
     facts : dict
         What else ``model.json`` says: ``provenance``, ``scores``, ``intended_use``, ``limits``, ``licence``.
+    replay : Replay, optional
+        Rows that travel with it, so that it can be adapted.
 
     Raises
     ------
@@ -59,7 +70,9 @@ def write(
         "context_logit": model.context.logit(fitted.context_rows[chosen]),
     }
     _check_parity(fitted)
-    weights_raw, parity_raw = npz_bytes(fitted.arrays), npz_bytes(parity)
+    files = {"weights.npz": npz_bytes(fitted.arrays), "parity.npz": npz_bytes(parity)}
+    if replay is not None:
+        files[bundle.REPLAY_NAME] = npz_bytes(replaying.arrays(replay))
     info = {
         "format": bundle.FORMAT,
         "name": model.name,
@@ -83,12 +96,9 @@ def write(
         "operating_points": {name: asdict(point) for name, point in model.operating_points.items()},
         "features": list(model.feature_names),
         **facts,
-        "files": {
-            "weights.npz": hashlib.sha256(weights_raw).hexdigest(),
-            "parity.npz": hashlib.sha256(parity_raw).hexdigest(),
-        },
+        "files": {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()},
     }
-    _put(info, {"weights.npz": weights_raw, "parity.npz": parity_raw}, folder)
+    _put(info, files, folder)
     return bundle.load(folder)
 
 
@@ -103,7 +113,7 @@ def tell(folder: Path, facts: dict[str, Any]) -> bundle.Model:
         When it cannot be written.
     """
     model = bundle.load(folder)
-    arrays = {name: (folder / name).read_bytes() for name in ("weights.npz", "parity.npz")}
+    arrays = {name: (folder / name).read_bytes() for name in model.info["files"]}
     files = {"files": model.info["files"]}  # the last, as they were
     _put({**{k: v for k, v in model.info.items() if k != "files"}, **facts, **files}, arrays, folder)
     return bundle.load(folder)
@@ -169,9 +179,10 @@ def _looks() -> Floats:
 
 
 def _check_parity(fitted: Fitted) -> None:
-    """Every row that was learned from gets scikit-learn's probability; the bundle carries only a few to replay."""
-    own = sigmoid(fitted.model.classifier.logit(fitted.heard.rows))
-    worst = float(np.abs(own - fitted.estimator.predict_proba(fitted.heard.rows)[:, 1]).max())
+    """Rows that were learned from get scikit-learn's probability; the bundle carries only a few to replay."""
+    rows = fitted.heard.rows[:: 1 + len(fitted.heard.rows) // CHECKED_ROWS]
+    own = sigmoid(fitted.model.classifier.logit(rows))
+    worst = float(np.abs(own - fitted.estimator.predict_proba(rows)[:, 1]).max())
     if not worst <= bundle.PARITY_TOLERANCE:
         raise ModelError(f"the frozen classifier differs from scikit-learn's by {worst:.2g}; this is an error of ours")
 

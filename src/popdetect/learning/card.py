@@ -19,6 +19,7 @@ def render(info: Mapping[str, Any]) -> str:
         if scores.get("about"):
             lines += [scores["about"], ""]
         lines += _table(scores["figures"])
+    lines += _section("Whether more clips are worth it", info.get("learning_curve", {}).get("sentence"))
     lines += _contest(info.get("contest", []))
     lines += _trials("What each part buys", "fitted", info.get("ablations"))
     lines += _trials("Beside other ways", "way, and source of the pops", info.get("peers"))

@@ -1,28 +1,23 @@
 """A new model against the current one, on the same held-out people; and whether to adopt it.
 
 The new model's answers on a person come from a fit that had not heard that person. Both are also tried on a guard
-set without pops (made noise, room sound and speech-like sound, always the same): a model that hears pops there is
-not adopted, however well it does elsewhere. What follows from the figures is for `advice` to say.
+set without pops (`guarding`): a model that hears more of them there is not adopted, however well it does elsewhere.
+What follows from the figures is for `advice` to say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
-
-from popdetect.hearing.bundle import DEFAULT_OPERATING_POINT, Model
-from popdetect.hearing.counting import count_pops, word
+from popdetect.hearing.bundle import Model
 from popdetect.hearing.detector import Detector
-from popdetect.learning import advice, simulation
-from popdetect.learning.dsp import RATE_HZ
+from popdetect.learning import advice, guarding
+from popdetect.learning.guarding import Guard
 from popdetect.learning.scores import ScoredClip, Scores, score
-from popdetect.learning.training import Example, Fitted, best_logits
-from popdetect.records import Label
-
-GUARD_CLIPS = 60
-GUARD_CLIP_S = 3.0
+from popdetect.learning.training import Example, Fitted
+from popdetect.learning.verdicts import clip_of, scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +28,8 @@ class Comparison:
     ----------
     new, current : Scores
         On the same clips. The new one's are held-out.
-    guard_new_per_min, guard_current_per_min : float
-        False pops per minute on the guard set.
+    guard_new, guard_current : Guard
+        False pops on the guard set.
     adopt : bool
     advice : str
         One sentence with the figures it rests on; starts with ``Adopt: ``, ``Keep the current model: `` or ``No clear
@@ -45,8 +40,8 @@ class Comparison:
 
     new: Scores
     current: Scores | None
-    guard_new_per_min: float
-    guard_current_per_min: float | None
+    guard_new: Guard
+    guard_current: Guard | None
     adopt: bool
     advice: str
     n_heard_by_current: int = 0
@@ -54,49 +49,18 @@ class Comparison:
 
 def held_out(fitted: Fitted, examples: Sequence[Example]) -> list[ScoredClip]:
     """Each clip as judged by a fit that had not heard its group, at the default operating point."""
-    model, heard = fitted.model, fitted.heard
-    point = model.operating_point(DEFAULT_OPERATING_POINT)
-    tops = best_logits(fitted.held_out_logits, heard.clip, len(examples))
-    scored = []
-    for index, (example, p_pop) in enumerate(zip(examples, model.clip_calibration(tops), strict=True)):
-        own = heard.clip == index
-        logits, times = fitted.held_out_logits[own], heard.onsets_s[own]
-        counted = count_pops(
-            times.tolist(),
-            model.event_calibration(logits).tolist(),
-            model.clip_calibration(logits).tolist(),
-            point.pop_from,
-            point.train_from,
-        )
-        label = word(float(p_pop), point)
-        found = tuple(float(t) for t, c in zip(times, counted, strict=True) if c)
-        scored.append(_scored(example, float(p_pop), label, found, float(heard.durations_s[index])))
-    return scored
+    return scored(fitted.model, fitted.heard, fitted.held_out_logits, examples)
 
 
 def judged(model: Model, examples: Sequence[Example]) -> list[ScoredClip]:
     """Each clip as judged by a finished model."""
     detector = Detector(model)
-    scored = []
+    made = []
     for example in examples:
         detection = detector.detect_samples(*example.sound())
         found = tuple(event.onset_s for event in detection.pops)
-        scored.append(_scored(example, detection.p_pop, detection.label, found, detection.duration_s))
-    return scored
-
-
-def guard(model: Model) -> float:
-    """False pops per minute on made sound without pops: noise, rooms, speech-like."""
-    detector = Detector(model)
-    n_false = 0
-    for index in range(GUARD_CLIPS):
-        rng = np.random.default_rng([20260101, index])
-        sound = simulation.background(rng, int(GUARD_CLIP_S * RATE_HZ)) * np.float32(0.01)
-        if index % 2:
-            speech = simulation.speech_like(rng)[: len(sound)]
-            sound[: len(speech)] += np.float32(0.2) * speech
-        n_false += len(detector.detect_samples(sound, RATE_HZ).pops)
-    return n_false / (GUARD_CLIPS * GUARD_CLIP_S / 60)
+        made.append(clip_of(example, detection.p_pop, detection.label, found, detection.duration_s))
+    return made
 
 
 def compare(
@@ -107,6 +71,7 @@ def compare(
     seed: int = 0,
     heard: Collection[str] = (),
     caveat: str = "",
+    own_guard: Sequence[Path] = (),
 ) -> Comparison:
     """Score both, and advise.
 
@@ -122,29 +87,18 @@ def compare(
         Files of these clips that the current model learned from: its figures on them flatter.
     caveat : str
         What else must be known of the figures; goes into the advice.
+    own_guard : sequence of Path
+        Recordings without pops, for the guard set.
     """
     ours = held_out(fitted, examples)
-    new, guard_new = score(ours, seed=seed), guard(fitted.model)
+    new, guard_new = score(ours, seed=seed), guarding.listen(fitted.model, own_guard)
     if current is None:
         return Comparison(new, None, guard_new, None, *advice.alone(new, guard_new, caveat=caveat))
     theirs = judged(current, examples)
-    guard_old = guard(current)
+    guard_old = guarding.listen(current, own_guard)
     advised = advice.advise(ours, theirs, guard_new, guard_old, heard=heard, caveat=caveat, seed=seed)
     n_heard = len({example.file for example in examples} & set(heard))
     return Comparison(new, score(theirs, seed=seed), guard_new, guard_old, *advised, n_heard)
-
-
-def _scored(example: Example, p_pop: float, label: Label, found: tuple[float, ...], duration_s: float) -> ScoredClip:
-    return ScoredClip(
-        file=example.file,
-        group=example.group,
-        truth_label="pop" if example.is_pop else "no_pop",
-        p_pop=p_pop,
-        label=label,
-        true_onsets_s=example.onsets_s,
-        found_onsets_s=found,
-        duration_s=duration_s,
-    )
 
 
 def figures(scores: Scores) -> dict[str, object]:

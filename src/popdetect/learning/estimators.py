@@ -6,7 +6,7 @@ Every candidate accepts NaN, even a column of nothing else, is deterministic for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +52,9 @@ class Bearing:
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
-    def fit(self, rows: Floats, labels: npt.NDArray[Any]) -> Bearing:
+    def fit(self, rows: Floats, labels: npt.NDArray[Any], weights: Floats | None = None) -> Bearing:
         """Fit the estimator; gives itself back."""
-        self.estimator.fit(np.where(np.isnan(rows).all(axis=0), 0.0, rows), labels)
+        self.estimator.fit(np.where(np.isnan(rows).all(axis=0), 0.0, rows), labels, sample_weight=weights)
         return self
 
     def predict_proba(self, rows: Floats) -> Floats:
@@ -140,6 +140,41 @@ def context_boosting(seed: int) -> Any:
     )
 
 
+def small_tree(seed: int, leaves: int, leaf_share: float) -> Any:
+    """A regression tree of few leaves, each of which holds at least so great a share of the weight."""
+    from sklearn.tree import DecisionTreeRegressor
+
+    return DecisionTreeRegressor(
+        max_leaf_nodes=leaves, min_weight_fraction_leaf=leaf_share, max_features=0.25, random_state=seed
+    )
+
+
+def lengthened(
+    base: Classifier, trees: Sequence[Any], rate: float
+) -> tuple[Classifier, dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """A frozen sum of trees with fitted `small_tree`s after it, as (classifier, arrays, settings) of a bundle.
+
+    Raises
+    ------
+    TypeError
+        When the base is no sum of trees.
+    """
+    if not isinstance(base, Trees) or base.combine != "sum":
+        raise TypeError(f"nothing can be added to a {type(base).__name__}")
+    ends = [*base.roots[1:].tolist(), len(base.feature)]
+    kept: list[_Tree] = []
+    for start, end in zip(base.roots.tolist(), ends, strict=True):
+        own = slice(start, end)
+        kept.append(
+            (base.feature[own], base.threshold[own], base.left[own] - start, base.right[own] - start,
+             base.nan_left[own], base.value[own])
+        )  # fmt: skip
+    added = []
+    for tree in trees:
+        added.append(_grown_tree(tree.tree_, rate * tree.tree_.value[:, 0, 0]))
+    return _frozen_trees([*kept, *added], base.baseline, "sum")
+
+
 def freeze(fitted: Any) -> tuple[Classifier, dict[str, npt.NDArray[Any]], dict[str, Any]]:
     """A fitted candidate as (classifier, arrays, settings) of a bundle.
 
@@ -153,6 +188,8 @@ def freeze(fitted: Any) -> tuple[Classifier, dict[str, npt.NDArray[Any]], dict[s
 
     if isinstance(fitted, Bearing):
         fitted = fitted.estimator
+    if hasattr(fitted, "frozen"):  # corrections to a model that is there (`amending`)
+        return fitted.frozen()  # type: ignore[no-any-return]
     if isinstance(fitted, Pipeline):
         return _frozen_linear(fitted)
     if isinstance(fitted, HistGradientBoostingClassifier):
@@ -188,17 +225,19 @@ def _boosted_tree(nodes: Any) -> _Tree:
     )
 
 
-def _grown_tree(tree: Any) -> _Tree:
+def _grown_tree(tree: Any, values: Floats | None = None) -> _Tree:
     leaf = tree.children_left < 0
     own = np.arange(tree.node_count)
-    shares = tree.value[:, 0, :]
+    if values is None:
+        shares = tree.value[:, 0, :]
+        values = shares[:, 1] / shares.sum(axis=1)
     return (
         np.where(leaf, 0, tree.feature),
         np.where(leaf, np.inf, tree.threshold),
         np.where(leaf, own, tree.children_left),
         np.where(leaf, own, tree.children_right),
         np.where(leaf, True, tree.missing_go_to_left.astype(bool)),
-        shares[:, 1] / shares.sum(axis=1),
+        values,
     )
 
 

@@ -34,6 +34,8 @@ class Example:
         True onsets; None when only the clip's label is known.
     sound : callable
         Gives samples of shape (n, channels) and the rate.
+    sets_thresholds : bool
+        False for what only teaches: sounds that no session is made of, which would make thresholds too easy.
     """
 
     file: str
@@ -41,6 +43,7 @@ class Example:
     is_pop: bool
     onsets_s: tuple[float, ...] | None
     sound: Callable[[], tuple[npt.NDArray[np.float32], int]]
+    sets_thresholds: bool = True
 
 
 @dataclass(frozen=True, slots=True)

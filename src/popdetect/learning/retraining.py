@@ -14,9 +14,14 @@ import numpy.typing as npt
 from popdetect.errors import AudioError, NothingFound, UsageError
 from popdetect.hearing import audio
 from popdetect.hearing.bundle import Model
-from popdetect.learning import bundling, comparison, overlap, provenance, training
+from popdetect.learning import bundling, comparison, curve, estimators, overlap, provenance, slips, training
+from popdetect.learning.answers import FROM_REVIEW
 from popdetect.learning.comparison import Comparison
-from popdetect.learning.training import Example, Progress
+from popdetect.learning.curve import Curve
+from popdetect.learning.listening import Heard
+from popdetect.learning.replay import Replay
+from popdetect.learning.slips import Slip
+from popdetect.learning.training import Example, Fitted, Progress
 from popdetect.learning.truth import Truth
 
 
@@ -34,6 +39,12 @@ class Retrained:
         The classifiers that were tried, the chosen one first.
     left_out : tuple of (str, str)
         Files that could not be used, and why.
+    counts : dict of str to int
+        Clips ``learned_from``, ``uncertain`` ones left out, and those with pops that are ``unmarked``.
+    slips : tuple of Slip
+        Clips whose label contradicts a confident held-out answer.
+    curve : Curve or None
+        Where it was asked for.
     """
 
     model: Model
@@ -41,6 +52,9 @@ class Retrained:
     comparison: Comparison
     contests: list[dict[str, Any]]
     left_out: tuple[tuple[str, str], ...]
+    counts: dict[str, int]
+    slips: tuple[Slip, ...] = ()
+    curve: Curve | None = None
 
 
 def train(
@@ -48,6 +62,10 @@ def train(
     out: Path,
     *,
     current: Model | None,
+    replay: Replay | None = None,
+    origin: tuple[Model, Replay | None] | None = None,
+    own_guard: Sequence[Path] = (),
+    with_curve: bool = False,
     name: str = "retrained",
     version: str = "1",
     seed: int = 0,
@@ -67,6 +85,15 @@ def train(
         Folder of the bundle; must not exist unless `force`.
     current : Model or None
         Points out the pops in clips whose onsets nobody marked, and is what the new model is compared with.
+    replay : Replay, optional
+        Rows that travel with the current model: it is adapted. Without them the new one is made from the clips alone.
+    origin : (Model, Replay), optional
+        What is adapted in place of a current model that has learned from some of these very clips: an adaptation of
+        that one could not be tested on people it has not heard.
+    own_guard : sequence of Path
+        Recordings without pops, for the guard set.
+    with_curve : bool
+        Draw the learning curve, which takes as long as a dozen trainings.
     allow_ungrouped : bool
         Accept clips without a `patient_id`, or all of one: then every clip is its own group and the figures flatter.
 
@@ -82,6 +109,12 @@ def train(
     if not usable:
         raise UsageError(f"{len(truths)} clips, none labelled pop or no_pop; there is nothing to learn from")
     nameless = [truth.file for truth in usable if not truth.patient_id]
+    if nameless and not allow_ungrouped and any(truth.extra.get(FROM_REVIEW) for truth in usable):
+        raise UsageError(
+            f"{len(nameless)} of {len(usable)} clips name no patient (first: {nameless[0]}); a session.csv beside the "
+            "clips (popdetect log --init DIR) has a column patient_id, which keeps each person on one side of the "
+            "test. Without it the figures flatter: --allow-ungrouped accepts that, and tests on whole sessions at best"
+        )
     if nameless and not allow_ungrouped:
         raise UsageError(
             f"{len(nameless)} of {len(usable)} clips name no patient (first: {nameless[0]}); a column patient_id keeps "
@@ -89,9 +122,14 @@ def train(
         )
     heard = _hear(usable)
     examples = heard.examples
-    _check_enough(heard, allow_ungrouped=allow_ungrouped)
-    fitted = training.fit(examples, name=name, version=version, seed=seed, teacher=current, on_progress=on_progress)
     before = overlap.heard_by(current)
+    teacher = current
+    if origin is not None and replay is not None and not before.isdisjoint(heard.digests.values()):
+        teacher, replay = origin
+    _check_enough(heard, allow_ungrouped=allow_ungrouped, adapts=replay is not None)
+    fitted = training.fit(
+        examples, name=name, version=version, seed=seed, teacher=teacher, replay=replay, on_progress=on_progress
+    )
     compared = comparison.compare(
         fitted,
         examples,
@@ -99,7 +137,15 @@ def train(
         seed=seed,
         heard=[file for file, digest in heard.digests.items() if digest in before],
         caveat=heard.caveat,
+        own_guard=own_guard,
     )
+    drawn = None
+    if with_curve:
+        drawn = curve.draw(
+            examples, fitted.heard, _refit(fitted, teacher, replay, seed), current if current is teacher else None,
+            seed=seed, say=on_progress or (lambda what, done, total: None),
+        )  # fmt: skip
+    suspects = slips.possible(fitted, examples, comparison.held_out(fitted, examples))
     contests = provenance.contest(fitted)
     clips = provenance.OwnClips(
         len(examples),
@@ -117,17 +163,39 @@ def train(
             "seed": seed,
             "sha256_of_labels_and_clips": heard.digest,
             overlap.KEY: overlap.written(heard.digests.values()),
-            "pointed_out_by": current.title if current is not None else "nobody",
-            "first_look_of": current.title if current is not None else "these clips",
+            "pointed_out_by": teacher.title if teacher is not None else "nobody",
+            "first_look_of": teacher.title if teacher is not None else "these clips",
+            **({"adapted_from": f"{teacher.title}, sha256 {teacher.sha256}"} if teacher and replay else {}),
             "libraries": provenance.versions(),
-            "guard_false_pops_per_minute": round(compared.guard_new_per_min, 3),
+            "guard_false_pops_per_minute": round(compared.guard_new.per_min, 3),
         },
         "advice": compared.advice,
         "scores": _scores(compared, heard, current),
         "contest": contests,
+        **({"learning_curve": drawn.to_dict()} if drawn else {}),
     }
-    model = bundling.write(fitted, out, facts, force=force)
-    return Retrained(model, out, compared, contests, heard.left_out)
+    model = bundling.write(fitted, out, facts, replay=replay, force=force)
+    counts = {
+        "learned_from": len(examples),
+        "uncertain": len(truths) - len(usable),
+        "unmarked": facts["provenance"]["clips_without_marks"],
+    }
+    return Retrained(model, out, compared, contests, heard.left_out, counts, suspects, drawn)
+
+
+def _refit(fitted: Fitted, teacher: Model | None, replay: Replay | None, seed: int) -> curve.Fit:
+    """Fits the same kind of model to some of the clips: the way that was chosen for all of them."""
+    model = fitted.model
+    look = training.FirstLook(model.front_end, model.onset_rule, model.gate, model.gate_from)
+    recipes = [fitted.contests[0].recipe] if replay is None else estimators.RECIPES
+
+    def fit(examples: Sequence[Example], heard: Heard) -> Fitted:
+        return training.learn(
+            examples, heard, look, name="part", version="0", seed=seed, recipes=recipes, teacher=teacher, replay=replay,
+            rehearsal=fitted.rehearsal,
+        )  # fmt: skip
+
+    return fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +229,9 @@ class _Heard:
 
 def _hear(truths: Sequence[Truth]) -> _Heard:
     examples, left_out, digests = [], [], {}
+    sessions = {truth.extra.get("group", "") for truth in truths if truth.extra.get(FROM_REVIEW)} - {""}
+    # where nobody is named, whole sessions are held out, if there are enough of them
+    stands_in = {name: f"session {name}" for name in sessions} if len(sessions) >= training.MIN_GROUPS else {}
     state = hashlib.sha256()
     for truth in truths:
         try:
@@ -171,20 +242,20 @@ def _hear(truths: Sequence[Truth]) -> _Heard:
         state.update(repr((truth.file, truth.label, truth.onsets_s, truth.patient_id)).encode())
         state.update(samples.tobytes())
         digests[truth.file] = overlap.digest(samples, rate_hz)
-        group = truth.patient_id or f"clip {truth.file}"
+        group = truth.patient_id or stands_in.get(truth.extra.get("group", ""), f"clip {truth.file}")
         examples.append(Example(truth.file, group, truth.label == "pop", truth.onsets_s, _Reader(truth.path)))
     people = {truth.patient_id for truth in truths if truth.file in digests}
     return _Heard(examples, tuple(left_out), state.hexdigest(), digests, None if "" in people else len(people))
 
 
-def _check_enough(heard: _Heard, *, allow_ungrouped: bool) -> None:
+def _check_enough(heard: _Heard, *, allow_ungrouped: bool, adapts: bool) -> None:
     """As `training.check_enough`, and says where clips are missing because they cannot be read."""
     n_unread = len(heard.left_out)
     if not heard.examples:
         file, why = heard.left_out[0]
         raise NothingFound(f"none of the {n_unread} labelled clips could be read; the first, {file}: {why}")
     try:
-        training.check_enough(heard.examples, allow_ungrouped=allow_ungrouped)
+        training.check_enough(heard.examples, allow_ungrouped=allow_ungrouped, adapts=adapts)
     except UsageError as error:
         if not n_unread:
             raise

@@ -3,7 +3,8 @@
 The order: the gate is fitted on a first look at all candidates; the candidates that pass are described; each recipe
 is cross-validated with whole groups (patients) held out; on the best one's out-of-fold log-odds the context is fitted,
 with the same groups held out, and on its own the calibration and the operating points; then all is fitted once more on
-everything.
+everything. Where rows of a teacher's own material are at hand (`replay`), the teacher is adapted instead; see
+`adapting`.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import numpy.typing as npt
 
 from popdetect.errors import UsageError
 from popdetect.hearing.bundle import Model
-from popdetect.hearing.classifier import Calibration, Floats
+from popdetect.hearing.classifier import Floats
 from popdetect.hearing.context import second_opinion
 from popdetect.hearing.features import names
 from popdetect.hearing.onsets import OnsetRule
 from popdetect.hearing.spectrum import FrontEnd
-from popdetect.learning import estimators
+from popdetect.learning import adapting, estimators, guarding
+from popdetect.learning.adapting import Way
 from popdetect.learning.fellows import among_neighbours, fit_context, lent, nobody
 from popdetect.learning.first_look import FirstLook as FirstLook
 from popdetect.learning.first_look import default_front_end as default_front_end
@@ -32,10 +34,12 @@ from popdetect.learning.listening import Heard, listen
 from popdetect.learning.listening import Progress as Progress
 from popdetect.learning.listening import best_logits as best_logits
 from popdetect.learning.operating import operating_points as operating_points
+from popdetect.learning.replay import Replay
 from popdetect.learning.spans import span_of
 
 MIN_CLIPS = 10  # of each class
 MIN_POPS = 20
+ADAPT_CLIPS, ADAPT_POPS = 5, 8  # the same where a model is adapted rather than made
 MIN_GROUPS = 3
 N_FOLDS = 5
 
@@ -73,6 +77,8 @@ class Fitted:
         Of the context after the chosen recipe; each row by fits that had not heard its group.
     context_rows : ndarray, shape (n, n_context)
         What the context was fitted on.
+    rehearsal : Heard or None
+        Sound without pops by which an adapted model was held back.
     estimator : fitted scikit-learn estimator
     """
 
@@ -83,32 +89,34 @@ class Fitted:
     heard: Heard
     held_out_logits: Floats
     context_rows: Floats
-    estimator: Any = field(repr=False)
+    rehearsal: Heard | None = None
+    estimator: Any = field(repr=False, default=None)
 
 
-def check_enough(examples: Sequence[Example], *, allow_ungrouped: bool = False) -> None:
-    """Refuse what nothing could be learned from.
+def check_enough(examples: Sequence[Example], *, allow_ungrouped: bool = False, adapts: bool = False) -> None:
+    """Refuse what nothing could be learned from; less is enough where a model is adapted (`adapts`).
 
     Raises
     ------
     UsageError
         Says what there is and what is needed.
     """
+    min_clips, min_pops = (ADAPT_CLIPS, ADAPT_POPS) if adapts else (MIN_CLIPS, MIN_POPS)
     n_pop = sum(example.is_pop for example in examples)
     n_not = len(examples) - n_pop
     n_onsets = sum(len(example.onsets_s or ()) or int(example.is_pop) for example in examples)
     groups = {example.group for example in examples}
     if not examples:
-        raise UsageError(f"no clips; at least {MIN_CLIPS} with a pop and {MIN_CLIPS} without are needed")
+        raise UsageError(f"no clips; at least {min_clips} with a pop and {min_clips} without are needed")
     if n_pop == 0 or n_not == 0:
         raise UsageError(
             f"all {len(examples)} clips are labelled {'pop' if n_pop else 'no_pop'}; "
-            f"both are needed, at least {MIN_CLIPS} clips of each"
+            f"both are needed, at least {min_clips} clips of each"
         )
-    if n_pop < MIN_CLIPS or n_not < MIN_CLIPS:
-        raise UsageError(f"{n_pop} clips with a pop and {n_not} without; at least {MIN_CLIPS} of each are needed")
-    if n_onsets < MIN_POPS:
-        raise UsageError(f"{n_onsets} pops in all; at least {MIN_POPS} are needed")
+    if n_pop < min_clips or n_not < min_clips:
+        raise UsageError(f"{n_pop} clips with a pop and {n_not} without; at least {min_clips} of each are needed")
+    if n_onsets < min_pops:
+        raise UsageError(f"{n_onsets} pops in all; at least {min_pops} are needed")
     if len(groups) < MIN_GROUPS and not allow_ungrouped:
         raise UsageError(
             f"clips of {len(groups)} patient{'s' if len(groups) != 1 else ''}; at least {MIN_GROUPS} are needed, "
@@ -126,6 +134,7 @@ def fit(
     front_end: FrontEnd | None = None,
     onset_rule: OnsetRule | None = None,
     teacher: Model | None = None,
+    replay: Replay | None = None,
     on_progress: Progress | None = None,
 ) -> Fitted:
     """Fit a model to labelled clips.
@@ -143,6 +152,8 @@ def fit(
     teacher : Model, optional
         Lends its front end, its gate and its context, and points out the pops in clips of which only the label is
         known.
+    replay : Replay, optional
+        Of the teacher's material: the teacher is adapted, and `recipes` are not asked.
 
     Raises
     ------
@@ -157,9 +168,15 @@ def fit(
     else:
         look = fit_gate(examples, front_end or default_front_end(), onset_rule or OnsetRule(), seed, say)
     heard = listen(examples, look.listener(), teacher, say)
+    rehearsal = None
+    if teacher is not None and replay is not None:
+        rehearsal = listen(
+            guarding.rehearsal(), look.listener(), None, lambda _, *steps: say("sound without pops", *steps)
+        )
     return learn(
-        examples, heard, look, name=name, version=version, seed=seed, recipes=recipes, teacher=teacher, say=say
-    )
+        examples, heard, look, name=name, version=version, seed=seed, recipes=recipes, teacher=teacher, replay=replay,
+        rehearsal=rehearsal, say=say,
+    )  # fmt: skip
 
 
 def learn(
@@ -172,6 +189,8 @@ def learn(
     seed: int = 0,
     recipes: Sequence[estimators.Recipe] = estimators.RECIPES,
     teacher: Model | None = None,
+    replay: Replay | None = None,
+    rehearsal: Heard | None = None,
     with_context: bool = True,
     say: Progress = lambda what, done, total: None,
 ) -> Fitted:
@@ -184,9 +203,11 @@ def learn(
         Their candidates.
     look : FirstLook
         What found them.
+    rehearsal : Heard, optional
+        Candidates of sound without pops, on which an adapted model must not get worse.
     with_context : bool
         Without, each candidate keeps its first opinion.
-    name, version, seed, recipes, teacher
+    name, version, seed, recipes, teacher, replay
         As of `fit`.
 
     Raises
@@ -194,7 +215,8 @@ def learn(
     UsageError
         When too few pops are among the candidates.
     """
-    if (heard.marks == 1).sum() < MIN_POPS // 2:
+    adapted = teacher if replay is not None else None
+    if (heard.marks == 1).sum() < (ADAPT_POPS if adapted else MIN_POPS) // 2:
         raise UsageError(
             f"only {(heard.marks == 1).sum()} of the labelled pops could be found in the sound; "
             "check that onsets_s are seconds from the start of the clip"
@@ -202,20 +224,28 @@ def learn(
     labels = np.array([example.is_pop for example in examples])
     groups = held_out_together(examples)
     parts = estimators.folds(labels, groups, min(N_FOLDS, len(set(groups))), seed)
-    contests = []
-    for k, recipe in enumerate(recipes):
-        say("comparing classifiers", k, len(recipes))
-        contests.append(_contest(recipe, heard, labels, parts, seed))
-    contests.sort(key=lambda contest: -contest.merit)
+    n_pops = int((heard.marks == 1).sum())
+    if adapted and replay:
+        more = adapting.rehearsed(replay, adapted, rehearsal) if rehearsal is not None else replay
+        ways = adapting.ways(adapted, more, n_pops)
+    else:
+        ways = [adapting.plain(recipe) for recipe in recipes]
+    tried = []
+    for k, way in enumerate(ways):
+        say("comparing classifiers", k, len(ways))
+        tried.append((way, _contest(way, heard, labels, parts, seed)))
+    tried.sort(key=lambda pair: -(pair[1].merit - (adapting.CLEARLY * ways.index(pair[0]) if adapted else 0)))
+    contests = [contest for _, contest in tried]
     best = contests[0]
 
     say("fitting", 0, 1)
     learnable = heard.marks >= 0
-    estimator = best.recipe.make(seed, int(learnable.sum()))
-    estimator.fit(heard.rows[learnable], heard.marks[learnable])
+    estimator = tried[0][0].fit(heard.rows[learnable], heard.marks[learnable], seed)
     classifier, arrays, settings = estimators.freeze(estimator)
 
-    first = Calibration(*estimators.platt(best.logits[learnable], heard.marks[learnable]))
+    first = adapting.calibrated(
+        adapted.first_calibration if adapted else None, best.logits[learnable], heard.marks[learnable]
+    )
     context_rows = among_neighbours(heard, first.log_odds(best.logits), look.front_end.n_columns)
     if not with_context:
         fellow = nobody()
@@ -226,9 +256,13 @@ def learn(
         final = second_opinion(fellow.classifier, context_rows)
 
     span = span_of(heard.rows, teacher.span if teacher is not None else None)
-    event = Calibration(*estimators.platt(final[learnable], heard.marks[learnable]))
+    event = adapting.calibrated(
+        adapted.event_calibration if adapted else None, final[learnable], heard.marks[learnable]
+    )
     tops = best_logits(final, heard.clip, len(examples))
-    clip = Calibration(*estimators.platt(tops, labels))
+    sets = np.array([example.sets_thresholds for example in examples])
+    clip = adapting.calibrated(adapted.clip_calibration if adapted else None, tops[sets], labels[sets])
+    points = adapting.lent_points(adapted, labels) or operating_points(clip(tops[sets]), labels[sets])
     model = Model(
         name=name,
         version=version,
@@ -243,10 +277,12 @@ def learn(
         span=span,
         event_calibration=event,
         clip_calibration=clip,
-        operating_points=operating_points(clip(tops), labels),
+        operating_points=points,
         info={},
         sha256="",
     )
+    if adapted and rehearsal is not None:
+        model = adapting.held_back(model, adapted, rehearsal)
     gate_arrays, gate_settings = estimators.arrays_of(look.gate)
     parts_of = {
         "gate": gate_arrays,
@@ -267,6 +303,7 @@ def learn(
         heard=heard,
         held_out_logits=final,
         context_rows=context_rows,
+        rehearsal=rehearsal,
         estimator=estimator,
     )
 
@@ -278,25 +315,17 @@ def held_out_together(examples: Sequence[Example]) -> list[str]:
 
 
 def _contest(
-    recipe: estimators.Recipe,
+    way: Way,
     heard: Heard,
     labels: npt.NDArray[np.bool_],
     parts: list[npt.NDArray[np.intp]],
     seed: int,
 ) -> Contest:
-    logits = np.zeros(len(heard.rows))
-    for test_clips in parts:
-        test = np.isin(heard.clip, test_clips)
-        learn = ~test & (heard.marks >= 0)
-        if len(set(heard.marks[learn].tolist())) < 2:
-            raise UsageError("one patient has nearly all the pops; pops of more patients are needed")
-        estimator = recipe.make(seed, int(learn.sum()))
-        estimator.fit(heard.rows[learn], heard.marks[learn])
-        logits[test] = estimators.freeze(estimator)[0].logit(heard.rows[test])
+    logits = adapting.held_out_logits(way, heard, parts, seed)
     known = heard.marks >= 0
     tops = best_logits(logits, heard.clip, len(labels))
     return Contest(
-        recipe,
+        way.recipe,
         logits,
         estimators.average_precision(heard.marks[known], logits[known]),
         estimators.auroc(labels, tops),
