@@ -112,7 +112,9 @@ def test_the_tree_of_errors_names_each_and_its_exit_code() -> None:
         assert getattr(errors, name).exit_code == int(code)
 
 
-@pytest.mark.parametrize("script", ["demo", "test", "retrain.py", "build_model.py", "bench.py", "plain_script.py"])
+@pytest.mark.parametrize(
+    "script", ["demo", "test", "retrain.py", "build_model.py", "bench.py", "plain_script.py", "adaptation.py"]
+)
 def test_scripts_help(script: str) -> None:
     path = ROOT / "scripts" / script
     command = [sys.executable, str(path)] if script.endswith(".py") else ["bash", str(path)]
