@@ -127,6 +127,7 @@ def test_the_tree_of_errors_names_each_and_its_exit_code() -> None:
         "bench_review.py",
         "plain_script.py",
         "coverage.py",
+        "adaptation.py",
     ],
 )
 def test_scripts_help(script: str) -> None:

@@ -46,7 +46,8 @@ def test_the_shipped_bundle_is_whole() -> None:
     assert worst < 1e-9
     assert n_rows >= 20
     assert model.title == f"{model.name}-{model.version}"
-    assert {p.name for p in bundle.shipped().iterdir()} == {"model.json", "weights.npz", "parity.npz", "CARD.md"}
+    assert {p.name for p in bundle.shipped().iterdir()} == {"model.json", "CARD.md", *model.info["files"]}
+    assert set(model.info["files"]) - {bundle.REPLAY_NAME} == {"weights.npz", "parity.npz"}
 
 
 def test_the_card_says_what_no_figure_is() -> None:
