@@ -126,7 +126,7 @@ def test_the_tree_of_errors_names_each_and_its_exit_code() -> None:
         "bench.py",
         "bench_review.py",
         "plain_script.py",
-        "coverage.py",
+        "interval_coverage.py",
         "adaptation.py",
     ],
 )

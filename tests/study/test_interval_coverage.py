@@ -1,4 +1,4 @@
-"""``scripts/coverage.py``: its table is of what it says, whatever the number of jobs, and it calls a miss a miss."""
+"""``scripts/interval_coverage.py``: its table is of what it says, whatever the number of jobs, and it calls a miss a miss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from popdetect.study.distributions import wilson
 from popdetect.study.estimates import Estimate
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "coverage.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "interval_coverage.py"
 
 
 @pytest.fixture(scope="module")
