@@ -1,4 +1,4 @@
-"""``scripts/interval_coverage.py``: its table is of what it says, whatever the number of jobs, and it calls a miss a miss."""
+"""``scripts/interval_coverage.py``: its table is of what it says, whatever the number of jobs; a miss is called one."""
 
 from __future__ import annotations
 
