@@ -6,7 +6,7 @@ the 95 % interval held the truth (93 to 97 % is wanted), how often a difference 
 7 %), and whether the correction for the detector's errors takes away what they dilute. Each share has the interval that
 comes from so many studies. The same seed gives the same table, whatever the number of jobs.
 
-Examples: scripts/interval_coverage.py · scripts/interval_coverage.py --studies 100 --jobs 2 · scripts/interval_coverage.py --markdown coverage.md
+Examples: scripts/interval_coverage.py · scripts/interval_coverage.py --studies 100 --jobs 2 --markdown table.md
 """
 
 from __future__ import annotations
