@@ -190,7 +190,7 @@ def test_without_a_current_model_the_advice_has_figures_too() -> None:
     assert re.search(r"clip AUROC 0\.\d{3} \(95 % interval 0\.\d{3} to [01]\.\d{3}\); event F1 0\.\d{3}", sentence)
     assert why.startswith("Do not adopt: there is no current model")
     assert "not usable" in why
-    assert "1.5 pops per minute" in why
+    assert "3.0 pops per minute" in why
 
 
 def test_fewer_false_pops_on_clicks_do_not_pay_for_more_in_noise_or_in_own_recordings() -> None:
