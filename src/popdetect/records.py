@@ -6,15 +6,27 @@ order, pops or not. A `Verdict` is a `Detection`, or the reason why there is non
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Label = Literal["pop", "no_pop", "uncertain"]
 LABELS: tuple[Label, ...] = ("pop", "no_pop", "uncertain")
 
 
+class _Packed:
+    """A dataclass that is sent to another process as its values in order: half the time of its fields by name."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        """How it is pickled."""
+        names: Iterable[str] = type(self).__slots__
+        return type(self), tuple([getattr(self, name) for name in names])
+
+
 @dataclass(frozen=True, slots=True)
-class Event:
+class Event(_Packed):
     """One candidate: a sudden sound that may be a pop.
 
     Attributes
@@ -46,7 +58,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Detection:
+class Detection(_Packed):
     """The verdict on one clip.
 
     Attributes
@@ -84,7 +96,7 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(_Packed):
     """What `classify` and `label` say of one file: a detection, or why there is none.
 
     Attributes

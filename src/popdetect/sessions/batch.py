@@ -6,7 +6,6 @@ the clips' names, whatever the order in which they finished; the number of jobs 
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter
@@ -25,7 +24,7 @@ from popdetect.sessions.files import OUT_NAME, Clip, find_clips, make_folder, un
 from popdetect.sessions.formats import FORMATS, label_file
 from popdetect.sessions.pool import Factory, Recipe, check_jobs, judge_all, load_detector
 from popdetect.sessions.progress import Progress
-from popdetect.sessions.provenance import describe_run
+from popdetect.sessions.provenance import as_text, describe_run
 from popdetect.sessions.summary import Summary
 
 OnProgress = Callable[[int, int], None]
@@ -129,7 +128,7 @@ def label(
         "force": force,
     }
     run = describe_run(detector, summary, verdicts, settings=settings, model=model_path, started=started)
-    write_text(target / "run.json", json.dumps(run, indent=1) + "\n")
+    write_text(target / "run.json", as_text(run))
     return summary
 
 

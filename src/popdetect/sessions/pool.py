@@ -6,6 +6,7 @@ decoded it. Only jobs > 1 can survive that: with one job there is no other proce
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -208,11 +209,14 @@ def _workers(detector: Detector, recipe: Recipe, jobs: int) -> Iterator[ProcessP
     context = multiprocessing.get_context("fork" if copied else "spawn")
     stop = context.RawValue("b", 0)  # no lock in it that a dying worker could take along
     pool = ProcessPoolExecutor(jobs, context, _start, (recipe, stop, detector if copied else None))
-    try:
-        yield pool
-    finally:
-        stop.value = 1
-        pool.shutdown(wait=True, cancel_futures=True)
+    with one_thread():  # copies inherit it
+        gc.freeze()  # the collector would write to what they share with us, and have it copied page by page
+        try:
+            yield pool
+        finally:
+            gc.unfreeze()
+            stop.value = 1
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager
@@ -255,6 +259,9 @@ class _Worker:
 def _start(recipe: Recipe, stop: Any, detector: Detector | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     _Worker.recipe, _Worker.stop, _Worker.detector = recipe, stop, detector
+    if detector is not None:  # a copy, and so are the limits it was made under
+        _keep_memory()
+        _Worker.limits = True
 
 
 def _detector() -> Detector:

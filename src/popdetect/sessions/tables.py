@@ -25,6 +25,7 @@ EVENT_COLUMNS = (
     "file", "onset_s", "p_pop", "is_pop", "duration_ms", "peak_hz", "centroid_hz", "snr_db", "channel",
 )  # fmt: skip
 
+_DECIMALS = tuple(f"z.{n}f" for n in range(6))  # z: never "-0.0"
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 Row = dict[str, str]
@@ -204,4 +205,4 @@ def _header(cells: list[str], where: str) -> list[str]:
 def _number(value: float | None, decimals: int) -> str:
     if value is None or not math.isfinite(value):
         return ""
-    return f"{value:z.{decimals}f}"  # z: never "-0.0"
+    return format(value, _DECIMALS[decimals])
