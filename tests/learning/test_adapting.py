@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from learning_fakes import Says, examples
 from learning_verdicts import verdicts
-from test_answers import corrected_copy
+from test_reviewed_sessions import corrected_copy
 
 from popdetect.errors import ModelError, UsageError
 from popdetect.hearing import bundle
