@@ -81,14 +81,21 @@ def event_rows(verdict: Verdict) -> list[Row]:
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
     """Render rows as csv under a header of `columns`; a missing cell is empty."""
+    asked = tuple(columns)
+    lines = [list(row.values()) if tuple(row) == asked else [row.get(column, "") for column in asked] for row in rows]
     text = io.StringIO(newline="")
     plain = csv.writer(text, lineterminator="\n")
+    plain.writerow(columns)
+    plain.writerows(lines)
+    written = text.getvalue()
+    if "\r" not in written:
+        return written
     # Python before 3.13 leaves a lone \r unquoted when lines end in \n, and then cannot read it back
+    text = io.StringIO(newline="")
+    plain = csv.writer(text, lineterminator="\n")
     careful = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     plain.writerow(columns)
-    asked = tuple(columns)
-    for row in rows:
-        cells = list(row.values()) if tuple(row) == asked else [row.get(column, "") for column in columns]
+    for cells in lines:
         (careful if "\r" in "".join(cells) else plain).writerow(cells)
     return text.getvalue()
 
