@@ -114,7 +114,10 @@ def check_enough(examples: Sequence[Example], *, allow_ungrouped: bool = False, 
             f"both are needed, at least {min_clips} clips of each"
         )
     if n_pop < min_clips or n_not < min_clips:
-        raise UsageError(f"{n_pop} clips with a pop and {n_not} without; at least {min_clips} of each are needed")
+        plural = "s" if n_pop != 1 else ""
+        raise UsageError(
+            f"{n_pop} clip{plural} with a pop and {n_not} without; at least {min_clips} of each are needed"
+        )
     if n_onsets < min_pops:
         raise UsageError(f"{n_onsets} pops in all; at least {min_pops} are needed")
     if len(groups) < MIN_GROUPS and not allow_ungrouped:

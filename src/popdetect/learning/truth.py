@@ -164,7 +164,8 @@ def _read_folders(source: Path) -> list[Truth]:
     missing = [name for name in CLASS_FOLDERS if not (source / name).is_dir()]
     if missing:
         raise UsageError(
-            f"{source}: neither {TABLE_NAME} nor the folders pop and no_pop in it (missing: {', '.join(missing)})"
+            f"{source}: neither answers of popdetect review, nor {TABLE_NAME}, nor the folders pop and no_pop in it "
+            f"(missing: {', '.join(missing)})"
         )
     truths = [
         Truth(clip.relative_to(source).as_posix(), clip, label, _marked(label, *_track(clip)))
