@@ -24,6 +24,7 @@ from popdetect.terminal import one_line
 
 if TYPE_CHECKING:
     from popdetect.hearing.detector import Detector
+    from popdetect.learning.scenes import SceneRule
 
 FAILED_SOME, FAILED_ALL, INTERRUPTED = 3, 4, 130
 
@@ -154,16 +155,10 @@ def review(args: argparse.Namespace) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Retrain on labelled clips."""
-    from popdetect.hearing.bundle import load, shipped
     from popdetect.learning import answers, guarding, replay, retraining
 
     labelled = answers.read(args.labels)
-    current = load(args.current)
-    rows = replay.read(args.current or shipped(), current)
-    origin = None
-    if args.current and rows is not None:
-        first = load()
-        origin = (first, replay.read(shipped(), first))
+    current, rows, origin = replay.to_start_from(args.current)
     own_guard = guarding.recordings(args.guard) if args.guard else ()
     with terminal.stages(args.quiet) as on_progress:
         done = retraining.train(
@@ -218,30 +213,7 @@ def simulate(args: argparse.Namespace) -> int:
         rates_hz=(args.rate,),
     )
     if args.study:
-        from popdetect.study import simulated_session
-        from popdetect.study.simulated import StudyPlan
-
-        plan = StudyPlan(
-            n_patients=args.patients, n_thrusts=args.clips, pop_share=args.pop_share, effect=args.effect,
-            expectation=args.expectation, interaction=args.interaction, dropout=args.dropout, missing=args.missing,
-            sensitivity=args.sensitivity, specificity=args.specificity,
-        )  # fmt: skip
-        with terminal.progress("clips", args.quiet) as on_progress:
-            study = simulated_session.simulate(
-                args.out,
-                plan,
-                seed=args.seed,
-                sound=not args.no_sound,
-                rule=rule,
-                sounds=args.sounds,
-                role=args.role,
-                on_progress=on_progress,
-            )
-        if args.json:
-            _print_json(wording.study_dict(study))
-        elif not args.quiet:
-            _print(wording.study_text(study))
-        return 0
+        return _simulate_study(args, rule)
     with terminal.progress("clips", args.quiet) as on_progress:
         made = sessions.simulate(
             args.out,
@@ -263,8 +235,38 @@ def simulate(args: argparse.Namespace) -> int:
     return 0
 
 
+def _simulate_study(args: argparse.Namespace, rule: SceneRule) -> int:
+    """The same with the pain scores of a study."""
+    from popdetect import wording_study
+    from popdetect.study import simulated_session
+    from popdetect.study.simulated import StudyPlan
+
+    plan = StudyPlan(
+        n_patients=args.patients, n_thrusts=args.clips, pop_share=args.pop_share, effect=args.effect,
+        expectation=args.expectation, interaction=args.interaction, dropout=args.dropout, missing=args.missing,
+        sensitivity=args.sensitivity, specificity=args.specificity,
+    )  # fmt: skip
+    with terminal.progress("clips", args.quiet) as on_progress:
+        study = simulated_session.simulate(
+            args.out,
+            plan,
+            seed=args.seed,
+            sound=not args.no_sound,
+            rule=rule,
+            sounds=args.sounds,
+            role=args.role,
+            on_progress=on_progress,
+        )
+    if args.json:
+        _print_json(wording_study.study_dict(study))
+    elif not args.quiet:
+        _print(wording_study.study_text(study))
+    return 0
+
+
 def log(args: argparse.Namespace) -> int:
     """Join a labelled session with its scores into the journal, or make the table of scores to fill in."""
+    from popdetect import wording_study
     from popdetect.study import logging_session, template
 
     if args.init:
@@ -272,15 +274,15 @@ def log(args: argparse.Namespace) -> int:
         if args.json:
             _print_json({"schema_version": wording.SCHEMA_VERSION, "written": str(path), "lines": n_lines})
         else:
-            _print(wording.template_text(path, n_lines))
+            _print(wording_study.template_text(path, n_lines))
         return 0
     if args.journal is None:
         raise UsageError("log: the journal is not named; --journal STUDY.db, which is begun if it is not there")
     done = logging_session.log(args.folder, args.journal, update=args.update, key=args.key, with_notes=args.with_notes)
     if args.json:
-        _print_json(wording.logged_dict(done))
+        _print_json(wording_study.logged_dict(done))
     elif not args.quiet:
-        _print(wording.logged_text(done))
+        _print(wording_study.logged_text(done))
     if not done.written:
         _complain(f"{len(done.changes)} values are not as in the journal; nothing was written: --update writes them")
         return UsageError.exit_code
@@ -305,20 +307,22 @@ def outcomes(args: argparse.Namespace) -> int:
 
 def report(args: argparse.Namespace) -> int:
     """Write the report of a journal."""
+    from popdetect import wording_study
     from popdetect.study import report as reporting
 
     done = reporting.write(
         args.study, args.out, sessions=args.session or (), title=args.title, force=args.force, **_conclusions(args)
     )
     if args.json:
-        _print_json(wording.report_dict(done))
+        _print_json(wording_study.report_dict(done))
     elif not args.quiet:
-        _print(wording.report_text(done))
+        _print(wording_study.report_text(done))
     return 0
 
 
 def export(args: argparse.Namespace) -> int:
     """Write the journal out for other tools; without a name for it, to standard output."""
+    from popdetect import wording_study
     from popdetect.study import export as exporting
 
     if args.out is None and (args.json or args.format in exporting.IN_A_FOLDER):
@@ -330,12 +334,12 @@ def export(args: argparse.Namespace) -> int:
         columns = [name.strip() for name in listed if name.strip()]
     done = exporting.export(args.study, args.format, args.out, columns=columns, force=args.force)
     if args.json:
-        _print_json(wording.exported_dict(done))
+        _print_json(wording_study.exported_dict(done))
     elif args.out is not None and not args.quiet:
-        _print(wording.exported_text(done))
+        _print(wording_study.exported_text(done))
     elif args.out is None:
         _print(done.texts[""].removesuffix("\n"))
-        for note in wording.exported_notes(done):
+        for note in wording_study.exported_notes(done):
             _say(args, note)
     return 0
 
@@ -373,14 +377,15 @@ def model_verify(args: argparse.Namespace) -> int:
 
 def demo(args: argparse.Namespace) -> int:
     """Go the whole way on a simulated study: simulate, label, log, report."""
+    from popdetect import wording_study
     from popdetect.study import demonstration
 
     with terminal.progress("clips", args.quiet) as on_progress:
         done = demonstration.demonstrate(args.out, on_stage=lambda stage: _say(args, stage), on_progress=on_progress)
     if args.json:
-        _print_json(wording.demo_dict(done))
+        _print_json(wording_study.demo_dict(done))
     else:
-        _print(wording.demo_text(done))
+        _print(wording_study.demo_text(done))
         _print(f"Everything here is simulated: its figures are not clinical accuracy. {NOTE}")
     return 0
 

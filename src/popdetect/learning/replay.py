@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from popdetect.errors import ModelError
 from popdetect.hearing import bundle
+from popdetect.hearing.bundle import Model
 from popdetect.hearing.bundle_arrays import Plain
 from popdetect.hearing.classifier import Floats
 from popdetect.learning.listening import Heard
@@ -75,6 +76,29 @@ def of(heard: Heard, logits: Floats, seed: int, n_rows: int = MAX_ROWS) -> Repla
     return Replay(
         np.clip(heard.rows[index], -_HALF, _HALF), heard.marks[index], logits[index], np.concatenate(weights)[order]
     )
+
+
+def to_start_from(path: Path | None) -> tuple[Model, Replay | None, tuple[Model, Replay | None] | None]:
+    """The model to adapt, the rows that travel with it, and the shipped model with its own.
+
+    The last is None where the shipped model is the one to adapt, or where the other has no rows: it is what is adapted
+    instead of a model that has heard some of the clips.
+
+    Parameters
+    ----------
+    path : Path or None
+        A bundle; None is the shipped one.
+
+    Raises
+    ------
+    ModelError
+    """
+    current = bundle.load(path)
+    rows = read(path or bundle.shipped(), current)
+    if path is None or rows is None:
+        return current, rows, None
+    shipped = bundle.load()
+    return current, rows, (shipped, read(bundle.shipped(), shipped))
 
 
 def arrays(replay: Replay) -> dict[str, npt.NDArray[Any]]:
