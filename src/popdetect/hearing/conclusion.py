@@ -76,18 +76,17 @@ def conclude(
 def colour(take: Take, starts: Ints, rate_hz: int) -> tuple[Floats, Floats, list[str]]:
     """Peak and mean frequency of the first 6 ms of each event (above 60 Hz), and the louder channel of two."""
     size = round(_SPECTRUM_MS * rate_hz / 1000)
-    index = starts[:, None] + np.arange(size)
-    sound = take(index).astype(np.float64)
-    sound -= sound.mean(axis=1, keepdims=True)
-    power = np.square(sound).sum(axis=1)
+    sound = take(starts, size).astype(np.float64)
+    sound -= sound.mean(axis=2, keepdims=True)
+    power = np.square(sound).sum(axis=2)
     n_fft = 4 * size  # bins 42 Hz apart
     taper = 0.5 + 0.5 * np.cos(np.pi * np.arange(size) / size)
-    spectra = np.square(np.abs(np.fft.rfft(sound * taper[:, None], n_fft, axis=1))).sum(axis=2)
+    spectra = np.square(np.abs(np.fft.rfft(sound * taper, n_fft, axis=2))).sum(axis=1)
     bins_hz = np.arange(spectra.shape[1]) * (rate_hz / n_fft)
     spectra[:, bins_hz < 60] = 0
     total = np.maximum(spectra.sum(axis=1), 1e-30)
     channel = [""] * len(starts)
-    if sound.shape[2] == 2:
+    if sound.shape[1] == 2:
         lead_db = 10 * np.log10(np.maximum(power[:, 0], 1e-20) / np.maximum(power[:, 1], 1e-20))
         channel = ["both" if abs(db) < 1 else "1" if db > 0 else "2" for db in lead_db]
     return bins_hz[spectra.argmax(axis=1)], (spectra * bins_hz).sum(axis=1) / total, channel

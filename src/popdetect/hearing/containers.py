@@ -10,7 +10,7 @@ import io
 import os
 import re
 import struct
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 from popdetect.errors import Unreadable
 from popdetect.hearing import mp3
@@ -93,6 +93,12 @@ def promise(handle: BinaryIO) -> Promise:
     return Promise(present)
 
 
+class _Fills(Protocol):
+    """What every binary file can do, and `BinaryIO` does not say."""
+
+    def readinto(self, buffer: Any) -> int: ...
+
+
 class Guarded:
     """A file object for libsndfile, from whose C code no exception can be raised; soundfile prints a traceback instead.
 
@@ -117,17 +123,16 @@ class Guarded:
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer as far as there is something to read."""
-        begin = self._handle.tell()
+        begin = self._handle.tell() if self._unset_at else 0
         try:
-            data = bytearray(self._handle.read(len(buffer)))
+            n = int(cast(_Fills, self._handle).readinto(buffer))
         except OSError:
             return 0
         if self._unset_at:
-            size_at = self._unset_at - begin
-            for at in range(max(0, size_at), min(size_at + 4, len(data))):
-                data[at] = 0xFF
-        buffer[: len(data)] = data
-        return len(data)
+            first = min(max(0, self._unset_at - begin), n)
+            last = min(max(0, self._unset_at + 4 - begin), n)
+            buffer[first:last] = b"\xff" * (last - first)
+        return n
 
 
 def _compared(present: int, size: int, there: int) -> Promise:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import stat
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
@@ -17,6 +19,9 @@ from popdetect.hearing.stream import Stream
 from popdetect.records import Detection, Verdict
 
 JOIN_SAMPLES = 1_300_000  # of all channels together: some nine clips of 3 s; more gains no more
+HELD_BYTES = 8 << 20  # longer files are read twice: for their hash, then block by block
+
+_Source = str | os.PathLike[str] | BinaryIO
 
 
 class Detector:
@@ -73,7 +78,10 @@ class Detector:
         Verdict
             With `file` = `name`; an `AudioError` becomes its status and message.
         """
-        sha256 = _sha256(source) if hash_file else ""
+        if hash_file:
+            source, sha256 = _held(source)
+        else:
+            sha256 = ""
         try:
             return Verdict(name, "ok", self.detect(source), sha256=sha256)
         except AudioError as error:
@@ -94,9 +102,9 @@ class Detector:
         found: dict[int, Verdict] = {}
         waiting: dict[tuple[int, int], list[tuple[int, Samples, float, str]]] = {}
         for index, (path, name) in enumerate(sources):
-            sha256 = _sha256(path)
+            source, sha256 = _held(path)
             try:
-                recording = Recording(path)
+                recording = Recording(source)
                 key = (recording.rate_hz, recording.channels)
                 blocks = iter(recording)
                 first = next(blocks)
@@ -134,16 +142,26 @@ class Detector:
             found[index] = Verdict(sources[index][1], "ok", detection, sha256=sha256)
 
 
-def _sha256(source: str | os.PathLike[str] | BinaryIO) -> str:
+def _held(source: _Source) -> tuple[_Source, str]:
+    """What to hear in place of `source`, and the sha256 of its bytes; "" where it cannot be read, which hearing tells.
+
+    A short recording is read once, into memory, for both.
+    """
     try:
-        if isinstance(source, str | os.PathLike):
-            with open(source, "rb", buffering=0) as handle:  # noqa: PTH123  # a name from outside may be anything
-                return _digest(handle)
-        digest = _digest(source)
-        source.seek(0)
-        return digest
+        if not isinstance(source, str | os.PathLike):
+            digest = _digest(source)
+            source.seek(0)
+            return source, digest
+        facts = os.stat(source)  # noqa: PTH116  # a name from outside may be anything, and Path is felt
+        if not stat.S_ISREG(facts.st_mode):  # opening a pipe waits for someone to write to it
+            return source, ""
+        with open(source, "rb", buffering=0) as handle:  # noqa: PTH123
+            if facts.st_size > HELD_BYTES:
+                return source, _digest(handle)
+            whole = handle.readall()
+        return io.BytesIO(whole), hashlib.sha256(whole).hexdigest()
     except (OSError, ValueError):
-        return ""
+        return source, ""
 
 
 def _digest(handle: Any) -> str:

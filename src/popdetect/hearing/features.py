@@ -108,9 +108,9 @@ def describe(
     peaks_all, present = _peaks(frames_db, located.sample // hop, window_hops)
     peak = peaks_all[wanted]
     patch, heard = _patch(frames_db, (located.sample // hop)[wanted])
-    blocks = _block_means(patch, heard, window_hops)
-    after, before = blocks[:, : len(AFTER)], blocks[:, len(AFTER) : len(AFTER) + len(BEFORE)]
-    floor = _floor(blocks[:, len(AFTER) + len(BEFORE) :])
+    means = _block_means(patch, heard, window_hops)
+    floor = _floor(means[len(AFTER) + len(BEFORE) :])
+    after, before = (part.swapaxes(0, 1) for part in (means[: len(AFTER)], means[len(AFTER) :][: len(BEFORE)]))
     mel = present.copy()
     mel[0] = False
 
@@ -128,16 +128,16 @@ def describe(
     shares[:, :, empty] = np.nan
     led = np.stack([before[:, :, 0] - peak[:, :1], before @ mean_of_mel - level[:, None]], axis=2)
 
-    course = patch @ mean_of_mel.astype(np.float32) - level[:, None]  # mean mel level over time, against the peak's
+    course = patch @ mean_of_mel.astype(np.float32) - level  # mean mel level over time, against the peak's
     if not heard.all():
         course[~heard] = np.nan
     rest, lead = slice(PAST_HOPS + 8, None), slice(None, PAST_HOPS - window_hops)
     surroundings = np.stack(
         [
-            _greatest(course[:, rest]),
-            _greatest(course[:, lead]),
-            _busy(course[:, rest], heard[:, rest]),
-            _busy(course[:, lead], heard[:, lead]),
+            _greatest(course[rest]),
+            _greatest(course[lead]),
+            _busy(course[rest], heard[rest]),
+            _busy(course[lead], heard[lead]),
         ],
         axis=1,
     )
@@ -192,42 +192,45 @@ def _peaks(frames_db: Array, onset_hop: Ints, window_hops: int) -> tuple[Floats,
 
 
 def _patch(frames_db: Array, onset_hop: Ints) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Frames around each onset, shape (n, PAST + 1 + FUTURE, n_columns), NaN as 0; and which of them were heard."""
-    index = onset_hop[:, None] + np.arange(-PAST_HOPS, FUTURE_HOPS + 1)
+    """Frames around each onset, shape (PAST + 1 + FUTURE, n, n_columns), NaN as 0; and which of them were heard.
+
+    Time comes first: what is summed over time is then summed in long rows, and in the same order however many
+    candidates come along.
+    """
+    index = np.arange(-PAST_HOPS, FUTURE_HOPS + 1)[:, None] + onset_hop
     patch = frames_db.take(index, axis=0, mode="clip")
     heard = (index >= 0) & (index < len(frames_db)) & ~np.isnan(patch[:, :, 1])
     if not heard.all():
         patch[~heard] = 0
-    absent = np.isnan(patch[0, PAST_HOPS])
+    absent = np.isnan(patch[PAST_HOPS, 0])
     if absent.any():
         patch[:, :, absent] = 0
     return patch, heard
 
 
 @lru_cache(maxsize=8)
-def _blocks(window_hops: int) -> Array:
-    """Which frames of a patch make which block, 0 or 1: AFTER, BEFORE, then the blocks that the floor is taken from."""
+def _spans(window_hops: int) -> tuple[tuple[int, int], ...]:
+    """First and last frame (exclusive) of each block of a patch: AFTER, BEFORE, then those the floor is taken from."""
     first = PAST_HOPS - window_hops + 1  # the earliest frame that can hold the onset
     spans = [(PAST_HOPS + a, PAST_HOPS + b + 1) for a, b in AFTER]
     spans += [(first - b, first - a + 1) for a, b in BEFORE]
     # 10 ms each, nine before and six after, clear of the sound itself
     starts = [first - 5 - 10 * k for k in range(1, 10)] + [PAST_HOPS + 41 + 10 * k for k in range(6)]
-    spans += [(start, start + 10) for start in starts]
-    members = np.zeros((len(spans), PAST_HOPS + 1 + FUTURE_HOPS), np.float32)
-    for row, (start, stop) in zip(members, spans, strict=True):
-        row[start:stop] = 1
-    return members
+    return (*spans, *((start, start + 10) for start in starts))
 
 
 def _block_means(patch: Array, heard: npt.NDArray[np.bool_], window_hops: int) -> Floats:
-    """Mean of the heard frames of each block, shape (n, n_blocks, n_columns); NaN where none was heard."""
-    members = _blocks(window_hops)
-    total = np.matmul(members, patch).astype(np.float64)
-    if heard.all():
-        return np.asarray(total / members.sum(axis=1)[:, None])
-    count = (heard.astype(np.float32) @ members.T).astype(np.float64)
-    count[count == 0] = np.nan
-    return np.asarray(total / count[:, :, None])
+    """Mean of the heard frames of each block, shape (n_blocks, n, n_columns); NaN where none was heard."""
+    spans = _spans(window_hops)
+    _, n, n_columns = patch.shape
+    flat, total = patch.reshape(len(patch), -1), np.empty((len(spans), n * n_columns), np.float32)
+    for row, (start, stop) in zip(total, spans, strict=True):
+        np.add.reduce(flat[start:stop], axis=0, out=row)
+    count = np.array([[float(stop - start)] for start, stop in spans])
+    if not heard.all():
+        count = np.stack([heard[start:stop].sum(axis=0, dtype=np.float64) for start, stop in spans])
+        count[count == 0] = np.nan
+    return np.asarray(total.reshape(len(spans), n, n_columns) / count[:, :, None])
 
 
 def _floor(blocks: Floats) -> Floats:
@@ -235,22 +238,22 @@ def _floor(blocks: Floats) -> Floats:
 
     A low rank and not a mean: other pops of the train lie in the same 100 ms.
     """
-    known = np.sort(blocks, axis=1)  # NaN last
-    at = np.clip((~np.isnan(known[:, :, 1])).sum(axis=1) - 1, 0, 2)
-    return np.asarray(known[np.arange(len(known)), at])
+    known = np.sort(blocks, axis=0)  # NaN last
+    at = np.clip((~np.isnan(known[:, :, 1])).sum(axis=0) - 1, 0, 2)
+    return np.asarray(known[at, np.arange(known.shape[1])])
 
 
 def _greatest(course: Array) -> Floats:
-    """The loudest frame of each row, dB against the peak; NaN where none was heard."""
-    top = np.fmax.reduce(course, axis=1)
+    """The loudest frame of each column, dB against the peak; NaN where none was heard."""
+    top = np.fmax.reduce(course, axis=0)
     return np.asarray(np.minimum(np.maximum(top, -60), 40), np.float64)
 
 
 def _busy(course: Array, heard: npt.NDArray[np.bool_]) -> Floats:
     """Share of the heard frames within 20 dB of the peak; NaN where none was heard."""
-    count = heard.sum(axis=1, dtype=np.float64)
+    count = heard.sum(axis=0, dtype=np.float64)
     count[count == 0] = np.nan
-    return np.asarray((course > -20).sum(axis=1) / count)
+    return np.asarray((course > -20).sum(axis=0) / count)
 
 
 def _db(ratio: Floats) -> Floats:

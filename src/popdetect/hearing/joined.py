@@ -11,7 +11,7 @@ import numpy as np
 
 from popdetect.hearing.audio import Samples
 from popdetect.hearing.conclusion import NO_EVENT_LOGIT, Judged, conclude
-from popdetect.hearing.onsets import Ints, Take
+from popdetect.hearing.onsets import Ints, Take, snippets
 from popdetect.hearing.quality import Quality
 from popdetect.hearing.spectrum import Array
 from popdetect.hearing.stream import Stream, frame_power
@@ -30,8 +30,8 @@ class Joined(Stream):
         As of `Stream`.
     """
 
-    def _take_samples(self, index: Ints) -> Samples:
-        return self._pieces(index)
+    def _take_samples(self, starts: Ints, size: int) -> Samples:
+        return self._pieces(starts, size)
 
     def hear(self, clips: Sequence[Samples], peaks: Sequence[float]) -> list[Detection]:
         """Judge clips of shape (n, channels), whose greatest magnitudes are known; to be called once.
@@ -84,17 +84,17 @@ class Joined(Stream):
         return voices
 
 
-def _pieces(clips: Sequence[Samples], starts: Sequence[int], ends: Ints) -> Take:
+def _pieces(clips: Sequence[Samples], origins: Sequence[int], ends: Ints) -> Take:
     """Access to the samples of several clips that lie apart, without laying them in a row."""
 
-    def take(index: Ints) -> Samples:
-        out = np.empty((*index.shape, clips[0].shape[1]), np.float32)
+    def take(starts: Ints, size: int) -> Samples:
+        out = np.empty((len(starts), clips[0].shape[1], size), np.float32)
         # candidates come in order, so those of one clip lie together
-        owner = np.searchsorted(ends, index[:, index.shape[1] // 2], side="right")
+        owner = np.searchsorted(ends, starts + size // 2, side="right")
         cuts = np.searchsorted(owner, np.arange(len(clips) + 1)).tolist()
-        for clip, start, first, last in zip(clips, starts, cuts[:-1], cuts[1:], strict=True):
+        for clip, origin, first, last in zip(clips, origins, cuts[:-1], cuts[1:], strict=True):
             if last > first:
-                clip.take(index[first:last] - start, axis=0, mode="clip", out=out[first:last])
+                out[first:last] = snippets(clip, starts[first:last] - origin, size)
         return out
 
     return take

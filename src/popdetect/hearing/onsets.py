@@ -182,12 +182,33 @@ def _sums_until(values: Array, last: Ints, n: int) -> Array:
     return sums
 
 
-Take = Callable[[Ints], Array]
+Take = Callable[[Ints, int], Array]
 
 
-def whole(samples: Array) -> Take:
-    """Access to the samples of one clip, shape (n_samples, n_channels): by numbers (n, m), shape (n, m, n_channels)."""
-    return lambda index: np.asarray(samples.take(index, axis=0, mode="clip"))
+def snippets(samples: Array, starts: Ints, size: int) -> Array:
+    """Pieces of `size` samples of a clip, shape (n_samples, n_channels), as shape (n, n_channels, size).
+
+    Beyond its ends the clip goes on as it stood there: silence, and no step.
+    """
+    last, n_channels = len(samples) - size, samples.shape[1]
+    if last < 0:
+        return samples.take(starts[:, None] + np.arange(size), axis=0, mode="clip").swapaxes(1, 2).copy()
+    # whole rows at once are ten times faster than sample by sample; numpy's own sliding window takes as long to make
+    # as a clip's pieces to copy
+    step = samples.itemsize
+    windows: Array = np.ndarray(
+        (last + 1, n_channels, size),
+        samples.dtype,
+        np.ascontiguousarray(samples),
+        0,
+        (n_channels * step, step, n_channels * step),
+    )
+    cut = windows[np.minimum(np.maximum(starts, 0), last)]
+    at_edge = np.flatnonzero((starts < 0) | (starts > last))
+    if len(at_edge):
+        index = starts[at_edge, None] + np.arange(size)
+        cut[at_edge] = samples.take(index, axis=0, mode="clip").swapaxes(1, 2)
+    return cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +258,7 @@ def locate(take: Take, frames: Ints, shape: Transform, rate_hz: int) -> Located:
     Parameters
     ----------
     take : callable
-        Gives samples by their number, as `whole` does of an array. Beyond its ends the clip goes on as it stood
-        there: silence, and no step.
+        Gives pieces of the clip by their first samples and their size, as `snippets` does.
     frames : ndarray of int
         Candidate frames.
 
@@ -252,14 +272,8 @@ def locate(take: Take, frames: Ints, shape: Transform, rate_hz: int) -> Located:
     starts = frames * shape.hop - edges[n_before]
     lag = max(1, round(rate_hz * 6e-5))  # a difference over 0.06 ms: a gentle rise with frequency to 8 kHz
     reach = int(edges[-1]) + lag
-    index = starts[:, None] + np.arange(reach)
-    snippets = take(index)
-    power = np.zeros((len(frames), edges[-1]), np.float32)
-    for channel in range(snippets.shape[2]):
-        snippet = snippets[:, :, channel]
-        power += np.square(snippet[:, lag:] - snippet[:, :-lag])
-    power /= snippets.shape[2]
-    fine = (np.add.reduceat(power, edges[:-1], axis=1) / np.diff(edges)).astype(np.float64)
+    power = _mean_power(take(starts, reach), lag)
+    fine = _bin_means(power, edges)
     smooth = fine.copy()
     smooth[:, :-1] += fine[:, 1:]
 
@@ -286,16 +300,41 @@ def locate(take: Take, frames: Ints, shape: Transform, rate_hz: int) -> Located:
     return Located(sample, envelope, before, glitch).take(keep)
 
 
+def _mean_power(pieces: Array, lag: int) -> Array:
+    """Squared differences over `lag` samples, mean over channels, shape (n, size - lag)."""
+    _, n_channels, size = pieces.shape
+    power = np.zeros((len(pieces), size - lag), np.float32)
+    for channel in range(n_channels):
+        steps = pieces[:, channel, lag:] - pieces[:, channel, :-lag]
+        power += np.square(steps, out=steps)
+    if n_channels > 1:
+        power /= n_channels
+    return power
+
+
+def _bin_means(power: Array, edges: Ints) -> Floats:
+    """Mean power between each edge and the next, shape (n, n_bins)."""
+    sizes = np.diff(edges)
+    size = int(sizes[0])
+    if (sizes != size).any():
+        return np.asarray(np.add.reduceat(power, edges[:-1], axis=1) / sizes, np.float64)
+    # bins of one size, as at most rates: their first samples, their second, ... three times as fast
+    total = power[:, ::size].copy()
+    for offset in range(1, size):
+        total += power[:, offset::size]
+    return total.astype(np.float64) / size
+
+
 def _glitch_share(take: Take, onsets: Ints, rate_hz: int) -> Floats:
     """How much of the nearest two milliseconds' energy sits in one sample.
 
     Energy of the second difference, which a lone wrong sample spreads as ¼ : 1 : ¼.
     """
     reach = max(3, round(GLITCH_REACH_MS * rate_hz / 1000))
-    snippets = take(onsets[:, None] + np.arange(-reach - 1, reach + 2))
+    near = take(onsets - reach - 1, 2 * reach + 3)
     bent = np.zeros((len(onsets), 2 * reach + 1), np.float32)
-    for channel in range(snippets.shape[2]):
-        x = snippets[:, :, channel]
+    for channel in range(near.shape[1]):
+        x = near[:, channel]
         bent += np.square(x[:, 1:-1] - (x[:, :-2] + x[:, 2:]) / 2)
     total = bent.sum(axis=1, dtype=np.float64)
     return np.asarray(np.divide(bent.max(axis=1), total, out=np.zeros(len(onsets)), where=total > 0))

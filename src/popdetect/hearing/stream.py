@@ -17,7 +17,7 @@ from popdetect.hearing import context, features, gate, onsets, spectrum
 from popdetect.hearing.audio import Samples
 from popdetect.hearing.bundle import DEFAULT_OPERATING_POINT, Model
 from popdetect.hearing.conclusion import NO_EVENT_LOGIT, Judged, colour, conclude
-from popdetect.hearing.onsets import Floats, Ints, Located, whole
+from popdetect.hearing.onsets import Floats, Ints, Located
 from popdetect.hearing.quality import Quality
 from popdetect.hearing.voice import Voice, energy_db
 from popdetect.records import Detection
@@ -142,9 +142,9 @@ class Stream:
         self._rises = _appended(self._rises, risen)
         self._groups_db = _appended(self._groups_db, _by_group(fresh, self._shape))
 
-    def _take_samples(self, index: Ints) -> Samples:
-        """Samples by number, counted from the first that is kept."""
-        return whole(self._samples)(index)
+    def _take_samples(self, starts: Ints, size: int) -> Samples:
+        """Pieces by their first samples, counted from the first that is kept."""
+        return onsets.snippets(self._samples, starts, size)
 
     def _advance(self, *, to_the_end: bool) -> None:
         """Find, place and judge the candidates that can be, then forget what is no longer needed."""
