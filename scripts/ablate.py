@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from accuracy import BOOSTING, figures
 
-from popdetect.learning import comparison, corpus, estimators
+from popdetect.learning import comparison, corpus, estimators, kinds
 from popdetect.learning.listening import Example, Heard, listen
 from popdetect.learning.scores import ScoredClip, score
 from popdetect.learning.sounds import Source, Synthetic, read_manifest
@@ -54,7 +54,9 @@ def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int) -> dict
         for i in range(n_scenes)
     ]
     pops = sorted({source.group for source in train if source.kind == "pop"})
-    trials = [example for one in pops for example in corpus.trials(train, one, n_trials, 7)]
+    trials = [
+        example for test in kinds.TESTS for one in pops for example in corpus.trials(train, one, n_trials // 2, 7, test)
+    ]
     judged: dict[str, list[ScoredClip]] = {}
     for fold in range(n_turns):
         name = corpus.fold_name(fold)
@@ -73,7 +75,8 @@ def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int) -> dict
     for title, of in table.items():
         print(f"{title:60} AUROC {of['auroc']['value']:.3f}  sensitivity {of['sensitivity_at_95']['value']:.3f}  "
               f"event F1 {of['f1']['value']:.3f}")  # fmt: skip
-    about = f"{len(clips)} clips to learn from, {len(trials)} to judge with pops of {', '.join(pops)}, {n_turns} turns"
+    about = f"{len(clips)} clips to learn from, {len(trials)} to judge, everyday and clinic-like, with pops of "
+    about += f"{', '.join(pops)}, {n_turns} turns"
     return {"about": about, "rows": table}
 
 

@@ -18,20 +18,20 @@ from typing import Any
 import numpy as np
 import peers
 
-from popdetect.learning import comparison, corpus, estimators
+from popdetect.learning import comparison, corpus, estimators, kinds
 from popdetect.learning.listening import Example
 from popdetect.learning.scores import ScoredClip, Scores, score
 from popdetect.learning.sounds import Recorded, read_manifest
 from popdetect.learning.training import fit
 
 OURS = "popdetect"
+DEV = "dev-test"
 BOOSTING = [recipe for recipe in estimators.RECIPES if recipe.name == "boosting"]
 Judged = dict[str, dict[str, list[ScoredClip]]]  # by who judged, by source of the pops
 
 
 def run(sounds: Path, *, n_scenes: int, n_trials: int, rivals: bool = True, out: Path | None = None) -> dict[str, Any]:
     """Fit, judge, print the table."""
-    train = read_manifest(sounds, "train")
     learn, trials = material(sounds, n_scenes, n_trials)
     print(f"{len(learn)} clips to learn from, {', '.join(f'{len(t)} with pops of {p}' for p, t in trials.items())}")
     judged: Judged = {OURS: {pops: [] for pops in trials}}
@@ -39,11 +39,11 @@ def run(sounds: Path, *, n_scenes: int, n_trials: int, rivals: bool = True, out:
         own = _of_other_folds(learn, fold)
         begun = time.perf_counter()
         model = fit(own, name="trial", version="0", recipes=BOOSTING).model
-        for pops, clips in _of_fold(trials, fold, train_pops=_pops_of(train)).items():
+        for pops, clips in _of_fold(trials, fold).items():
             judged[OURS][pops] += comparison.judged(model, clips)
         print(f"{OURS}: {_turn(fold)}, {len(own)} clips, {time.perf_counter() - begun:.0f} s", flush=True)
     if rivals:
-        judged |= _rivals(learn, trials, _pops_of(train))
+        judged |= _rivals(learn, trials)
     table = {who: {pops: figures(score(clips, seed=1)) for pops, clips in by.items()} for who, by in judged.items()}
     for peer in peers.PEERS:
         for row in table.get(peer.name, {}).values() if not peer.has_onsets else ():
@@ -61,14 +61,18 @@ def run(sounds: Path, *, n_scenes: int, n_trials: int, rivals: bool = True, out:
 
 
 def material(sounds: Path, n_scenes: int, n_trials: int) -> tuple[list[Example], dict[str, list[Example]]]:
-    """Clips to learn from (simulated pops), and clips to try on by source of their pops; group is the fold."""
+    """Clips to learn from (simulated pops), and clips to try on by test and source of pops; group is the fold."""
     train, dev = read_manifest(sounds, "train"), read_manifest(sounds, "dev-test")
     without_pops = [source for source in train if source.kind != "pop"]
     learn = [*corpus.scenes(without_pops, n_scenes, 1), *corpus.alone(without_pops)]
-    trials = {pops: corpus.trials(train, pops, n_trials, 7) for pops in _pops_of(train)}
+    trials = {
+        f"{test}, {pops}": corpus.trials(train, pops, n_trials, 7, test)
+        for test in kinds.TESTS
+        for pops in _pops_of(train)
+    }
     bank = Recorded(dev, made_pop_share=0.0, made_share=0.0)
     (neck,) = _pops_of(dev)
-    trials[neck] = [
+    trials[f"{DEV}, {neck}"] = [
         corpus.mixed(f"dev-test {i}", f"part {i % 10}", [7, 10**6 + i], bank, corpus.TRY) for i in range(n_trials)
     ]
     return learn, trials
@@ -82,19 +86,19 @@ def _of_other_folds(examples: Sequence[Example], fold: int | None) -> list[Examp
     return [e for e in examples if fold is None or e.group != corpus.fold_name(fold)]
 
 
-def _of_fold(trials: dict[str, list[Example]], fold: int | None, train_pops: list[str]) -> dict[str, list[Example]]:
+def _of_fold(trials: dict[str, list[Example]], fold: int | None) -> dict[str, list[Example]]:
     """The clips that a fit without `fold` judges; those of dev-test go to the fit to everything."""
     if fold is None:
-        return {pops: clips for pops, clips in trials.items() if pops not in train_pops}
+        return {pops: clips for pops, clips in trials.items() if pops.startswith(DEV)}
     name = corpus.fold_name(fold)
-    return {pops: [e for e in clips if e.group == name] for pops, clips in trials.items() if pops in train_pops}
+    return {pops: [e for e in clips if e.group == name] for pops, clips in trials.items() if not pops.startswith(DEV)}
 
 
 def _turn(fold: int | None) -> str:
     return "all folds, for dev-test" if fold is None else f"without fold {fold}"
 
 
-def _rivals(learn: list[Example], trials: dict[str, list[Example]], train_pops: list[str]) -> Judged:
+def _rivals(learn: list[Example], trials: dict[str, list[Example]]) -> Judged:
     everything = [*learn, *(example for clips in trials.values() for example in clips)]
     jobs = [_mono(example) for example in everything]
     heard: list[list[peers.Heard]] = []
@@ -110,7 +114,7 @@ def _rivals(learn: list[Example], trials: dict[str, list[Example]], train_pops: 
         for fold in (*range(corpus.N_FOLDS), None):
             own = _of_other_folds(learn, fold)
             decide = _decider(peer, [of_clip[id(e)][k].numbers for e in own], [e.is_pop for e in own])
-            for pops, clips in _of_fold(trials, fold, train_pops).items():
+            for pops, clips in _of_fold(trials, fold).items():
                 by[pops] += [_scored(e, of_clip[id(e)][k], decide) for e in clips]
         judged[peer.name] = by
         print(f"peers: {peer.name} done", flush=True)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from popdetect.hearing import audio
+from popdetect.learning import kinds
 from popdetect.learning.dsp import Sound, resample
 from popdetect.learning.listening import Example
 from popdetect.learning.scenes import SceneRule, compose
@@ -27,7 +28,7 @@ LEARN = SceneRule(
     distractor_db=(0.0, 42.0),
     rates_hz=(48_000, 48_000, 48_000, 44_100, 44_100, 32_000, 24_000, 22_050, 16_000, 8_000),
     worn_share=0.35,
-    pop_share=0.5,
+    far_share=0.2,
 )
 TRY = SceneRule(pop_db=(15.0, 45.0), distractor_db=(0.0, 40.0), rates_hz=(48_000, 44_100))
 
@@ -51,7 +52,8 @@ def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN
     banks = []
     for fold in range(N_FOLDS):
         own = [s for s in sources if (pops.index(s.group) if s.kind == "pop" else fold_of(s.group)) == fold]
-        banks.append(Recorded(own, made_pop_share=0.3 if any(s.kind == "pop" for s in own) else 1.0, speech_share=0.3))
+        made_pops = 0.3 if any(s.kind == "pop" for s in own) else 1.0
+        banks.append(Recorded(own, made_pops, speech_share=0.25, near_share=0.4, room_share=0.7, made_room_share=0.2))
     return [mixed(f"scene {i}", fold_name(i % N_FOLDS), [seed, i], banks[i % N_FOLDS], rule) for i in range(n)]
 
 
@@ -99,16 +101,21 @@ def _paced(sound: Sound, pace: float) -> Sound:
     return resample(sound, 1000, round(1000 * pace))
 
 
-def trials(sources: Sequence[Source], pops: str, n: int, seed: int) -> list[Example]:
-    """Mixed clips to be tried on, the folds in turn: real pops of one source, everything else recorded, too."""
+def trials(sources: Sequence[Source], pops: str, n: int, seed: int, test: str = "everyday") -> list[Example]:
+    """Mixed clips to be tried on, the folds in turn: real pops of one source, everything else recorded, too.
+
+    In rooms alone, and with the distractors of one of `kinds.TESTS`.
+    """
     of_pops = [source for source in sources if source.kind == "pop" and source.group == pops]
     banks = []
     for fold in range(N_FOLDS):
         own = [source for source in sources if source.kind != "pop" and fold_of(source.group) == fold]
-        banks.append(Recorded([*own, *of_pops], made_pop_share=0.0, made_share=0.0))
+        banks.append(
+            Recorded([*own, *of_pops], made_pop_share=0.0, made_share=0.0, only=kinds.TESTS[test], room_share=1.0)
+        )
+    salt = zlib.crc32(f"{test} {pops}".encode())
     return [
-        mixed(f"{pops} {i}", fold_name(i % N_FOLDS), [seed, zlib.crc32(pops.encode()), i], banks[i % N_FOLDS], TRY)
-        for i in range(n)
+        mixed(f"{test} {pops} {i}", fold_name(i % N_FOLDS), [seed, salt, i], banks[i % N_FOLDS], TRY) for i in range(n)
     ]
 
 

@@ -50,6 +50,8 @@ class SceneRule:
         0 to this many.
     rates_hz : tuple of int
         Sample rates to draw from.
+    far_share : float
+        How many trains are heard across the room: as its impulse response has them, without more of the direct sound.
     worn_share : float
         How many clips are worn by a codec, by clipping or by what phones do, or have no background at all.
     """
@@ -63,6 +65,7 @@ class SceneRule:
     max_distractors: int = 3
     rates_hz: tuple[int, ...] = (48_000,)
     worn_share: float = 0.0
+    far_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +153,18 @@ def _add_train(rng: Rng, bank: SoundBank, rule: SceneRule, mix: Sound) -> tuple[
     times = np.concatenate([[0.0], np.cumsum(gaps_ms) / 1000])
     room_left = rule.duration_s - times[-1] - 0.06
     times += float(rng.uniform(0.005, max(room_left, 0.006)))
-    response = bank.room(rng) if rng.random() < 0.5 else None
+    far = rule.far_share > 0 and rng.random() < rule.far_share
+    response = bank.room(rng) if far or rng.random() < 0.5 else None
     wet = 10 ** (float(rng.uniform(-25, 0)) / 20)
     level_db = float(rng.uniform(*rule.pop_db))
     onsets = []
     for time, sound in zip(times, pops, strict=True):
         heard = sound
         if response is not None:
-            tail = convolve(sound, response) * np.float32(wet)
-            tail[: len(sound)] += sound
-            heard = tail
+            heard = convolve(sound, response)
+            if not far:
+                heard *= np.float32(wet)
+                heard[: len(sound)] += sound
         loudest = burst_rms(heard[: int(0.02 * RATE_HZ)], 3.0)
         # within a train pops differ by some dB; none falls out of the rule's range
         own_db = float(np.clip(level_db + rng.normal(0, 4), *rule.pop_db))

@@ -16,7 +16,7 @@ import numpy as np
 
 from popdetect.errors import AudioError, UsageError
 from popdetect.hearing import audio
-from popdetect.learning import simulation
+from popdetect.learning import kinds, simulation
 from popdetect.learning.dsp import RATE_HZ, Rng, Sound, faded, random_curve, resample, shaped, stretched
 from popdetect.learning.manifest import MARKS_NAME
 from popdetect.learning.manifest import Source as Source
@@ -90,12 +90,24 @@ class Recorded:
         How many of the distractors and rooms are simulated.
     speech_share : float
         How many of the distractors are speech, where there is any.
+    near_share : float
+        How many of the others are of the families of `kinds`, one as often as the other; the rest are of any kind.
+    only : set of str, optional
+        The families that there are; all, by default.
+    room_share : float
+        How many of the backgrounds are of a room, as `kinds` tells; the rest are of any kind.
+    made_room_share : float
+        How many of the backgrounds are simulated.
     """
 
     sources: list[Source]
     made_pop_share: float = 0.6
     made_share: float = 0.1
     speech_share: float = 0.15
+    near_share: float = 0.0
+    only: frozenset[str] | None = None
+    room_share: float = 0.0
+    made_room_share: float = 0.0
     _made: Synthetic = field(default_factory=Synthetic)
 
     def _of(self, kind: str) -> dict[str, list[Source]]:
@@ -127,13 +139,22 @@ class Recorded:
         sources = [s for s in self.sources if s.kind == "distractor"]
         if not sources or rng.random() < self.made_share:
             return self._made.distractor(rng)
-        by_what: dict[str, list[Source]] = {}
+        by_family: dict[str, dict[str, list[Source]]] = {}
         for source in sources:
-            by_what.setdefault(_broad(source.what), []).append(source)
-        talking = [what for what in sorted(by_what) if what.startswith("speech")]
-        # a treatment room talks: speech is heard more often than one kind among a hundred
-        what = str(rng.choice(talking if talking and rng.random() < self.speech_share else sorted(by_what)))
-        source = by_what[what][int(rng.integers(len(by_what[what])))]
+            name = kinds.family(source.what)
+            if self.only is None or name in self.only:
+                by_family.setdefault(name, {}).setdefault(kinds.broad(source.what), []).append(source)
+        if not by_family:
+            raise UsageError(f"no sound of these kinds among the distractors: {', '.join(sorted(self.only or ()))}")
+        near = sorted(name for name in by_family if name != kinds.AWAY)
+        if kinds.SPEECH in near and rng.random() < self.speech_share:  # a treatment room talks
+            by_kind = by_family[kinds.SPEECH]
+        elif near and rng.random() < self.near_share:
+            by_kind = by_family[str(rng.choice(near))]
+        else:
+            by_kind = {kind: own for of_family in by_family.values() for kind, own in of_family.items()}
+        own = by_kind[str(rng.choice(sorted(by_kind)))]
+        source = own[int(rng.integers(len(own)))]
         sound = _load(source.path)
         longest = int(rng.uniform(0.3, 2.5) * RATE_HZ)
         if len(sound) > longest:
@@ -147,9 +168,10 @@ class Recorded:
     def background(self, rng: Rng, n: int) -> Named:
         """See `SoundBank.background`. Short ones are crossfaded onto themselves."""
         groups = self._of("background")
-        if not groups:
+        if not groups or rng.random() < self.made_room_share:
             return self._made.background(rng, n)
-        source = _draw(rng, groups)
+        rooms = {group: own for group, own in groups.items() if kinds.is_room(own[0].what)}
+        source = _draw(rng, rooms if rooms and rng.random() < self.room_share else groups)
         return Named(_looped(_load(source.path), n, rng), source.what, source.group)
 
     def room(self, rng: Rng) -> Sound:
@@ -168,11 +190,6 @@ def _draw(rng: Rng, groups: dict[str, list[Source]]) -> Source:
     names = sorted(groups)
     members = groups[names[int(rng.integers(len(names)))]]
     return members[int(rng.integers(len(members)))]
-
-
-def _broad(what: str) -> str:
-    """The first words of a description: "speech digit 3" and "speech digit 4" are one kind."""
-    return " ".join(what.lower().replace(",", " ").replace(":", " ").replace("(", " ").split()[:2])
 
 
 @lru_cache(maxsize=4096)
