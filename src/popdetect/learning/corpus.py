@@ -28,7 +28,7 @@ LEARN = SceneRule(
     distractor_db=(0.0, 42.0),
     rates_hz=(48_000, 48_000, 48_000, 44_100, 44_100, 32_000, 24_000, 22_050, 16_000, 8_000),
     worn_share=0.35,
-    far_share=0.2,
+    far_share=0.4,
 )
 TRY = SceneRule(pop_db=(15.0, 45.0), distractor_db=(0.0, 40.0), rates_hz=(48_000, 44_100))
 
