@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from popdetect.errors import UsageError
 from popdetect.hearing import audio
+from popdetect.hearing import detector as detector_module
 from popdetect.hearing.bundle import OperatingPoint, load
 from popdetect.hearing.counting import count_pops, word
 from popdetect.hearing.detector import Detector
@@ -375,3 +378,24 @@ def test_a_gap_of_exactly_9_or_150_ms_is_the_same_anywhere() -> None:
     for second in (0, 1, 7, 3600):
         assert _counted([second, second + 0.009], "##", "..") == "##"
         assert _counted([second, second + 0.150], "#.", ".+") == "##"
+
+
+def test_a_file_read_at_once_or_in_two_turns_is_the_same(
+    detector: Detector, clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "clip.wav"
+    audio.write_wav(path, clip(TRAIN), RATE_HZ)
+    at_once = detector.verdict(path, "clip.wav")
+    monkeypatch.setattr(detector_module, "HELD_BYTES", 1000)
+
+    assert at_once == detector.verdict(path, "clip.wav") == detector.verdicts([(path, "clip.wav")])[0]
+    assert at_once.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_is_refused_and_not_waited_for(detector: Detector, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    verdict = detector.verdict(tmp_path / "pipe.wav", "pipe.wav")
+
+    assert (verdict.status, verdict.sha256) == ("unreadable", "")
+    assert "not a regular file" in verdict.error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +150,26 @@ def test_running_sums_of_clips_shorter_than_their_reach(n_frames: int, n: int) -
     sums = onsets._running_sum(np.ones((n_frames, 2), np.float32), n)
 
     np.testing.assert_array_equal(sums[:, 0], np.minimum(np.arange(n_frames) + 1, n))
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_pieces_are_those_samples_and_beyond_the_ends_the_last_one(n_channels: int, order: str) -> None:
+    sound = np.asarray(np.random.default_rng(0).standard_normal((50, n_channels)), np.float32, order=order)
+    starts = np.array([-20, -3, 0, 7, 40, 41, 49, 80])
+
+    for size in (10, 50, 60):
+        pieces = onsets.snippets(sound, starts, size)
+        assert pieces.shape == (len(starts), n_channels, size)
+        for piece, start in zip(pieces, starts, strict=True):
+            wanted = sound[np.clip(start + np.arange(size), 0, 49)].T
+            np.testing.assert_array_equal(piece, wanted)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 44_100, 48_000])
+def test_bins_hold_the_mean_power_of_their_samples(rate_hz: int) -> None:
+    edges = onsets._bin_edges(rate_hz)
+    power = np.random.default_rng(1).random((3, edges[-1])).astype(np.float32)
+    wanted = [[power[row, a:b].mean() for a, b in pairwise(edges)] for row in range(3)]
+
+    np.testing.assert_allclose(onsets._bin_means(power, edges), wanted, rtol=1e-6)

@@ -164,3 +164,27 @@ def test_everything_depends_on_the_seed_alone_also_when_worn() -> None:
             same.onsets_s, same.what, same.rate_hz, same.groups,
         )  # fmt: skip
     assert len({made(seed).samples.tobytes() for seed in range(12)}) == 12
+
+
+class _Hall(OneSound):
+    """The same in a room whose echo, 8 ms later, is as strong as the direct sound."""
+
+    def room(self, rng: Rng) -> Sound:
+        echo = np.zeros(400, np.float32)
+        echo[[0, 384]] = 1
+        return echo
+
+
+@pytest.mark.usefixtures("even_device")
+def test_across_the_room_a_pop_is_heard_as_the_room_has_it() -> None:
+    def echo_db(far_share: float) -> list[float]:
+        found = []
+        for seed in range(30):
+            scene = compose(np.random.default_rng(seed), _Hall(), replace(BARE, max_pops=1, far_share=far_share))
+            at = round(scene.onsets_s[0] * RATE_HZ)
+            direct, later = scene.samples[at : at + 240], scene.samples[at + 384 : at + 624]
+            found.append(20 * np.log10(np.abs(later).max() / np.abs(direct).max() + 1e-9))
+        return found
+
+    assert echo_db(1.0) == pytest.approx([0.0] * 30, abs=0.5)
+    assert max(echo_db(0.0)) < -5.5  # direct sound and the room's own together, against the echo
