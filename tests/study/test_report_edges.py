@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ def test_two_models_are_told(tmp_path: Path) -> None:
 
 def test_thresholds_are_those_that_all_verdicts_agree_with(tmp_path: Path) -> None:
     point = bundle.load().operating_points["balanced"]
-    _, text = report(tmp_path, full_study())
+    sides = {"pop": point.pop_from + 1e-3, "no_pop": point.no_pop_below - 1e-3, "uncertain": point.no_pop_below + 1e-3}
+    _, text = report(tmp_path, [replace(t, p_pop=sides[t.label]) if t.label else t for t in full_study()])
 
     assert f"Below {point.no_pop_below:.2f} a clip is no pop, from {point.pop_from:.2f} on a pop" in text
     assert "(operating point balanced, the only one that fits)" in text
