@@ -83,6 +83,8 @@ class Scene:
         The pops, the distractors and the background, for a table.
     groups : tuple of str
         The sources that went into it.
+    is_far : bool
+        Whether its pops, if it has any, are heard across the room.
     """
 
     samples: Sound
@@ -90,6 +92,7 @@ class Scene:
     onsets_s: tuple[float, ...]
     what: str
     groups: tuple[str, ...]
+    is_far: bool = False
 
 
 def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
@@ -118,8 +121,9 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
         groups.add(thing.group)
 
     onsets: tuple[float, ...] = ()
+    is_far = rule.far_share > 0 and bool(rng.random() < rule.far_share)
     if rng.random() < rule.pop_share:
-        onsets, what, group = _add_train(rng, bank, rule, mix)
+        onsets, what, group = _add_train(rng, bank, rule, mix, is_far=is_far)
         said.insert(0, f"{len(onsets)} pops ({what})")
         groups.add(group)
 
@@ -137,12 +141,13 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
         out = _through_codec(out, rate_hz, wear)
     if wear:
         said.append(wear)
-    return Scene(
-        out.astype(np.float32), rate_hz, onsets, "; ".join([*said, f"in {ground.what}"]), tuple(sorted(groups))
-    )
+    what = "; ".join([*said, f"in {ground.what}"])
+    return Scene(out.astype(np.float32), rate_hz, onsets, what, tuple(sorted(groups)), is_far)
 
 
-def _add_train(rng: Rng, bank: SoundBank, rule: SceneRule, mix: Sound) -> tuple[tuple[float, ...], str, str]:
+def _add_train(
+    rng: Rng, bank: SoundBank, rule: SceneRule, mix: Sound, *, is_far: bool
+) -> tuple[tuple[float, ...], str, str]:
     """Mix a train of pops into `mix`; returns their onsets, what they are and their group."""
     n_pops = int(rng.integers(1, rule.max_pops + 1))
     pops, what, group = bank.pops(rng, n_pops)
@@ -153,8 +158,7 @@ def _add_train(rng: Rng, bank: SoundBank, rule: SceneRule, mix: Sound) -> tuple[
     times = np.concatenate([[0.0], np.cumsum(gaps_ms) / 1000])
     room_left = rule.duration_s - times[-1] - 0.06
     times += float(rng.uniform(0.005, max(room_left, 0.006)))
-    far = rule.far_share > 0 and rng.random() < rule.far_share
-    response = bank.room(rng) if far or rng.random() < 0.5 else None
+    response = bank.room(rng) if is_far or rng.random() < 0.5 else None
     wet = 10 ** (float(rng.uniform(-25, 0)) / 20)
     level_db = float(rng.uniform(*rule.pop_db))
     onsets = []
@@ -162,7 +166,7 @@ def _add_train(rng: Rng, bank: SoundBank, rule: SceneRule, mix: Sound) -> tuple[
         heard = sound
         if response is not None:
             heard = convolve(sound, response)
-            if not far:
+            if not is_far:
                 heard *= np.float32(wet)
                 heard[: len(sound)] += sound
         loudest = burst_rms(heard[: int(0.02 * RATE_HZ)], 3.0)
