@@ -77,15 +77,13 @@ def classify(args: argparse.Namespace) -> int:
 
         pictures = picture.places(args.plot, files)
     detector = _detector(args)
-    width = min(max(len(one_line(file)) for file in files), 48)
+    width = min(max(len(one_line(file)) for file in files), 96)
     if not args.json and not args.quiet:
         _print(wording.verdict_header(width))
     n_failed = 0
     for file in files:
         piped = terminal.standard_input() if file == "-" else b""
-        # a pipe by name would be waited on for ever while it is hashed, before it is refused
-        hashed = args.json and (file == "-" or os.path.isfile(file))  # noqa: PTH113  # any name, and never an error
-        verdict = detector.verdict(io.BytesIO(piped) if file == "-" else file, file, hash_file=hashed)
+        verdict = detector.verdict(io.BytesIO(piped) if file == "-" else file, file, hash_file=args.json)
         n_failed += verdict.detection is None
         if args.json:
             _print_json(wording.verdict_dict(verdict, detector, events=args.events))
