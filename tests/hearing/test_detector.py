@@ -25,6 +25,7 @@ from popdetect.hearing.detector import Detector
 from popdetect.hearing.quality import Quality
 from popdetect.learning import simulation
 from popdetect.learning.dsp import RATE_HZ, coloured_noise, resample
+from popdetect.learning.sounds import read_manifest
 from popdetect.records import Detection
 
 Clip = Callable[..., np.ndarray]
@@ -224,6 +225,15 @@ def test_real_pops_are_heard_and_clock_ticks_are_not(detector: Detector, shared_
     assert 5 <= len(neck.pops) <= 9
     assert ticks
     assert sum(detector.detect(path).label == "pop" for path in ticks) == 0
+
+
+@pytest.mark.shared
+def test_recorded_speech_gives_no_pops(detector: Detector, shared_audio: Path) -> None:
+    speech = [source for source in read_manifest(shared_audio, "dev-test") if "speech" in source.what.lower()]
+    verdicts = detector.verdicts([(source.path, source.path.name) for source in speech])
+
+    assert len(verdicts) > 300
+    assert [v.file for v in verdicts if v.detection is None or v.detection.label == "pop" or v.detection.pops] == []
 
 
 def test_pops_of_many_voices_are_found_and_timed(detector: Detector, clip: Clip) -> None:
