@@ -109,7 +109,7 @@ def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> by
     )
     handles, names = axes[0][0].get_legend_handles_labels()
     if handles:
-        axes[0][0].legend(handles, names, loc="upper right", fontsize=9)
+        axes[0][0].legend(handles, names, loc="lower right", fontsize=9)
     out = io.BytesIO()
     figure.savefig(out, format="png", metadata={"Software": "popdetect"})
     return out.getvalue()
