@@ -155,7 +155,7 @@ def _groups(present: npt.NDArray[np.bool_]) -> Array:
     thirds = np.array_split(np.arange(1, len(present)), N_GROUPS - 1)
     weights = np.zeros((len(present), N_GROUPS), np.float32)
     for column, members in enumerate([*thirds, mel]):
-        used = np.intersect1d(members, mel)
+        used = members[present[members]]
         used = used if len(used) else mel
         weights[used, column] = 1 / len(used)
     return weights

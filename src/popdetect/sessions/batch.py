@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from popdetect import __version__
 from popdetect.errors import UsageError
@@ -97,11 +98,11 @@ def label(
         "operating_point": operating_point,
     }
     with Progress(target / "progress.jsonl", fingerprint, fresh=force) as progress:
-        by_clip, n_skipped = _judge(clips, progress, detector, recipe, jobs, on_progress)
-        verdicts = [by_clip[clip] for clip in clips]
+        told, n_skipped = _judge(clips, progress, detector, recipe, jobs, on_progress)
+        verdicts = [told[clip].verdict for clip in clips]
         progress.compact(zip(clips, verdicts, strict=True))
 
-    written = _write_tables(target, verdicts, detector)
+    written = _write_tables(target, [told[clip] for clip in clips])
     written += [_write_labels(target, name, verdicts) for name in asked]
     heard = [(verdict.file, verdict.detection) for verdict in verdicts if verdict.detection is not None]
     labels = Counter(detection.label for _, detection in heard)
@@ -147,32 +148,45 @@ def _judge(
     recipe: Recipe,
     jobs: int,
     on_progress: OnProgress | None,
-) -> tuple[dict[Clip, Verdict], int]:
-    """Every clip's verdict, and how many of them were remembered."""
-    by_clip = {clip: verdict for clip in clips if (verdict := progress.recall(clip)) is not None}
-    n_skipped = done = len(by_clip)
+) -> tuple[dict[Clip, _Told], int]:
+    """What is said of every clip, and how many of them were remembered."""
+    title, sha256 = detector.model.title, detector.model.sha256
+
+    def tell(verdict: Verdict) -> _Told:
+        """As each clip comes, not at the end: while other processes judge, this one has little else to do."""
+        clip_row = tables.clip_row(verdict, title, sha256, __version__)
+        events = tables.csv_lines(tables.EVENT_COLUMNS, tables.event_rows(verdict))
+        return _Told(verdict, tables.csv_lines(tables.CLIP_COLUMNS, [clip_row]), events)
+
+    told = {clip: tell(verdict) for clip in clips if (verdict := progress.recall(clip)) is not None}
+    n_skipped = done = len(told)
     total = len(clips)
     if on_progress is not None:
         on_progress(done, total)
-    to_do = [clip for clip in clips if clip not in by_clip]
+    to_do = [clip for clip in clips if clip not in told]
     # closing: an interruption here stops the workers before it goes on
     with closing(judge_all(to_do, detector, recipe, jobs)) as judged:
         for clip, verdict in judged:
             progress.add(clip, verdict)
-            by_clip[clip] = verdict
+            told[clip] = tell(verdict)
             done += 1
             if on_progress is not None:
                 on_progress(done, total)
-    return by_clip, n_skipped
+    return told, n_skipped
 
 
-def _write_tables(target: Path, verdicts: Sequence[Verdict], detector: Detector) -> list[Path]:
-    title, sha256 = detector.model.title, detector.model.sha256
+class _Told(NamedTuple):
+    """A verdict, and its lines in ``clips.csv`` and ``events.csv``."""
+
+    verdict: Verdict
+    clip: str
+    events: str
+
+
+def _write_tables(target: Path, told: Sequence[_Told]) -> list[Path]:
     clips, events = target / "clips.csv", target / "events.csv"
-    rows = (tables.clip_row(verdict, title, sha256, __version__) for verdict in verdicts)
-    write_text(clips, tables.csv_text(tables.CLIP_COLUMNS, rows))
-    happened = (row for verdict in verdicts for row in tables.event_rows(verdict))
-    write_text(events, tables.csv_text(tables.EVENT_COLUMNS, happened))
+    write_text(clips, "".join([tables.header_text(tables.CLIP_COLUMNS), *(one.clip for one in told)]))
+    write_text(events, "".join([tables.header_text(tables.EVENT_COLUMNS), *(one.events for one in told)]))
     return [clips, events]
 
 

@@ -81,11 +81,25 @@ def event_rows(verdict: Verdict) -> list[Row]:
 
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
     """Render rows as csv under a header of `columns`; a missing cell is empty."""
+    return header_text(columns) + csv_lines(columns, rows)
+
+
+def header_text(columns: Sequence[str]) -> str:
+    """Render the first line of a csv file."""
+    return _rendered([list(columns)])
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
+    """Render rows as csv without a header, to stand below one of `columns`; a missing cell is empty."""
     asked = tuple(columns)
-    lines = [list(row.values()) if tuple(row) == asked else [row.get(column, "") for column in asked] for row in rows]
+    return _rendered(
+        [list(row.values()) if tuple(row) == asked else [row.get(column, "") for column in asked] for row in rows]
+    )
+
+
+def _rendered(lines: list[list[str]]) -> str:
     text = io.StringIO(newline="")
     plain = csv.writer(text, lineterminator="\n")
-    plain.writerow(columns)
     plain.writerows(lines)
     written = text.getvalue()
     if "\r" not in written:
@@ -94,7 +108,6 @@ def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
     text = io.StringIO(newline="")
     plain = csv.writer(text, lineterminator="\n")
     careful = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    plain.writerow(columns)
     for cells in lines:
         (careful if "\r" in "".join(cells) else plain).writerow(cells)
     return text.getvalue()
