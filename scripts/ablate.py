@@ -19,15 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy import BOOSTING, figures
+from accuracy import BOOSTING, Looked, candidates, figures
 
 from popdetect.learning import comparison, corpus, estimators, kinds
+from popdetect.learning.first_look import fit_gate
 from popdetect.learning.listening import Example, Heard, listen
 from popdetect.learning.scores import ScoredClip, score
 from popdetect.learning.sounds import Source, Synthetic, read_manifest
 from popdetect.learning.training import FirstLook, Fitted, fit, learn
 
 LOGISTIC = [recipe for recipe in estimators.RECIPES if recipe.name == "logistic"]
+WHOLE, WIDE = "all of it", "with more than three times the candidates"
 Variant = Callable[[Sequence[Example], Heard, FirstLook], Fitted]
 
 
@@ -58,6 +60,7 @@ def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int) -> dict
         example for test in kinds.TESTS for one in pops for example in corpus.trials(train, one, n_trials // 2, 7, test)
     ]
     judged: dict[str, list[ScoredClip]] = {}
+    looked_at = {WHOLE: Looked(), WIDE: Looked()}
     for fold in range(n_turns):
         name = corpus.fold_name(fold)
         own = [example for example in clips if example.group != name]
@@ -65,13 +68,20 @@ def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int) -> dict
         whole = fit(own, name="trial", version="0", recipes=BOOSTING)
         model = whole.model
         look = FirstLook(model.front_end, model.onset_rule, model.gate, model.gate_from)
-        judged.setdefault("all of it", []).extend(comparison.judged(model, of_fold))
+        judged.setdefault(WHOLE, []).extend(comparison.judged(model, of_fold))
+        looked_at[WHOLE] += candidates(model, of_fold)
         for title, variant in variants(made, name).items():
             begun = time.perf_counter()
             fitted = variant(own, whole.heard, look)
             judged.setdefault(title, []).extend(comparison.judged(fitted.model, of_fold))
+            if title == WIDE:
+                looked_at[title] += candidates(fitted.model, of_fold)
             print(f"fold {fold}, {title}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
     table = {title: figures(score(scored, seed=1)) for title, scored in judged.items()}
+    for title, looked in looked_at.items():
+        table[title]["among_candidates"] = looked.n_found / max(looked.n_true, 1)
+        print(f"{title}: {looked.n_candidates / looked.duration_s:.1f} candidates a second, "
+              f"{looked.n_found} of {looked.n_true} true pops among them")  # fmt: skip
     for title, of in table.items():
         print(f"{title:60} AUROC {of['auroc']['value']:.3f}  sensitivity {of['sensitivity_at_95']['value']:.3f}  "
               f"event F1 {of['f1']['value']:.3f}")  # fmt: skip
@@ -97,6 +107,7 @@ def variants(made: list[Example], fold: str) -> dict[str, Variant]:
         "without recordings as they are (mixes only)": lambda e, h, look: _learn(*_mixes(e, h), look),
         "without recorded sounds (all simulated)": lambda e, h, look: _of_made(made, fold, look),
         "linear classifier in place of the trees": lambda e, h, look: _learn(e, h, look, recipes=LOGISTIC),
+        WIDE: lambda e, h, look: _wide(e, look),
     }
 
 
@@ -133,6 +144,13 @@ def _mixes(examples: Sequence[Example], heard: Heard) -> tuple[list[Example], He
 def _of_made(made: list[Example], fold: str, look: FirstLook) -> Fitted:
     own = [example for example in made if example.group != fold]
     return _learn(own, listen(own, look.listener(), None), look)
+
+
+def _wide(examples: Sequence[Example], look: FirstLook) -> Fitted:
+    """A lower onset rule, and a gate that lets all but a few of the pops pass."""
+    rule = replace(look.onset_rule, rise_db=4.0, prominence_db=5.5)
+    wide = fit_gate(examples, look.front_end, rule, 0, lambda *_: None, keeps=0.992)
+    return _learn(examples, listen(examples, wide.listener(), None), wide)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 Every source lies in one of five folds. In each turn all fit on mixed clips and single recordings of four folds, with
 simulated pops only, and judge mixed clips of the fifth, with the real pops of a recording that nobody learned from.
 The dev-test sounds are judged by fits to all five folds. Same clips for all; popdetect fits its gate, its classifier
-and its context anew in each turn.
+and its context anew in each turn, and also says how many of the true pops are among its candidates, and how many pops
+it hears in recordings that hold none.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ import multiprocessing
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import false_pops
 import numpy as np
 import peers
 
+from popdetect.hearing.bundle import Model
 from popdetect.learning import comparison, corpus, estimators, kinds
+from popdetect.learning.first_look import FirstLook
 from popdetect.learning.listening import Example
+from popdetect.learning.material import mark
 from popdetect.learning.scores import ScoredClip, Scores, score
-from popdetect.learning.sounds import Recorded, read_manifest
+from popdetect.learning.sounds import Recorded, Source, read_manifest
 from popdetect.learning.training import fit
 
 OURS = "popdetect"
@@ -30,25 +35,55 @@ BOOSTING = [recipe for recipe in estimators.RECIPES if recipe.name == "boosting"
 Judged = dict[str, dict[str, list[ScoredClip]]]  # by who judged, by source of the pops
 
 
+class Material(NamedTuple):
+    """Clips to learn from (simulated pops), clips to try on, and recordings without pops by the fold that judges them.
+
+    Attributes
+    ----------
+    learn : list of Example
+        Group is the fold.
+    trials : dict
+        By test and source of pops; group is the fold.
+    silent : dict
+        By fold; None is dev-test, judged by fits to all folds.
+    """
+
+    learn: list[Example]
+    trials: dict[str, list[Example]]
+    silent: dict[int | None, list[Source]]
+
+
 def run(sounds: Path, *, n_scenes: int, n_trials: int, rivals: bool = True, out: Path | None = None) -> dict[str, Any]:
     """Fit, judge, print the table."""
-    learn, trials = material(sounds, n_scenes, n_trials)
+    learn, trials, silent = material(sounds, n_scenes, n_trials)
     print(f"{len(learn)} clips to learn from, {', '.join(f'{len(t)} with pops of {p}' for p, t in trials.items())}")
     judged: Judged = {OURS: {pops: [] for pops in trials}}
-    for fold in (*range(corpus.N_FOLDS), None):
+    looked_at = {pops: Looked() for pops in trials}
+    heard: dict[str, list[false_pops.Heard]] = {"sources held out": [], DEV: []}
+    for fold in silent:
         own = _of_other_folds(learn, fold)
         begun = time.perf_counter()
         model = fit(own, name="trial", version="0", recipes=BOOSTING).model
         for pops, clips in _of_fold(trials, fold).items():
             judged[OURS][pops] += comparison.judged(model, clips)
+            looked_at[pops] += candidates(model, clips)
+        heard[DEV if fold is None else "sources held out"] += false_pops.judged(model, silent[fold])
         print(f"{OURS}: {_turn(fold)}, {len(own)} clips, {time.perf_counter() - begun:.0f} s", flush=True)
     if rivals:
         judged |= _rivals(learn, trials)
     table = {who: {pops: figures(score(clips, seed=1)) for pops, clips in by.items()} for who, by in judged.items()}
+    for pops, looked in looked_at.items():
+        table[OURS][pops]["among_candidates"] = looked.n_found / max(looked.n_true, 1)
     for peer in peers.PEERS:
         for row in table.get(peer.name, {}).values() if not peer.has_onsets else ():
             row |= {"f1": None, "timing_ms": None, "count_error": None}  # it says nothing of single pops
     print_table(table)
+    for pops, looked in looked_at.items():
+        print(f"{pops}: {looked.n_found} of {looked.n_true} true pops among the candidates, "
+              f"{looked.n_candidates / looked.duration_s:.1f} candidates a second")  # fmt: skip
+    false = {title: false_pops.table(of) for title, of in heard.items()}
+    for title, rows in false.items():
+        false_pops.print_table(title, rows)
     if out is not None:
         about = (
             f"{len(learn)} clips to learn from with simulated pops, {n_trials} to judge of each source of real pops; "
@@ -56,12 +91,37 @@ def run(sounds: Path, *, n_scenes: int, n_trials: int, rivals: bool = True, out:
             "for comparing"
         )
         rows = {f"{who}: {pops}": row for who, by in table.items() for pops, row in by.items()}
-        out.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+        out.write_text(json.dumps({"about": about, "rows": rows, "false_pops": false}, indent=1) + "\n")
     return table
 
 
-def material(sounds: Path, n_scenes: int, n_trials: int) -> tuple[list[Example], dict[str, list[Example]]]:
-    """Clips to learn from (simulated pops), and clips to try on by test and source of pops; group is the fold."""
+class Looked(NamedTuple):
+    """How many true pops are among the candidates of some clips, and how many candidates there are."""
+
+    n_found: int = 0
+    n_true: int = 0
+    n_candidates: int = 0
+    duration_s: float = 0.0
+
+    def __add__(self, other: tuple[Any, ...]) -> Looked:
+        """Both together."""
+        return Looked(*(one + two for one, two in zip(self, other, strict=True)))
+
+
+def candidates(model: Model, clips: Sequence[Example]) -> Looked:
+    """What passes the gate of a model."""
+    listener = FirstLook(model.front_end, model.onset_rule, model.gate, model.gate_from).listener()
+    looked = Looked()
+    for example in clips:
+        found = listener.hear(*example.sound())
+        true = example.onsets_s or ()
+        n_found = int((mark(found.onsets_s, true) == 1).sum())
+        looked += Looked(n_found, len(true), len(found.onsets_s), found.duration_s)
+    return looked
+
+
+def material(sounds: Path, n_scenes: int, n_trials: int) -> Material:
+    """See `Material`."""
     train, dev = read_manifest(sounds, "train"), read_manifest(sounds, "dev-test")
     without_pops = [source for source in train if source.kind != "pop"]
     learn = [*corpus.scenes(without_pops, n_scenes, 1), *corpus.alone(without_pops)]
@@ -75,7 +135,11 @@ def material(sounds: Path, n_scenes: int, n_trials: int) -> tuple[list[Example],
     trials[f"{DEV}, {neck}"] = [
         corpus.mixed(f"dev-test {i}", f"part {i % 10}", [7, 10**6 + i], bank, corpus.TRY) for i in range(n_trials)
     ]
-    return learn, trials
+    silent: dict[int | None, list[Source]] = {
+        fold: [source for source in without_pops if corpus.fold_of(source.group) == fold]
+        for fold in range(corpus.N_FOLDS)
+    }
+    return Material(learn, trials, {**silent, None: dev})
 
 
 def _pops_of(sources: Sequence[Any]) -> list[str]:

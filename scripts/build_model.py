@@ -126,7 +126,7 @@ def _shared(dev: list[Source], train: list[Source]) -> int:
 def _family(licence: str) -> str:
     """The licence's own name, without where it was stated."""
     for name in ("CC0", "CC BY-SA", "CC BY", "Apache-2.0", "BSD", "MIT", "public domain"):
-        if name.lower() in licence.lower():
+        if name.lower() in licence.lower().replace("cc-by", "cc by"):
             return name
     return licence.split(" (")[0]
 

@@ -57,7 +57,7 @@ def test_provenance_is_on_the_card(info: dict[str, Any]) -> None:
             for key, item in value.items():
                 assert f"    * {key}: {item}" in text
         elif isinstance(value, list):
-            assert ", ".join(map(str, value)) in text
+            assert ", ".join(map(str, value)) in text or all(f"    * {item}\n" in text for item in value)
         else:
             assert str(value) in text
 
@@ -121,3 +121,29 @@ def test_what_is_not_known_takes_no_place(info: dict[str, Any]) -> None:
 )
 def test_a_figure_has_its_interval_or_says_what_can_be_said(value: Any, words: str) -> None:
     assert card.figure(value) == words
+
+
+def test_only_what_was_measured_has_a_column(info: dict[str, Any]) -> None:
+    row = {"auroc": 0.9, "sensitivity_at_95": 0.8, "f1": None, "count_error": None, "ece": 0.02}
+    info["ablations"] = {"about": "Ten clips", "rows": {"all of it": row}}
+    info["peers"] = {"about": "Ten clips", "rows": {"us": {**row, "among_candidates": 0.97}, "them": row}}
+    parts = card.render(info).split("\n## ")
+    by_title = {part.split("\n")[0]: part for part in parts}
+
+    assert "among the candidates" not in by_title["What each part buys"]
+    assert "| all of it | 0.900 | 0.800 | not known | not known | 0.020 |" in by_title["What each part buys"]
+    assert "| ECE | true pops among the candidates |\n| --- | --- |" in by_title["Beside other ways"]
+    assert "| us | 0.900 | 0.800 | not known | not known | 0.020 | 0.970 |" in by_title["Beside other ways"]
+    assert "| them | 0.900 | 0.800 | not known | not known | 0.020 | not known |" in by_title["Beside other ways"]
+
+
+def test_false_pops_are_told_by_kind(info: dict[str, Any]) -> None:
+    rate = {"value": 0.5, "low": 0.061, "high": 1.806}
+    rows = {"speech": {"recordings": 7, "minutes": 4.0, "pops": 2, "a_minute": rate}}
+    info["peers"] = {"about": "Ten clips", "rows": {}, "false_pops": {"dev-test": rows}}
+    text = card.render(info)
+
+    assert "## False pops, dev-test" in text
+    assert "| speech | 7 | 4.0 | 2 | 0.50 (0.06 to 1.81) |" in text
+    del info["peers"]
+    assert "False pops" not in card.render(info)

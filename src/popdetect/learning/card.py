@@ -7,6 +7,8 @@ from typing import Any
 
 from popdetect.learning import overlap, provenance
 
+MANY = 4  # items of a list that stand in one line
+
 
 def render(info: Mapping[str, Any]) -> str:
     """Markdown of a bundle's facts; every section only says what ``model.json`` says."""
@@ -23,6 +25,7 @@ def render(info: Mapping[str, Any]) -> str:
     lines += _contest(info.get("contest", []))
     lines += _trials("What each part buys", "fitted", info.get("ablations"))
     lines += _trials("Beside other ways", "way, and source of the pops", info.get("peers"))
+    lines += _false_pops(info.get("peers"))
     lines += [
         "## Operating points",
         "",
@@ -75,6 +78,8 @@ def _facts(facts: Mapping[str, Any]) -> list[str]:
         elif isinstance(value, Mapping):
             lines.append(f"* {name.replace('_', ' ')}:")
             lines += [f"    * {key}: {item}" for key, item in value.items()]
+        elif isinstance(value, list) and len(value) > MANY:
+            lines += [f"* {name.replace('_', ' ')}:", *(f"    * {item}" for item in value)]
         elif isinstance(value, list):
             lines.append(f"* {name.replace('_', ' ')}: {', '.join(map(str, value))}")
         else:
@@ -98,22 +103,53 @@ def _table(figures: Mapping[str, Any]) -> list[str]:
     return ["| figure | value (95 % interval) |", "| --- | --- |", *rows, ""]
 
 
+_COLUMNS = {
+    "auroc": "clip AUROC",
+    "sensitivity_at_95": "sensitivity at specificity 0.95",
+    "f1": "event F1 (±5 ms)",
+    "count_error": "count error",
+    "ece": "ECE",
+    "among_candidates": "true pops among the candidates",
+}
+
+
 def _trials(title: str, what: str, table: Mapping[str, Any] | None) -> list[str]:
-    """Rows of figures on sources that no fit had heard."""
+    """Rows of figures on sources that no fit had heard; a column that no row knows is left out."""
     if not table:
         return []
+    columns = {key: head for key, head in _COLUMNS.items() if any(key in row for row in table["rows"].values())}
     lines = [
         f"## {title}",
         "",
         f"{table['about']}. Intervals are 95 %, whole folds resampled.",
         "",
-        f"| {what} | clip AUROC | sensitivity at specificity 0.95 | event F1 (±5 ms) | count error |",
-        "| --- | --- | --- | --- | --- |",
+        f"| {' | '.join([what, *columns.values()])} |",
+        f"|{' --- |' * (len(columns) + 1)}",
     ]
     for name, row in table["rows"].items():
-        cells = [figure(row[key]) for key in ("auroc", "sensitivity_at_95", "f1", "count_error")]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join([name, *(figure(row.get(key)) for key in columns)])} |")
     return [*lines, ""]
+
+
+def _false_pops(table: Mapping[str, Any] | None) -> list[str]:
+    """Pops heard where there are none, by kind of sound."""
+    lines = []
+    for title, rows in (table or {}).get("false_pops", {}).items():
+        lines += [
+            f"## False pops, {title}",
+            "",
+            "Recordings of one thing that is no pop, as they are, each judged by a fit that had not heard its source; "
+            "exact 95 % Poisson limits.",
+            "",
+            "| kind | recordings | minutes | pops | a minute |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        for kind, row in rows.items():
+            rate = row["a_minute"]
+            span = f"{rate['value']:.2f} ({rate['low']:.2f} to {rate['high']:.2f})"
+            lines.append(f"| {kind} | {row['recordings']} | {row['minutes']:.1f} | {row['pops']} | {span} |")
+        lines.append("")
+    return lines
 
 
 def _contest(contests: list[Mapping[str, Any]]) -> list[str]:

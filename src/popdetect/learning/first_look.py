@@ -49,8 +49,14 @@ def fit_gate(
     rule: OnsetRule,
     seed: int,
     say: Progress,
+    keeps: float = GATE_KEEPS,
 ) -> FirstLook:
-    """Fit the gate to a first look at all candidates, so that it keeps `GATE_KEEPS` of the pops among them.
+    """Fit the gate to a first look at all candidates, so that it keeps a share of the pops among them.
+
+    Parameters
+    ----------
+    keeps : float
+        This share.
 
     Raises
     ------
@@ -76,7 +82,7 @@ def fit_gate(
     estimator = estimators.small_boosting(seed).fit(looks[learnable], known[learnable])
     gate, _, _ = estimators.freeze(estimator)
     logits = gate.logit(looks)
-    pass_from = float(np.quantile(logits[known == 1], 1 - GATE_KEEPS, method="lower"))
+    pass_from = float(np.quantile(logits[known == 1], 1 - keeps, method="lower"))
     # on few clips the gate knows everything by heart; what must be told apart later has to pass
     others = np.sort(logits[known == 0])[::-1]
     if len(others):
