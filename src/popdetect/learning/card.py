@@ -138,7 +138,7 @@ def _false_pops(table: Mapping[str, Any] | None) -> list[str]:
         lines += [
             f"## False pops, {title}",
             "",
-            "Recordings of one thing that is no pop, as they are, each judged by a fit that had not heard its source; "
+            "Recordings of one thing that is no pop, as they are, each judged by a fit that did not learn from it; "
             "exact 95 % Poisson limits.",
             "",
             "| kind | recordings | minutes | pops | a minute |",
