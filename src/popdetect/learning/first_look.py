@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from popdetect.errors import UsageError
-from popdetect.hearing.classifier import Classifier
+from popdetect.hearing.classifier import Classifier, Floats
 from popdetect.hearing.onsets import OnsetRule
 from popdetect.hearing.spectrum import FrontEnd
 from popdetect.learning import estimators
@@ -21,6 +22,7 @@ from popdetect.learning.material import Listener, first_looks, mark
 FRONT_END_MS = (1.0, 2)
 MEL_BANDS, LOW_HZ, HIGH_HZ = 9, 500.0, 8000.0
 
+LEAST_SHARE = 0.015  # of the weight that pops have, where the gate is fitted
 GATE_KEEPS = 0.98  # of the pops among the candidates; the next in line are under the noise
 
 
@@ -79,7 +81,7 @@ def fit_gate(
             "none of the labelled pops could be found in the sound; "
             "check that onsets_s are seconds from the start of the clip"
         )
-    estimator = estimators.small_boosting(seed).fit(looks[learnable], known[learnable])
+    estimator = estimators.small_boosting(seed).fit(looks[learnable], known[learnable], weights(known[learnable]))
     gate, _, _ = estimators.freeze(estimator)
     logits = gate.logit(looks)
     pass_from = float(np.quantile(logits[known == 1], 1 - keeps, method="lower"))
@@ -88,3 +90,14 @@ def fit_gate(
     if len(others):
         pass_from = min(pass_from, float(others[min(3 * int((known == 1).sum()), len(others)) - 1]))
     return FirstLook(front_end, rule, gate, pass_from)
+
+
+def weights(known: npt.NDArray[np.int8]) -> Floats | None:
+    """What each row counts for where pops are rarer than `LEAST_SHARE`: a pop for several; None where they are not.
+
+    A boosted tree's step is up to one over the share of pops, and the next must take it back: at one in 150 the steps
+    grew from tree to tree, to log-odds of -1,700, and the gate let everything pass.
+    """
+    n_pops = int((known == 1).sum())
+    pop_counts_for = LEAST_SHARE / (1 - LEAST_SHARE) * (len(known) - n_pops) / n_pops
+    return np.where(known == 1, pop_counts_for, 1.0) if pop_counts_for > 1 else None
