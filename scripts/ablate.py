@@ -29,7 +29,7 @@ from popdetect.learning.sounds import Source, Synthetic, read_manifest
 from popdetect.learning.training import FirstLook, Fitted, fit, learn
 
 LOGISTIC = [recipe for recipe in estimators.RECIPES if recipe.name == "logistic"]
-WHOLE, WIDE = "all of it", "with more than three times the candidates"
+WHOLE, WIDE = "all of it", "with a lower onset rule and a wider gate (many more candidates)"
 Variant = Callable[[Sequence[Example], Heard, FirstLook], Fitted]
 
 
@@ -67,7 +67,7 @@ def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int) -> dict
         of_fold = [example for example in trials if example.group == name]
         whole = fit(own, name="trial", version="0", recipes=BOOSTING)
         model = whole.model
-        look = FirstLook(model.front_end, model.onset_rule, model.gate, model.gate_from)
+        look = FirstLook.of(model)
         judged.setdefault(WHOLE, []).extend(comparison.judged(model, of_fold))
         looked_at[WHOLE] += candidates(model, of_fold)
         for title, variant in variants(made, name).items():
@@ -79,9 +79,8 @@ def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int) -> dict
             print(f"fold {fold}, {title}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
     table = {title: figures(score(scored, seed=1)) for title, scored in judged.items()}
     for title, looked in looked_at.items():
-        table[title]["among_candidates"] = looked.n_found / max(looked.n_true, 1)
-        print(f"{title}: {looked.n_candidates / looked.duration_s:.1f} candidates a second, "
-              f"{looked.n_found} of {looked.n_true} true pops among them")  # fmt: skip
+        table[title]["among_candidates"] = looked.share
+        print(f"{title}: {looked}")
     for title, of in table.items():
         print(f"{title:60} AUROC {of['auroc']['value']:.3f}  sensitivity {of['sensitivity_at_95']['value']:.3f}  "
               f"event F1 {of['f1']['value']:.3f}")  # fmt: skip

@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import time
 from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,14 +74,13 @@ def run(sounds: Path, *, n_scenes: int, n_trials: int, rivals: bool = True, out:
         judged |= _rivals(learn, trials)
     table = {who: {pops: figures(score(clips, seed=1)) for pops, clips in by.items()} for who, by in judged.items()}
     for pops, looked in looked_at.items():
-        table[OURS][pops]["among_candidates"] = looked.n_found / max(looked.n_true, 1)
+        table[OURS][pops]["among_candidates"] = looked.share
     for peer in peers.PEERS:
         for row in table.get(peer.name, {}).values() if not peer.has_onsets else ():
             row |= {"f1": None, "timing_ms": None, "count_error": None}  # it says nothing of single pops
     print_table(table)
     for pops, looked in looked_at.items():
-        print(f"{pops}: {looked.n_found} of {looked.n_true} true pops among the candidates, "
-              f"{looked.n_candidates / looked.duration_s:.1f} candidates a second")  # fmt: skip
+        print(f"{pops}: {looked}")
     false = {title: false_pops.table(of) for title, of in heard.items()}
     for title, rows in false.items():
         false_pops.print_table(title, rows)
@@ -95,7 +95,8 @@ def run(sounds: Path, *, n_scenes: int, n_trials: int, rivals: bool = True, out:
     return table
 
 
-class Looked(NamedTuple):
+@dataclass(frozen=True)
+class Looked:
     """How many true pops are among the candidates of some clips, and how many candidates there are."""
 
     n_found: int = 0
@@ -103,14 +104,24 @@ class Looked(NamedTuple):
     n_candidates: int = 0
     duration_s: float = 0.0
 
-    def __add__(self, other: tuple[Any, ...]) -> Looked:
+    def __add__(self, other: Looked) -> Looked:
         """Both together."""
-        return Looked(*(one + two for one, two in zip(self, other, strict=True)))
+        return Looked(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def share(self) -> float:
+        """Of the true pops, how many are among the candidates."""
+        return self.n_found / max(self.n_true, 1)
+
+    def __str__(self) -> str:
+        """In words."""
+        rate = self.n_candidates / self.duration_s
+        return f"{self.n_found} of {self.n_true} true pops among the candidates, {rate:.1f} candidates a second"
 
 
 def candidates(model: Model, clips: Sequence[Example]) -> Looked:
     """What passes the gate of a model."""
-    listener = FirstLook(model.front_end, model.onset_rule, model.gate, model.gate_from).listener()
+    listener = FirstLook.of(model).listener()
     looked = Looked()
     for example in clips:
         found = listener.hear(*example.sound())

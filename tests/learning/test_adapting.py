@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("small_guard")
 @lru_cache(maxsize=1)
 def heard() -> Heard:
     model = bundle.load()
-    look = training.FirstLook(model.front_end, model.onset_rule, model.gate, model.gate_from)
+    look = training.FirstLook.of(model)
     return listen(examples(), look.listener(), None)
 
 
@@ -328,7 +328,7 @@ def test_the_curve_says_whether_more_clips_are_worth_it(rights: tuple[int, ...],
 
 def test_the_curve_is_drawn_on_all_clips_with_a_growing_number(truths: list[Truth]) -> None:
     model = bundle.load()
-    look = training.FirstLook(model.front_end, model.onset_rule, model.gate, model.gate_from)
+    look = training.FirstLook.of(model)
 
     def fit(some: object, among: Heard) -> training.Fitted:
         return training.learn(some, among, look, name="x", version="1", teacher=model, recipes=estimators.RECIPES[:1])  # type: ignore[arg-type]

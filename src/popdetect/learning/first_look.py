@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from popdetect.errors import UsageError
+from popdetect.hearing.bundle import Model
 from popdetect.hearing.classifier import Classifier, Floats
 from popdetect.hearing.onsets import OnsetRule
 from popdetect.hearing.spectrum import FrontEnd
@@ -39,6 +40,11 @@ class FirstLook:
     onset_rule: OnsetRule
     gate: Classifier
     gate_from: float
+
+    @classmethod
+    def of(cls, model: Model) -> FirstLook:
+        """That of a finished model."""
+        return cls(model.front_end, model.onset_rule, model.gate, model.gate_from)
 
     def listener(self) -> Listener:
         """What hears the candidates that it lets pass."""

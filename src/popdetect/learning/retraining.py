@@ -186,7 +186,7 @@ def train(
 def _refit(fitted: Fitted, teacher: Model | None, replay: Replay | None, seed: int) -> curve.Fit:
     """Fits the same kind of model to some of the clips: the way that was chosen for all of them."""
     model = fitted.model
-    look = training.FirstLook(model.front_end, model.onset_rule, model.gate, model.gate_from)
+    look = training.FirstLook.of(model)
     recipes = [fitted.contests[0].recipe] if replay is None else estimators.RECIPES
 
     def fit(examples: Sequence[Example], heard: Heard) -> Fitted:

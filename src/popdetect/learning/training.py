@@ -167,7 +167,7 @@ def fit(
     if teacher is not None:
         # its first look, and what neighbours mean, were learned from thousands of clips; a few dozen would only teach
         # worse ones
-        look = FirstLook(teacher.front_end, teacher.onset_rule, teacher.gate, teacher.gate_from)
+        look = FirstLook.of(teacher)
     else:
         look = fit_gate(examples, front_end or default_front_end(), onset_rule or OnsetRule(), seed, say)
     heard = listen(examples, look.listener(), teacher, say)
