@@ -85,12 +85,13 @@ def run(sounds: Path, *, n_scenes: int, n_trials: int, rivals: bool = True, out:
     for title, rows in false.items():
         false_pops.print_table(title, rows)
     if out is not None:
-        about = (
-            f"{len(learn)} clips to learn from with simulated pops, {n_trials} to judge of each source of real pops; "
-            "the same for all; fewer clips than the shipped model had, and fewer of them with pops, so the figures are "
-            "for comparing"
-        )
-        rows = {f"{who}: {pops}": row for who, by in table.items() for pops, row in by.items()}
+        about = f"{len(learn)} clips to learn from with simulated pops, {n_trials} to judge of each source of real pops"
+        if rivals:
+            about += (
+                "; the same for all; fewer clips than the shipped model had, and fewer of them with pops, so the "
+                "figures are for comparing"
+            )
+        rows = {f"{who}: {pops}" if rivals else pops: row for who, by in table.items() for pops, row in by.items()}
         out.write_text(json.dumps({"about": about, "rows": rows, "false_pops": false}, indent=1) + "\n")
     return table
 

@@ -5,7 +5,8 @@ Only sounds of the role `train` are learned from; those of `dev-test` serve for 
 into the card. The same sounds and seed give the same bundle.
 
 Example: scripts/build_model.py --sounds ../shared/audio --out models/default --force
-With --tables: only put the tables of ablate.py and of bench.py --accuracy into the card of a bundle that is there.
+With --tables: only what the card of a bundle that is there says, and its tables: ablations.json of ablate.py,
+peers.json of bench.py --accuracy, unheard.json of bench.py --accuracy --no-peers --scenes 8000.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ def main() -> int:
     parser.add_argument("--look", type=int, default=600, metavar="N", help="dev-test clips (default: 600)")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
     parser.add_argument("--force", action="store_true", help="replace a bundle that is there")
-    parser.add_argument("--tables", action="store_true", help="only refresh the tables of the card")
+    parser.add_argument("--tables", action="store_true", help="only refresh the words and tables of the card")
     args = parser.parse_args()
     if args.sounds is None and not args.tables:
         parser.error("--sounds is needed, a folder of recordings with a MANIFEST.csv")
     try:
         if args.tables:
-            print(f"{args.out}: sha256 {bundling.tell(args.out, _tables()).sha256}")
+            print(f"{args.out}: sha256 {bundling.tell(args.out, {**provenance.statements(), **_tables()}).sha256}")
         else:
             build(args)
     except PopdetectError as error:
@@ -114,7 +115,7 @@ def build(args: argparse.Namespace) -> None:
 
 def _tables() -> dict[str, Any]:
     """What `ablate.py` and `bench.py --accuracy` have left beside the models, for the card."""
-    found = {name: MODELS / f"{name}.json" for name in ("ablations", "peers")}
+    found = {name: MODELS / f"{name}.json" for name in ("unheard", "ablations", "peers")}
     return {name: json.loads(path.read_text()) for name, path in found.items() if path.is_file()}
 
 

@@ -21,11 +21,12 @@ def render(info: Mapping[str, Any]) -> str:
         if scores.get("about"):
             lines += [scores["about"], ""]
         lines += _table(scores["figures"])
+    lines += _trials("Sounds and pops that no fit had heard", "test, and source of the pops", info.get("unheard"))
     lines += _section("Whether more clips are worth it", info.get("learning_curve", {}).get("sentence"))
     lines += _contest(info.get("contest", []))
     lines += _trials("What each part buys", "fitted", info.get("ablations"))
     lines += _trials("Beside other ways", "way, and source of the pops", info.get("peers"))
-    lines += _false_pops(info.get("peers"))
+    lines += _false_pops(info.get("unheard") or info.get("peers"))
     lines += [
         "## Operating points",
         "",
@@ -107,6 +108,7 @@ _COLUMNS = {
     "auroc": "clip AUROC",
     "sensitivity_at_95": "sensitivity at specificity 0.95",
     "f1": "event F1 (±5 ms)",
+    "timing_ms": "median timing error, ms",
     "count_error": "count error",
     "ece": "ECE",
     "among_candidates": "true pops among the candidates",
