@@ -18,6 +18,7 @@ from popdetect.learning import bundling, estimators
 MAKERS = {recipe.name: recipe.make for recipe in estimators.RECIPES} | {
     "gate": lambda seed, n: estimators.small_boosting(seed)
 }
+OF_TREES = sorted(MAKERS.keys() - {"logistic"})
 
 
 def material(seed: int = 0, n: int = 400, missing: float = 0.15) -> tuple[np.ndarray, np.ndarray]:
@@ -49,11 +50,10 @@ def test_frozen_is_predict_proba(pair: tuple[Any, tuple[Any, ...]]) -> None:
     assert frozen.logit(np.empty((0, 8))).shape == (0,)
 
 
+@pytest.mark.parametrize("pair", OF_TREES, indirect=True)
 def test_on_a_threshold_both_go_the_same_way(pair: tuple[Any, tuple[Any, ...]]) -> None:
     """Rows made of the very thresholds (to float32, as features are), and their neighbours."""
     fitted, (_, arrays, settings) = pair
-    if settings["kind"] != "trees":
-        pytest.skip("a linear classifier has no thresholds")
     edges = arrays["threshold"][np.isfinite(arrays["threshold"])].astype(np.float32)
     values = np.concatenate([edges, np.nextafter(edges, np.float32(np.inf)), np.nextafter(edges, -np.float32(np.inf))])
     rows = np.random.default_rng(0).choice(values, (500, 8)).astype(np.float64)

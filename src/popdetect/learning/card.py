@@ -26,7 +26,7 @@ def render(info: Mapping[str, Any]) -> str:
     lines += _contest(info.get("contest", []))
     lines += _trials("What each part buys", "fitted", info.get("ablations"))
     lines += _trials("Beside other ways", "way, and source of the pops", info.get("peers"))
-    lines += _false_pops(info.get("unheard") or info.get("peers"))
+    lines += _false_pops(info.get("unheard"))
     lines += [
         "## Operating points",
         "",

@@ -29,7 +29,7 @@ _INTENDED_USE = [
 ]
 _CANNOT = [
     "it hears sounds like joint pops; it cannot say which joint, which side, or whether a treatment worked",
-    "a lone click of the same length and colour, or of a mouth about to speak, cannot be told from a pop",
+    "a lone click of the same length and colour cannot be told from a pop, nor can some in the pauses of speech",
 ]
 _OUTSIDE = "an Activator or a drop table makes transients of its own: such techniques are outside its range"
 
