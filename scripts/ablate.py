@@ -19,16 +19,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accuracy import BOOSTING, Looked, candidates, figures
+from accuracy import SHIPPED, Looked, candidates, figures
 
 from popdetect.learning import comparison, corpus, estimators, kinds
+from popdetect.learning.cascades import Perceptron
+from popdetect.learning.estimators import Recipe
 from popdetect.learning.first_look import fit_gate
 from popdetect.learning.listening import Example, Heard, listen
 from popdetect.learning.scores import ScoredClip, score
 from popdetect.learning.sounds import Source, Synthetic, read_manifest
 from popdetect.learning.training import FirstLook, Fitted, fit, learn
 
-LOGISTIC = [recipe for recipe in estimators.RECIPES if recipe.name == "logistic"]
+INSTEAD = {
+    "network alone, without the trees": Recipe("network", "a small network", lambda seed, _: Perceptron(seed)),
+    "trees alone (gradient boosting), without the network": estimators.BY_NAME["boosting"],
+    "linear classifier in place of network and trees": estimators.BY_NAME["logistic"],
+}
 WHOLE, WIDE = "all of it", "with a lower onset rule and a wider gate (many more candidates)"
 Variant = Callable[[Sequence[Example], Heard, FirstLook], Fitted]
 
@@ -65,7 +71,7 @@ def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int) -> dict
         name = corpus.fold_name(fold)
         own = [example for example in clips if example.group != name]
         of_fold = [example for example in trials if example.group == name]
-        whole = fit(own, name="trial", version="0", recipes=BOOSTING)
+        whole = fit(own, name="trial", version="0", recipes=SHIPPED)
         model = whole.model
         look = FirstLook.of(model)
         judged.setdefault(WHOLE, []).extend(comparison.judged(model, of_fold))
@@ -105,17 +111,21 @@ def variants(made: list[Example], fold: str) -> dict[str, Variant]:
         "without the band below 450 Hz": _without("_low", "_g0"),
         "without recordings as they are (mixes only)": lambda e, h, look: _learn(*_mixes(e, h), look),
         "without recorded sounds (all simulated)": lambda e, h, look: _of_made(made, fold, look),
-        "linear classifier in place of the trees": lambda e, h, look: _learn(e, h, look, recipes=LOGISTIC),
+        **{title: _by(recipe) for title, recipe in INSTEAD.items()},
         WIDE: lambda e, h, look: _wide(e, look),
     }
 
 
 def _learn(examples: Sequence[Example], heard: Heard, look: FirstLook, **how: Any) -> Fitted:
-    return learn(examples, heard, look, name="trial", version="0", **{"recipes": BOOSTING, **how})
+    return learn(examples, heard, look, name="trial", version="0", **{"recipes": SHIPPED, **how})
 
 
 def _without(*beginnings: str) -> Variant:
     return lambda examples, heard, look: _learn(examples, _blind(heard, look, beginnings), look)
+
+
+def _by(recipe: Recipe) -> Variant:
+    return lambda examples, heard, look: _learn(examples, heard, look, recipes=[recipe])
 
 
 def _blind(heard: Heard, look: FirstLook, parts: Sequence[str]) -> Heard:

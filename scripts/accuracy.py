@@ -32,7 +32,7 @@ from popdetect.learning.training import fit
 
 OURS = "popdetect"
 DEV = "dev-test"
-BOOSTING = [recipe for recipe in estimators.RECIPES if recipe.name == "boosting"]
+SHIPPED = [estimators.BY_NAME["cascade"]]  # the recipe of the shipped model
 Judged = dict[str, dict[str, list[ScoredClip]]]  # by who judged, by source of the pops
 
 
@@ -64,7 +64,7 @@ def run(sounds: Path, *, n_scenes: int, n_trials: int, rivals: bool = True, out:
     for fold in silent:
         own = _of_other_folds(learn, fold)
         begun = time.perf_counter()
-        model = fit(own, name="trial", version="0", recipes=BOOSTING).model
+        model = fit(own, name="trial", version="0", recipes=SHIPPED).model
         for pops, clips in _of_fold(trials, fold).items():
             judged[OURS][pops] += comparison.judged(model, clips)
             looked_at[pops] += candidates(model, clips)

@@ -19,6 +19,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from popdetect import __version__
 from popdetect.errors import PopdetectError
 from popdetect.learning import bundling, comparison, corpus, provenance, replay
@@ -27,6 +29,7 @@ from popdetect.learning.sounds import Recorded, Source, read_manifest
 from popdetect.learning.training import fit
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
+THREADS = 2  # sums that several threads share differ in their last digit from one number of threads to the next
 
 
 def main() -> int:
@@ -46,7 +49,8 @@ def main() -> int:
         if args.tables:
             print(f"{args.out}: sha256 {bundling.tell(args.out, {**provenance.statements(), **_tables()}).sha256}")
         else:
-            build(args)
+            with threadpool_limits(THREADS):
+                build(args)
     except PopdetectError as error:
         print(f"build_model: {error}", file=sys.stderr)
         return error.exit_code

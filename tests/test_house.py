@@ -24,7 +24,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 DOORS = {
     "soundfile": {"hearing/audio.py", "learning/scenes.py"},  # scenes: a codec's wear
     "librosa": {"learning/dsp.py"},
-    "sklearn": {"learning/estimators.py", "learning/scores.py"},
+    "sklearn": {"learning/cascades.py", "learning/estimators.py", "learning/freezing.py", "learning/scores.py"},
     "scipy": {"learning/scores.py", "study/distributions.py"},
     "statsmodels": {"study/regression.py"},
     "matplotlib": {"sessions/picture.py", "study/drawing.py"},

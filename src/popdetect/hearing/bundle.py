@@ -28,11 +28,12 @@ from popdetect.hearing import context, features, gate
 from popdetect.hearing.bundle_arrays import Plain, part_flaw, span_flaw
 from popdetect.hearing.bundle_fields import DEFAULT_OPERATING_POINT as DEFAULT_OPERATING_POINT
 from popdetect.hearing.bundle_fields import flaw
-from popdetect.hearing.classifier import Calibration, Classifier, Floats, sigmoid, thaw
+from popdetect.hearing.classifier import Calibration, Classifier, Floats, sigmoid
 from popdetect.hearing.fields import told
 from popdetect.hearing.onsets import OnsetRule
 from popdetect.hearing.span import Span
 from popdetect.hearing.spectrum import FrontEnd
+from popdetect.hearing.thawing import thaw
 
 FORMAT = 2
 DEFAULT_NAME = "default"

@@ -74,18 +74,34 @@ _OF_KIND = {
         "value": _LOG_ODDS,
         "roots": _INDEX,
     },
+    "network": {
+        "centre": _ANY,
+        "scale": Plain("f", 1e-12, 1e12),
+        "inner": Plain("f", -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT, n_dim=2),
+        "inner_bias": _LOG_ODDS,
+        "middle": Plain("f", -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT, n_dim=2),
+        "middle_bias": _LOG_ODDS,
+        "outer": _LOG_ODDS,
+        "bias": Plain("f", -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT, n_dim=0),
+    },
 }
 
 
 def part_flaw(part: str, arrays: Arrays, settings: Mapping[str, Any], n_features: int) -> str:
     """What is wrong with the arrays of gate, classifier or context, whose settings are sound; empty if nothing."""
+    if settings["kind"] == "cascade":
+        network = part_flaw(f"{part}_network", arrays, {"kind": "network"}, n_features)
+        return network or part_flaw(f"{part}_trees", arrays, {**settings["trees"], "kind": "trees"}, n_features)
     rules = _OF_KIND[settings["kind"]]
     flaws = (rule.flaw(arrays, f"{part}_{name}") for name, rule in rules.items())
     found = next(filter(None, flaws), "")
     if found:
         return found
     own = {name: arrays[f"{part}_{name}"] for name in rules}
-    found = _trees_flaw(own, settings, n_features) if settings["kind"] == "trees" else _linear_flaw(own, n_features)
+    if settings["kind"] == "trees":
+        found = _trees_flaw(own, settings, n_features)
+    else:
+        found = _network_flaw(own, n_features) if settings["kind"] == "network" else _linear_flaw(own, n_features)
     return found and f"{part}: {found}"
 
 
@@ -106,6 +122,19 @@ def _linear_flaw(own: Arrays, n_features: int) -> str:
     for name, array in own.items():
         if array.ndim and len(array) != n_features:
             return f"{len(array)} weights in {name!r}; allowed is one for each of the {n_features} features"
+    return ""
+
+
+def _network_flaw(own: Arrays, n_features: int) -> str:
+    n_1, n_2 = own["middle"].shape
+    shapes = {
+        "centre": (n_features,), "scale": (n_features,), "inner": (n_features, n_1), "inner_bias": (n_1,),
+        "middle_bias": (n_2,), "outer": (n_2,),
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        if own[name].shape != shape:
+            given, features = own[name].shape, f"{n_features} features and {n_1} and {n_2} units"
+            return f"{name!r} has shape {given}; allowed is {shape}, for {features}"
     return ""
 
 

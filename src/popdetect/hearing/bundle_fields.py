@@ -51,13 +51,17 @@ _CALIBRATION = Fields({"slope": Number(1e-6, 1e6), "offset": _LOG_ODDS})
 _OPERATING_POINT = Fields({"no_pop_below": _SHARE, "pop_from": _SHARE, "train_from": _SHARE})
 
 
+_TREES: dict[str, Kind] = {
+    "combine": Word(("sum", "mean")),
+    "depth": Number(0, MAX_DEPTH, whole=True),
+    "baseline": _LOG_ODDS,
+}
+_CASCADE: dict[str, Kind] = {"ask_from": _LOG_ODDS, "trees": Fields(_TREES, others=True)}
+
+
 def _classifier(**more: Kind) -> ByKind:
-    trees: dict[str, Kind] = {
-        "combine": Word(("sum", "mean")),
-        "depth": Number(0, MAX_DEPTH, whole=True),
-        "baseline": _LOG_ODDS,
-    }
-    return ByKind({"linear": Fields(more, others=True), "trees": Fields({**trees, **more}, others=True)})
+    own: dict[str, dict[str, Kind]] = {"linear": {}, "trees": _TREES, "network": {}, "cascade": _CASCADE}
+    return ByKind({kind: Fields({**fields, **more}, others=True) for kind, fields in own.items()})
 
 
 MODEL = Fields(

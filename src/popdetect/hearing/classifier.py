@@ -1,13 +1,12 @@
 """Feature rows to probabilities: a fitted scikit-learn classifier, frozen into plain arrays.
 
-Two kinds. ``linear``: impute, standardise, dot product. ``trees``: a boosted ensemble (values add up to a logit) or a
-forest (leaf probabilities are averaged). Both give scikit-learn's `predict_proba` to 1e-5 and better, and both
-accept NaN for what could not be measured.
+Here are two kinds. ``linear``: impute, standardise, dot product. ``trees``: a boosted ensemble (values add up to a
+logit) or a forest (leaf probabilities are averaged). `network` has a third, and `cascade` joins it and trees. All give
+scikit-learn's `predict_proba` to 1e-5 and better, and all accept NaN for what could not be measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -15,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Arrays = Mapping[str, npt.NDArray[np.generic]]
 
 _TINY = 1e-12
 
@@ -135,37 +133,3 @@ class Calibration:
     def log_odds(self, logit: Floats) -> Floats:
         """Calibrated log-odds."""
         return np.asarray(self.slope * np.asarray(logit) + self.offset)
-
-
-def thaw(kind: str, arrays: Arrays, settings: Mapping[str, object]) -> Classifier:
-    """Rebuild a classifier from the arrays and settings of a bundle.
-
-    Raises
-    ------
-    KeyError, ValueError, TypeError
-        When something is missing or of the wrong kind; `bundle.load` names it.
-    """
-    if kind == "linear":
-        return Linear(
-            centre=np.asarray(arrays["centre"], np.float64),
-            scale=np.asarray(arrays["scale"], np.float64),
-            coef=np.asarray(arrays["coef"], np.float64),
-            intercept=float(arrays["intercept"][()].item()),
-        )
-    if kind == "trees":
-        combine = settings["combine"]
-        if combine not in ("sum", "mean"):
-            raise ValueError(f"combine is {combine!r}; 'sum' and 'mean' are known")
-        return Trees(
-            feature=np.asarray(arrays["feature"], np.int32),
-            threshold=np.asarray(arrays["threshold"], np.float64),
-            left=np.asarray(arrays["left"], np.int32),
-            right=np.asarray(arrays["right"], np.int32),
-            nan_left=np.asarray(arrays["nan_left"], np.bool_),
-            value=np.asarray(arrays["value"], np.float64),
-            roots=np.asarray(arrays["roots"], np.int32),
-            depth=int(str(settings["depth"])),
-            baseline=float(str(settings["baseline"])),
-            combine=combine,
-        )
-    raise ValueError(f"classifier kind {kind!r}; 'linear' and 'trees' are known")

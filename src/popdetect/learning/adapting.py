@@ -5,7 +5,7 @@ classifier is tried three ways, each judged on held-out people, and the first st
 as it is; with corrections (`amending`), fitted to the own rows and held by the rows that travel with the model
 (`replay`); fitted anew to both. Calibrations start from the model's and move as far as the held-out answers on the own
 clips carry them. The thresholds of the operating points are probabilities, and mean the same after calibration; they
-are chosen anew only from as many clips as it takes to tell 0.975 from 0.93.
+are chosen anew only from as many clips as it takes to tell 0.985 from 0.93.
 """
 
 from __future__ import annotations
@@ -79,14 +79,14 @@ def ways(teacher: Model, replay: Replay, n_pops: int) -> list[Way]:
 
     def anew(rows: Floats, marks: npt.NDArray[Any], seed: int) -> Any:
         both, known, weights = _both(rows, marks, replay)
-        return estimators.RECIPES[1].make(seed, len(both)).fit(both, known, weights)
+        return estimators.ANEW.make(seed, len(both)).fit(both, known, weights)
 
     title = str(teacher.info.get("classifier", {}).get("title", "the classifier")).split(", corrected")[0]
     found = [Way(Recipe("as_it_is", f"{title}, as it was", never), keep)]
     if amending.can_amend(base):
         found.append(Way(Recipe("corrected", f"{title}, corrected by {amending.N_TREES} small trees", never), correct))
     if n_pops >= MIN_POPS_ANEW:
-        title = f"{estimators.RECIPES[1].title}, anew with rows of the model before"
+        title = f"{estimators.ANEW.title}, anew with rows of the model before"
         found.append(Way(Recipe("anew", title, never), anew))
     return found
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from popdetect.hearing.cascade import Cascade, share_of_trees
 from popdetect.hearing.classifier import Classifier, Floats, Trees, sigmoid
 from popdetect.learning import estimators
 
@@ -36,7 +37,8 @@ class Amended:
 
     def logit(self, rows: Floats) -> Floats:
         """Log-odds of "pop", shape (n,), by scikit-learn's own trees."""
-        return np.asarray(self.base.logit(rows) + self.rate * sum(tree.predict(rows) for tree in self.trees))
+        added = sum(tree.predict(rows) for tree in self.trees)
+        return np.asarray(self.base.logit(rows) + share_of_trees(self.base, rows) * self.rate * added)
 
     def predict_proba(self, rows: Floats) -> Floats:
         """Probabilities of "not" and "pop", shape (n, 2)."""
@@ -49,8 +51,9 @@ class Amended:
 
 
 def can_amend(classifier: Classifier) -> bool:
-    """Whether trees can be added to it: only where it is a sum of trees itself."""
-    return isinstance(classifier, Trees) and classifier.combine == "sum"
+    """Whether trees can be added to it: only where it is a sum of trees itself, or has one."""
+    trees = classifier.trees if isinstance(classifier, Cascade) else classifier
+    return isinstance(trees, Trees) and trees.combine == "sum"
 
 
 def amend(
@@ -72,6 +75,9 @@ def amend(
     """
     known = np.where(np.isnan(rows).all(axis=0), 0.0, rows)
     logits = start.copy()
+    share = share_of_trees(base, rows)
+    rate = RATE / (float(share.max()) or 1.0)  # the same step whatever the trees' share
+    weights = weights * (share > 0)  # what no tree is asked about teaches them nothing
     trees = []
     for index in range(N_TREES):
         p = sigmoid(logits)
@@ -79,6 +85,6 @@ def amend(
         step = np.clip((marks - p) / curvature, -_LONGEST_STEP, _LONGEST_STEP)
         tree = estimators.small_tree(seed + index, LEAVES, MIN_LEAF_SHARE)
         tree.fit(known, step, sample_weight=weights * curvature)
-        logits += RATE * tree.predict(known)
+        logits += share * rate * tree.predict(known)
         trees.append(tree)
-    return Amended(base, tuple(trees), RATE)
+    return Amended(base, tuple(trees), rate)
