@@ -77,7 +77,7 @@ def _drop(name: str) -> Callable[[dict[str, np.ndarray]], None]:
 
 
 def _outside(arrays: dict[str, np.ndarray]) -> None:
-    arrays["classifier_left"][0] = 10**6
+    arrays["classifier_trees_left"][0] = 10**6
 
 
 def _set(name: str, value: float) -> Callable[[dict[str, np.ndarray]], None]:
@@ -88,11 +88,11 @@ def _set(name: str, value: float) -> Callable[[dict[str, np.ndarray]], None]:
 
 
 def _short(arrays: dict[str, np.ndarray]) -> None:
-    arrays["classifier_value"] = arrays["classifier_value"][:-1]
+    arrays["classifier_trees_value"] = arrays["classifier_trees_value"][:-1]
 
 
 def _nan(arrays: dict[str, np.ndarray]) -> None:
-    arrays["classifier_value"][3] = np.nan
+    arrays["classifier_trees_value"][3] = np.nan
 
 
 DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
@@ -107,30 +107,30 @@ DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
     ("no calibration", lambda f: edit(f, lambda i: i.pop("calibration")), "'calibration' is missing"),
     (
         "no array",
-        lambda f: rewrite(f, "weights.npz", _drop("classifier_left")),
-        "weights.npz: array 'classifier_left' is missing",
+        lambda f: rewrite(f, "weights.npz", _drop("classifier_trees_left")),
+        "weights.npz: array 'classifier_trees_left' is missing",
     ),
-    ("outside", lambda f: rewrite(f, "weights.npz", _outside), "classifier: a tree points outside itself"),
-    ("negative root", lambda f: rewrite(f, "weights.npz", _set("classifier_roots", -1)), "points outside itself"),
+    ("outside", lambda f: rewrite(f, "weights.npz", _outside), "classifier_trees: a tree points outside itself"),
+    ("negative root", lambda f: rewrite(f, "weights.npz", _set("classifier_trees_roots", -1)), "points outside itself"),
     ("no such feature", lambda f: rewrite(f, "weights.npz", _set("gate_feature", 999)), "gate: a tree points outside"),
-    ("short", lambda f: rewrite(f, "weights.npz", _short), "classifier: the tree arrays differ in length"),
+    ("short", lambda f: rewrite(f, "weights.npz", _short), "classifier_trees: the tree arrays differ in length"),
     ("feature order", lambda f: edit(f, lambda i: i["features"].reverse()), "other features .*their order"),
     (
         "other kind",
         lambda f: edit(f, lambda i: i["classifier"].update(kind="svm")),
-        "classifier.kind is 'svm'; allowed is 'linear' or 'trees'",
+        "classifier.kind is 'svm'; allowed is 'linear' or 'trees' or 'network' or 'cascade'",
     ),
     (
         "endless",
-        lambda f: edit(f, lambda i: i["classifier"].update(depth=10**7)),
-        "classifier.depth is 10000000; allowed",
+        lambda f: edit(f, lambda i: i["classifier"]["trees"].update(depth=10**7)),
+        "classifier.trees.depth is 10000000; allowed",
     ),
     (
         "flat",
         lambda f: edit(f, lambda i: i["calibration"]["clip"].update(slope=0)),
         "calibration.clip.slope is 0; allowed is a number from",
     ),
-    ("nan", lambda f: rewrite(f, "weights.npz", _nan), "'classifier_value' has NaN"),
+    ("nan", lambda f: rewrite(f, "weights.npz", _nan), "'classifier_trees_value' has NaN"),
     (
         "thresholds",
         lambda f: edit(f, lambda i: i["operating_points"]["balanced"].update(no_pop_below=0.99, pop_from=0.5)),
@@ -151,7 +151,7 @@ def test_damage_is_named(folder: Path, name: str, damage: Callable[[Path], objec
 
 def test_weights_of_another_model_fail_the_replay(folder: Path) -> None:
     def shift(arrays: dict[str, np.ndarray]) -> None:
-        arrays["classifier_value"] += 0.01
+        arrays["classifier_trees_value"] += 0.01
 
     rewrite(folder, "weights.npz", shift)
     bundle.load(folder)
@@ -162,7 +162,7 @@ def test_weights_of_another_model_fail_the_replay(folder: Path) -> None:
 
 def test_a_pickle_is_never_opened(folder: Path) -> None:
     def smuggle(arrays: dict[str, np.ndarray]) -> None:
-        arrays["classifier_value"] = np.array([{"an": "object"}], dtype=object)
+        arrays["classifier_trees_value"] = np.array([{"an": "object"}], dtype=object)
 
     rewrite(folder, "weights.npz", smuggle)
 
@@ -181,7 +181,11 @@ REPLAYS: list[tuple[str, Callable[[Path], object], str]] = [
     ("no rows", lambda f: rewrite(f, "parity.npz", _drop("rows")), "'rows' is missing"),
     ("other", lambda f: rewrite(f, "parity.npz", _set("p", 0.5)), "probabilities differ from scikit-learn's"),
     ("nan", lambda f: rewrite(f, "parity.npz", _set("p", np.nan)), "probabilities differ from scikit-learn's"),
-    ("cut walk", lambda f: edit(f, lambda i: i["classifier"].update(depth=1)), "depth is 1, but the trees are deeper"),
+    (
+        "cut walk",
+        lambda f: edit(f, lambda i: i["classifier"]["trees"].update(depth=1)),
+        "depth is 1, but the trees are deeper",
+    ),
 ]
 
 

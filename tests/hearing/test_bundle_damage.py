@@ -79,9 +79,11 @@ FIELDS: list[tuple[str, list[object]]] = [
     ("gate/n_trees", [23, "24", NAN]),
     ("classifier", [GONE, None, 7]),
     ("classifier/kind", [GONE, "forest", False]),
-    ("classifier/baseline", [GONE, NAN, INFINITY, {}]),
-    ("classifier/combine", [GONE, "product", NAN]),
-    ("classifier/depth", [GONE, 0, 1, 5, 9, 1000, 6.5, INFINITY]),
+    ("classifier/ask_from", [GONE, NAN, "-6", None, HUGE, True, -INFINITY]),
+    ("classifier/trees", [GONE, None, [], "many", 220]),
+    ("classifier/trees/baseline", [GONE, NAN, INFINITY, {}]),
+    ("classifier/trees/combine", [GONE, "product", NAN]),
+    ("classifier/trees/depth", [GONE, 0, 1, 5, 9, 1000, 6.5, INFINITY]),
     ("context", [GONE, None, "none"]),
     ("context/kind", [GONE, "neighbours", 0]),
     ("context/baseline", [GONE, NAN, "0"]),
@@ -168,7 +170,7 @@ def _as(name: str, change: Callable[[np.ndarray], object]) -> Callable[[Arrays],
     return to
 
 
-def _at(name: str, index: int, value: object) -> Callable[[Arrays], None]:
+def _at(name: str, index: object, value: object) -> Callable[[Arrays], None]:
     def to(arrays: Arrays) -> None:
         arrays[name] = arrays[name].copy()
         arrays[name][index] = value
@@ -177,20 +179,21 @@ def _at(name: str, index: int, value: object) -> Callable[[Arrays], None]:
 
 
 def _in_circles(arrays: Arrays) -> None:
-    inner = np.flatnonzero(arrays["classifier_left"] != np.arange(len(arrays["classifier_left"])))[-1]
-    arrays["classifier_left"][inner] = arrays["classifier_roots"][-1]
+    inner = np.flatnonzero(arrays["classifier_trees_left"] != np.arange(len(arrays["classifier_trees_left"])))[-1]
+    arrays["classifier_trees_left"][inner] = arrays["classifier_trees_roots"][-1]
 
 
 def _half_a_leaf(arrays: Arrays) -> None:
-    root = arrays["classifier_roots"][0]
-    arrays["classifier_left"][root] = root
+    root = arrays["classifier_trees_roots"][0]
+    arrays["classifier_trees_left"][root] = root
 
 
+NETWORK_ARRAYS = ("centre", "scale", "inner", "inner_bias", "middle", "middle_bias", "outer", "bias")
 TREE_ARRAYS = ("feature", "threshold", "left", "right", "nan_left", "value", "roots")
 WEIGHTS: list[tuple[str, Callable[[Arrays], object], str]] = [
     *(
         (f"{part}_{name} {what}", _as(f"{part}_{name}", change), f"array '{part}_{name}'")
-        for part in ("gate", "classifier")
+        for part in ("gate", "classifier_trees")
         for name in TREE_ARRAYS
         for what, change in (
             ("0-d", lambda a: a[0]),
@@ -210,17 +213,17 @@ WEIGHTS: list[tuple[str, Callable[[Arrays], object], str]] = [
     ),
     *(
         (f"no {part}_{name}", lambda a, key=f"{part}_{name}": a.pop(key), f"array '{part}_{name}' is missing")
-        for part in ("gate", "classifier")
+        for part in ("gate", "classifier_trees")
         for name in TREE_ARRAYS
     ),
     ("value nan", _at("gate_value", 3, np.nan), "array 'gate_value' has NaN"),
-    ("value inf", _at("classifier_value", 3, np.inf), "array 'classifier_value' has inf"),
-    ("value huge", _at("classifier_value", 3, 1e300), "array 'classifier_value' has 1e\\+300"),
+    ("value inf", _at("classifier_trees_value", 3, np.inf), "array 'classifier_trees_value' has inf"),
+    ("value huge", _at("classifier_trees_value", 3, 1e300), "array 'classifier_trees_value' has 1e\\+300"),
     ("threshold nan", _at("gate_threshold", 0, np.nan), "array 'gate_threshold' has NaN"),
     ("threshold -inf", _at("gate_threshold", 0, -np.inf), "array 'gate_threshold' has -inf"),
     ("negative feature", _at("gate_feature", 0, -1), "gate: a tree points outside itself: 'feature' has -1"),
-    ("far feature", _at("classifier_feature", 0, 138), "'feature' has 138 in it; allowed is 0 to 137"),
-    ("negative left", _at("classifier_left", 9, -7), "classifier: .* 'left' has -7"),
+    ("far feature", _at("classifier_trees_feature", 0, 138), "'feature' has 138 in it; allowed is 0 to 137"),
+    ("negative left", _at("classifier_trees_left", 9, -7), "classifier_trees: .* 'left' has -7"),
     ("far right", _at("gate_right", 9, 10**9), "gate: .* 'right' has 1000000000"),
     (
         "beyond int32",
@@ -228,13 +231,31 @@ WEIGHTS: list[tuple[str, Callable[[Arrays], object], str]] = [
         "array 'gate_right' has 4294967",  # which would be a good index again if it were cut to 32 bits
     ),
     ("short", _as("gate_value", lambda a: a[:-1]), "gate: the tree arrays differ in length .*value 359"),
-    ("circle", _in_circles, r"classifier: depth is \d, but the trees are deeper, or go in circles"),
-    ("half a leaf", _half_a_leaf, r"classifier: depth is \d, but the trees are deeper, or go in circles"),
+    ("circle", _in_circles, r"classifier_trees: depth is \d, but the trees are deeper, or go in circles"),
+    ("half a leaf", _half_a_leaf, r"classifier_trees: depth is \d, but the trees are deeper, or go in circles"),
     ("no span", lambda a: a.pop("span_low"), "array 'span_low' is missing"),
     ("short span", _as("span_high", lambda a: a[:-1]), "'span_high' has 137 numbers; allowed is one for each of 138"),
     ("span turned round", _as("span_low", lambda a: a * 0 + 1e9), "'span_low' has a number above"),
     ("nan in span", _at("span_high", 3, np.nan), "array 'span_high' has NaN"),
-    ("fewer trees", _as("classifier_roots", lambda a: a[:-1]), r"classifier: \d+ trees, but n_trees"),
+    *(
+        (f"no network_{name}", lambda a, key=f"classifier_network_{name}": a.pop(key), f"classifier_network_{name}' is")
+        for name in NETWORK_ARRAYS
+    ),
+    *(
+        (f"short network_{name}", _as(f"classifier_network_{name}", lambda a: a[:-1]), r"classifier_network: .* shape")
+        for name in NETWORK_ARRAYS
+        if name != "bias"
+    ),
+    ("no spread", _at("classifier_network_scale", 3, 0.0), "array 'classifier_network_scale' has 0 in it"),
+    ("nan weight", _at("classifier_network_middle", (3, 3), np.nan), "array 'classifier_network_middle' has NaN"),
+    ("vast weight", _at("classifier_network_outer", 0, 1e300), "array 'classifier_network_outer' has 1e\\+300"),
+    (
+        "one bias too many",
+        _as("classifier_network_bias", lambda a: a[None]),
+        "'classifier_network_bias' is float64 of 1",
+    ),
+    ("flat layer", _as("classifier_network_inner", lambda a: a[0]), "'classifier_network_inner' is float64 of 1"),
+    ("fewer trees", _as("classifier_trees_roots", lambda a: a[:-1]), r"classifier_trees: \d+ trees, but n_trees"),
 ]
 
 
@@ -249,17 +270,17 @@ def test_an_array_that_cannot_be_is_named(folder: Path, damage: Callable[[Arrays
 
 def test_an_infinite_threshold_is_how_scikit_learn_parts_what_is_missing(folder: Path) -> None:
     with np.load(folder / "weights.npz") as arrays:
-        inner = arrays["classifier_left"] != np.arange(len(arrays["classifier_left"]))
+        inner = arrays["classifier_trees_left"] != np.arange(len(arrays["classifier_trees_left"]))
         first = int(np.flatnonzero(inner)[0])
-    rewrite(folder, "weights.npz", _at("classifier_threshold", first, np.inf))
+    rewrite(folder, "weights.npz", _at("classifier_trees_threshold", first, np.inf))
 
     bundle.load(folder)
 
 
 def test_shares_of_a_forest_are_shares(folder: Path) -> None:
-    edit(folder, lambda info: info["classifier"].update(combine="mean"))
+    edit(folder, lambda info: info["classifier"]["trees"].update(combine="mean"))
 
-    assert "classifier: 'value' has numbers outside 0 to 1" in refusal(folder)
+    assert "classifier_trees: 'value' has numbers outside 0 to 1" in refusal(folder)
 
 
 def pack(folder: Path, name: str, raw: bytes) -> None:

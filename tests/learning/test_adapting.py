@@ -18,7 +18,8 @@ from test_reviewed_sessions import corrected_copy
 
 from popdetect.errors import ModelError, UsageError
 from popdetect.hearing import bundle
-from popdetect.hearing.classifier import Calibration, Trees, sigmoid
+from popdetect.hearing.cascade import Cascade
+from popdetect.hearing.classifier import Calibration, sigmoid
 from popdetect.learning import adapting, amending, answers, bundling, curve, estimators, guarding, retraining, training
 from popdetect.learning import replay as replaying
 from popdetect.learning.listening import Heard, listen
@@ -146,15 +147,17 @@ def corrected(marks: np.ndarray) -> amending.Amended:
 
 def test_corrections_leave_the_models_own_trees_and_freeze_without_loss() -> None:
     base = bundle.load().classifier
-    assert isinstance(base, Trees)
+    assert isinstance(base, Cascade)
     amended = corrected(np.maximum(heard().marks, 0))
     frozen, arrays, settings = estimators.freeze(amended)
 
-    assert isinstance(frozen, Trees)
-    n = len(base.feature)
+    assert isinstance(frozen, Cascade)
+    n = len(base.trees.feature)
     for name in ("feature", "threshold", "left", "right", "nan_left", "value"):
-        np.testing.assert_array_equal(arrays[name][:n], getattr(base, name))
-    assert settings["n_trees"] == len(base.roots) + amending.N_TREES
+        np.testing.assert_array_equal(arrays[f"trees_{name}"][:n], getattr(base.trees, name))
+    for name in ("centre", "scale", "inner", "middle", "outer"):
+        np.testing.assert_array_equal(arrays[f"network_{name}"], getattr(base.network, name))
+    assert settings["trees"]["n_trees"] == len(base.trees.roots) + amending.N_TREES
     strange = heard().rows.copy()
     strange[::3, ::5] = np.nan
     for asked in (heard().rows, strange):
