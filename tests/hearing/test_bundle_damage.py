@@ -480,9 +480,8 @@ def test_random_strokes_at_the_arrays_end_in_a_model_or_a_model_error(folder: Pa
         arrays = {name: array.copy() for name, array in whole.items()}
         name = str(rng.choice(sorted(arrays)))
         for _ in range(rng.integers(1, 4)):
-            size = len(arrays[name])
             value = rng.choice(odd) if arrays[name].dtype.kind == "i" else rng.choice([np.nan, np.inf, 1e300, 0.25])
-            arrays[name][rng.integers(size)] = value
+            arrays[name].reshape(-1)[rng.integers(arrays[name].size)] = value
         rewrite(folder, "weights.npz", lambda into, arrays=arrays: into.update(arrays))  # type: ignore[misc]
         said = verdict(folder)
         assert said.isprintable()
