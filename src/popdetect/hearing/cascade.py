@@ -1,7 +1,7 @@
 """Two classifiers in turn: a network looks at every candidate, and trees at those that it does not send away.
 
-Trees take ten times as long as the network. Most candidates are hopeless, and there the network's word stands; on the
-others the two are heard alike, the mean of their log-odds, and as they err in different ways the mean errs less.
+Trees take some five times as long as the network. Most candidates are hopeless, and there the network's word stands; on
+the others the two are heard alike, the mean of their log-odds, and as they err in different ways the mean errs less.
 """
 
 from __future__ import annotations

@@ -50,8 +50,11 @@ class Network:
 
 def standardised(rows: Floats, centre: Floats, scale: Floats) -> Floats:
     """Features in standard deviations from their middle, -4 to 4; 0 where nothing was measured."""
-    out = (rows - centre) / scale
-    return np.nan_to_num(np.clip(out, -LIMIT, LIMIT, out=out), copy=False, nan=0.0)
+    out = rows - centre
+    out /= scale
+    np.clip(out, -LIMIT, LIMIT, out=out)
+    out[np.isnan(out)] = 0.0  # `nan_to_num` takes twice as long
+    return out
 
 
 def limited(logit: Floats) -> Floats:

@@ -22,7 +22,7 @@ EPOCHS = 10
 JITTER = 0.2  # standard deviations of noise on every feature
 _RATE, _LEAST_RATE_SHARE = 1e-3, 0.02
 _PENALTY = 1e-3
-ASK_FROM = -6.0  # log-odds: below, one candidate in two hundred is a pop, and two in three lie there
+ASK_FROM = -6.0  # log-odds: two candidates in three lie below, and of those one in a thousand is a pop
 _ALSO_FITTED = 0.5  # log-odds below it, of rows that the trees learn from as well
 
 
