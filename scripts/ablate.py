@@ -4,7 +4,8 @@
 As `bench.py --accuracy` does, with real pops of two recordings that nothing was fitted to. The table goes into the
 model card: build_model.py takes it from where this script leaves it.
 
-Example: scripts/ablate.py --sounds ../shared/audio --out models/ablations.json   (half an hour)
+Example, ten minutes a turn:
+scripts/ablate.py --sounds ../shared/audio --out models/ablations.json --scenes 1500 --turns 2
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ INSTEAD = {
     "trees alone (gradient boosting), without the network": estimators.BY_NAME["boosting"],
     "linear classifier in place of network and trees": estimators.BY_NAME["logistic"],
 }
-ALONE_STEP = 6  # every sixth recording as it is, so that beside fewer mixes they weigh what they weigh otherwise
+ALONE_STEP = 6  # every sixth recording as it is: beside 1,500 mixes they weigh about what they weigh beside 8,000
 WHOLE, WIDE = "all of it", "with a lower onset rule and a wider gate (many more candidates)"
 Variant = Callable[[Sequence[Example], Heard, FirstLook], Fitted]
 

@@ -53,7 +53,7 @@ def standardised(rows: Floats, centre: Floats, scale: Floats) -> Floats:
     out = rows - centre
     out /= scale
     np.clip(out, -LIMIT, LIMIT, out=out)
-    out[np.isnan(out)] = 0.0  # `nan_to_num` takes twice as long
+    out[np.isnan(out)] = 0.0  # with `nan_to_num` all of this took half as long again
     return out
 
 
