@@ -37,7 +37,7 @@ INSTEAD = {
     "linear classifier in place of network and trees": estimators.BY_NAME["logistic"],
 }
 ALONE_STEP = 6  # every sixth recording as it is: beside 1,500 mixes they weigh about what they weigh beside 8,000
-WHOLE, WIDE = "all of it", "with a lower onset rule and a wider gate (many more candidates)"
+WHOLE, NARROW = "all of it", "with a higher onset rule and a narrower gate (half the candidates)"
 Variant = Callable[[Sequence[Example], Heard, FirstLook], Fitted]
 
 
@@ -67,7 +67,7 @@ def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int, out: Pa
         example for test in kinds.TESTS for one in pops for example in corpus.trials(train, one, n_trials // 2, 7, test)
     ]
     judged: dict[str, list[ScoredClip]] = {}
-    looked_at = {WHOLE: Looked(), WIDE: Looked()}
+    looked_at = {WHOLE: Looked(), NARROW: Looked()}
     for fold in range(n_turns):
         name = corpus.fold_name(fold)
         own = [example for example in clips if example.group != name]
@@ -81,7 +81,7 @@ def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int, out: Pa
             begun = time.perf_counter()
             fitted = variant(own, whole.heard, look)
             judged.setdefault(title, []).extend(comparison.judged(fitted.model, of_fold))
-            if title == WIDE:
+            if title == NARROW:
                 looked_at[title] += candidates(fitted.model, of_fold)
             print(f"fold {fold}, {title}: {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
         about = (
@@ -119,7 +119,7 @@ def variants(made: list[Example], fold: str) -> dict[str, Variant]:
         "without recordings as they are (mixes only)": lambda e, h, look: _learn(*_mixes(e, h), look),
         "without recorded sounds (all simulated)": lambda e, h, look: _of_made(made, fold, look),
         **{title: _by(recipe) for title, recipe in INSTEAD.items()},
-        WIDE: lambda e, h, look: _wide(e, look),
+        NARROW: lambda e, h, look: _narrow(e, look),
     }
 
 
@@ -162,11 +162,11 @@ def _of_made(made: list[Example], fold: str, look: FirstLook) -> Fitted:
     return _learn(own, listen(own, look.listener(), None), look)
 
 
-def _wide(examples: Sequence[Example], look: FirstLook) -> Fitted:
-    """A lower onset rule, and a gate that lets all but a few of the pops pass."""
-    rule = replace(look.onset_rule, rise_db=4.0, prominence_db=5.5)
-    wide = fit_gate(examples, look.front_end, rule, 0, lambda *_: None, keeps=0.992)
-    return _learn(examples, listen(examples, wide.listener(), None), wide)
+def _narrow(examples: Sequence[Example], look: FirstLook) -> Fitted:
+    """A higher onset rule, and a gate that sends more away."""
+    rule = replace(look.onset_rule, rise_db=4.5, prominence_db=7.5, radius_hops=4)
+    narrow = fit_gate(examples, look.front_end, rule, 0, lambda *_: None, keeps=0.975)
+    return _learn(examples, listen(examples, narrow.listener(), None), narrow)
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ FORMATS = [True, 1.0, "1", None, [1], NAN, HUGE, -1]
 def test_only_the_number_of_the_format_is_the_format(folder: Path, value: object) -> None:
     edit(folder, lambda info: info.update(format=value))
 
-    assert "this version reads format 2" in refusal(folder)
+    assert "this version reads format 3" in refusal(folder)
 
 
 TEXTS: list[tuple[str, bytes, str]] = [
@@ -139,9 +139,9 @@ TEXTS: list[tuple[str, bytes, str]] = [
     ("not text", b"\xff\xfe\x00\x80", "not JSON"),
     ("a list", b"[1]", "names no format"),
     ("a number", b"1", "names no format"),
-    ("deep", b'{"format": 2, "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested deeper"),
+    ("deep", b'{"format": 3, "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested deeper"),
     ("digits", b'{"format": ' + b"9" * 10_000 + b"}", "not JSON"),
-    ("second object", b'{"format": 2} {}', "not JSON"),
+    ("second object", b'{"format": 3} {}', "not JSON"),
 ]
 
 
@@ -333,7 +333,7 @@ def test_what_unpacks_to_gigabytes_is_not_unpacked(folder: Path, monkeypatch: py
 
 
 def _gate(arrays: Arrays, **more: np.ndarray) -> None:
-    rows = np.zeros((5, 40))
+    rows = np.zeros((5, 50))
     arrays.update({"gate_rows": rows, "gate_logit": bundle.load().gate.logit(rows)} | more)
 
 
@@ -356,8 +356,8 @@ PARITY: list[tuple[str, Callable[[Arrays], object], str]] = [
     ("other rows", _as("rows", lambda a: a[::-1]), "probabilities differ"),
     ("no gate rows", lambda a: (_gate(a), a.pop("gate_rows")), "array 'gate_rows' is missing"),
     ("no gate logit", lambda a: (_gate(a), a.pop("gate_logit")), "array 'gate_logit' is missing"),
-    ("narrow gate", lambda a: _gate(a, gate_rows=np.zeros((5, 39))), r"'gate_rows' has shape \(5, 39\)"),
-    ("complex gate", lambda a: _gate(a, gate_rows=np.zeros((5, 40), complex)), "'gate_rows' is complex128"),
+    ("narrow gate", lambda a: _gate(a, gate_rows=np.zeros((5, 49))), r"'gate_rows' has shape \(5, 49\)"),
+    ("complex gate", lambda a: _gate(a, gate_rows=np.zeros((5, 50), complex)), "'gate_rows' is complex128"),
     ("other gate", lambda a: _gate(a, gate_logit=np.ones(5)), "gate's log-odds differ .* from gate_logit"),
     ("no context rows", lambda a: a.pop("context_rows"), "array 'context_rows' is missing"),
     ("narrow context", lambda a: _context(a, context_rows=np.zeros((5, 17))), r"'context_rows' has shape \(5, 17\)"),

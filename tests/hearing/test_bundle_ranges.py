@@ -27,9 +27,10 @@ MOST = {"rise_db": 40, "background_hops": 100, "radius_hops": 64, "prominence_db
 
 def tiny(folder: Path, front: dict[str, Any], rule: dict[str, float] = RULE, **arrays: np.ndarray) -> Path:
     """A bundle of two linear classifiers, from nothing."""
-    names = features.names(len(front["mel_edges_hz"]) - 1)
+    n_columns = len(front["mel_edges_hz"]) - 1
+    names = features.names(n_columns)
     weights: dict[str, np.ndarray] = {}
-    sizes = {"gate": len(gate.names()), "classifier": len(names), "context": len(context.names())}
+    sizes = {"gate": len(gate.names(n_columns)), "classifier": len(names), "context": len(context.names())}
     for part, n in sizes.items():
         weights |= {f"{part}_centre": np.zeros(n), f"{part}_scale": np.ones(n), f"{part}_coef": np.full(n, 0.01)}
         weights[f"{part}_intercept"] = np.array(0.5)
@@ -42,7 +43,8 @@ def tiny(folder: Path, front: dict[str, Any], rule: dict[str, float] = RULE, **a
     parity = bundling.npz_bytes(replay)
     platt = {"slope": 1, "offset": 0}
     info = {
-        "format": 2, "name": "tiny", "version": "0", "front_end": front, "onset_rule": rule, "features": names,
+        "format": bundle.FORMAT, "name": "tiny", "version": "0", "front_end": front, "onset_rule": rule,
+        "features": names,
         "gate": {"kind": "linear", "pass_from": -1000}, "classifier": {"kind": "linear"},
         "context": {"kind": "linear"},
         "span": {"outside_from": 5},
@@ -123,7 +125,7 @@ def test_what_cannot_be_together_is_refused(tmp_path: Path, front_end: dict[str,
 def test_a_linear_weight_that_cannot_be_is_named(
     tmp_path: Path, part: str, array: str, value: float, words: str
 ) -> None:
-    n = len(gate.names()) if part == "gate" else len(features.names(len(EDGES_HZ) - 1))
+    n = len((gate if part == "gate" else features).names(len(EDGES_HZ) - 1))
     odd = np.array(value) if array == "intercept" else np.r_[np.ones(n - 1), value]
 
     with pytest.raises(ModelError, match=rf"weights\.npz: array '{part}_{array}' {words}"):
@@ -156,7 +158,7 @@ def test_a_circle_of_two_ways_is_found_in_time(tmp_path: Path) -> None:
 
 
 def test_numbers_may_be_of_any_width(tmp_path: Path) -> None:
-    n = len(gate.names())
+    n = len(gate.names(len(EDGES_HZ) - 1))
     folder = tiny(tmp_path / "model", front(), gate_coef=np.ones(n, np.float32), gate_scale=np.ones(n, ">f8"))
 
     assert np.isfinite(bundle.load(folder).gate.logit(np.zeros((1, n)))).all()

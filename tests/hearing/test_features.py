@@ -9,6 +9,7 @@ import pytest
 
 from popdetect.hearing import features, gate
 from popdetect.hearing.onsets import OnsetRule
+from popdetect.hearing.spectrum import transform
 from popdetect.learning.dsp import RATE_HZ, resample
 from popdetect.learning.material import Listener, first_looks
 from popdetect.learning.training import default_front_end
@@ -75,16 +76,28 @@ def test_the_gate_sees_as_many_values_as_it_names_and_no_gain(clip: Clip) -> Non
     when, looks = first_looks(sound, RATE_HZ, FRONT, RULE)
     _, louder = first_looks(sound * np.float32(4), RATE_HZ, FRONT, RULE)
 
-    assert looks.shape == (len(when), len(gate.names()))
+    assert looks.shape == (len(when), len(gate.names(FRONT.n_columns)))
     assert np.isfinite(looks).all()
     np.testing.assert_allclose(looks, louder, atol=1e-3)
+
+
+def test_the_gate_sees_the_spectrum_against_its_strongest_band_at_every_rate(clip: Clip) -> None:
+    sound = clip((0.5,))
+    for rate_hz in (RATE_HZ, 8_000):
+        when, looks = first_looks(resample(sound, RATE_HZ, rate_hz), rate_hz, FRONT, RULE)
+        spectrum = looks[np.abs(when - 0.5).argmin(), -FRONT.n_columns :]
+        missing = ~transform(FRONT, rate_hz).present
+
+        assert spectrum.max() == 0
+        assert spectrum.min() >= -40
+        np.testing.assert_array_equal(spectrum[missing], -40)
 
 
 def test_a_clip_without_candidates_has_empty_rows() -> None:
     when, looks = first_looks(np.zeros(RATE_HZ, np.float32), RATE_HZ, FRONT, RULE)
 
     assert len(when) == 0
-    assert looks.shape == (0, len(gate.names()))
+    assert looks.shape == (0, len(gate.names(FRONT.n_columns)))
     assert Listener(FRONT, RULE).hear(np.zeros(RATE_HZ, np.float32), RATE_HZ).rows.shape == (0, len(NAMES))
 
 

@@ -78,7 +78,7 @@ def test_the_gate_is_replayed_on_rows_of_its_own(written: Path) -> None:
     with np.load(written / "parity.npz", allow_pickle=False) as parity:
         rows, logit = parity["gate_rows"], parity["gate_logit"]
 
-    assert rows.shape == (bundling.N_GATE_ROWS, len(gate.names()))
+    assert rows.shape == (bundling.N_GATE_ROWS, len(gate.names(fitted().model.front_end.n_columns)))
     assert rows.min() >= -40
     assert rows.max() <= 40
     np.testing.assert_array_equal(logit, fitted().model.gate.logit(rows))

@@ -19,7 +19,7 @@ def candidates() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int8]]:
     """Rows of which one in `ONE_IN` is a pop, higher in two of its numbers, and marks."""
     rng = np.random.default_rng(0)
     marks = (rng.random(N) < 1 / ONE_IN).astype(np.int8)
-    rows = rng.normal(0, 1, (N, len(gate.names())))
+    rows = rng.normal(0, 1, (N, len(gate.names(default_front_end().n_columns))))
     rows[marks == 1, 0] += 3
     rows[marks == 1, 1] += 2
     return rows, marks

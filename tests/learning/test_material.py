@@ -156,7 +156,7 @@ def test_the_gate_learns_from_what_it_will_look_at() -> None:
     when, looks = first_looks(samples[:, 0], rate_hz, FRONT, RULE)
     heard = Listener(FRONT, RULE).hear(samples, rate_hz)
 
-    assert looks.shape == (len(when), len(gate.names()))
+    assert looks.shape == (len(when), len(gate.names(FRONT.n_columns)))
     assert np.isfinite(looks).all()
     # each located candidate came from such a look, a window away at the most
     assert all(np.abs(when - onset).min() < 0.005 for onset in heard.onsets_s)

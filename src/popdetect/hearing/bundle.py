@@ -35,7 +35,7 @@ from popdetect.hearing.span import Span
 from popdetect.hearing.spectrum import FrontEnd
 from popdetect.hearing.thawing import thaw
 
-FORMAT = 2
+FORMAT = 3
 DEFAULT_NAME = "default"
 REPLAY_NAME = "replay.npz"  # optional: rows of the training material
 PARITY_TOLERANCE = 1e-5
@@ -162,7 +162,7 @@ def load(path: str | os.PathLike[str] | None = None) -> Model:
         )
     arrays = _read_arrays(folder / "weights.npz", info)
     for part, n_features in (
-        ("gate", len(gate.names())),
+        ("gate", len(gate.names(front_end.n_columns))),
         ("classifier", len(expected)),
         ("context", len(context.names())),
     ):
@@ -219,7 +219,7 @@ def verify(path: str | os.PathLike[str] | None = None) -> tuple[Model, float, in
             "the weights do not belong to this bundle"
         )
     for part, own, n_features in (
-        ("gate", model.gate, len(gate.names())),
+        ("gate", model.gate, len(gate.names(model.front_end.n_columns))),
         ("context", model.context, len(context.names())),
     ):
         logit, _ = _replayed(parity, arrays, (f"{part}_rows", f"{part}_logit"), own, n_features)

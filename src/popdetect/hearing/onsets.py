@@ -50,10 +50,10 @@ class OnsetRule:
     base_hops : int
     """
 
-    rise_db: float = 4.5
+    rise_db: float = 4.0
     background_hops: int = 8
-    radius_hops: int = 4
-    prominence_db: float = 7.5
+    radius_hops: int = 3
+    prominence_db: float = 6.0
     base_hops: int = 96
 
     def history(self, window_hops: int) -> int:

@@ -181,7 +181,7 @@ class Stream:
         stands_out = onsets.greatest(heights) >= rule.prominence_db
         frames, heights = frames[stands_out], heights[stands_out]
         if len(frames):
-            looks = gate.describe(self._rises, heights, self._groups_db, frames - self._frame0)
+            looks = gate.describe(self._rises, heights, self._groups_db, self._frames, frames - self._frame0)
             frames = frames[self._model.gate.logit(looks) >= self._model.gate_from]
         self._picked = until
         if not len(frames):

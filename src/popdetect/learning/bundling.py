@@ -26,6 +26,7 @@ from popdetect.learning.training import Fitted
 N_PARITY_ROWS = 24
 CHECKED_ROWS = 20_000  # before it is written; all of them would take gigabytes
 N_GATE_ROWS = 48  # each walks through all trees of the gate, so that few of their leaves stay unseen
+_SPANS_DB = {"after": (-40, 10), "before": (-40, 10), "spectrum": (-40, 0)}  # of the other first looks: 0 to 40
 
 
 def write(
@@ -60,7 +61,7 @@ def write(
     model, heard = fitted.model, fitted.heard
     chosen = _spread(fitted.held_out_logits)
     rows = heard.rows[chosen]
-    looks = _looks()
+    looks = _looks(model.front_end.n_columns)
     parity = {
         "rows": rows,
         "p": fitted.estimator.predict_proba(rows)[:, 1].astype(np.float64),
@@ -163,17 +164,17 @@ def _into_place(draft: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)  # the new one is in place: what is left of the old is only rubbish
 
 
-def _looks() -> Floats:
+def _looks(n_columns: int) -> Floats:
     """Rows for the gate to be replayed on, shape (N_GATE_ROWS, n_gate_features): not heard, but drawn, the same ever.
 
-    Rises and prominences lie between 0 and 40 dB, levels around a candidate between -40 and 10, as `gate.describe`
-    limits them; in steps of half a dB, which pack well. A bundle of few clips, or one whose gate was lent by a
-    teacher, has no first looks of its own.
+    Rises and prominences lie between 0 and 40 dB, levels around a candidate between -40 and 10, its spectrum between
+    -40 and 0, as `gate.describe` limits them; in steps of half a dB, which pack well. A bundle of few clips, or one
+    whose gate was lent by a teacher, has no first looks of its own.
     """
     rng = np.random.default_rng(0)
     columns = []
-    for name in gate.names():
-        low_db, high_db = (-40, 10) if name.startswith(("after_", "before_")) else (0, 40)
+    for name in gate.names(n_columns):
+        low_db, high_db = _SPANS_DB.get(name.split("_")[0], (0, 40))
         columns.append(rng.integers(2 * low_db, 2 * high_db, N_GATE_ROWS, endpoint=True) / 2)
     return np.stack(columns, axis=1)
 

@@ -24,7 +24,7 @@ FRONT_END_MS = (1.0, 2)
 MEL_BANDS, LOW_HZ, HIGH_HZ = 9, 500.0, 8000.0
 
 LEAST_SHARE = 0.015  # of the weight that pops have, where the gate is fitted
-GATE_KEEPS = 0.98  # of the pops among the candidates; the next in line are under the noise
+GATE_KEEPS = 0.9875  # of the pops among the candidates; the next in line are under the noise
 
 
 def default_front_end() -> FrontEnd:

@@ -120,7 +120,7 @@ def first_looks(samples: Samples, rate_hz: int, front_end: FrontEnd, rule: Onset
     stands_out = onsets.greatest(heights) >= rule.prominence_db
     candidates, heights = candidates[stands_out], heights[stands_out]
     when = (candidates + front_end.window_hops / 2) * shape.hop / rate_hz
-    return when, gate.describe(rises, heights, groups_db, candidates)
+    return when, gate.describe(rises, heights, groups_db, frames_db, candidates)
 
 
 def mark(onsets_s: Floats, true_onsets_s: tuple[float, ...]) -> npt.NDArray[np.int8]:
