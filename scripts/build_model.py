@@ -6,7 +6,8 @@ into the card. The same sounds and seed give the same bundle.
 
 Example: scripts/build_model.py --sounds ../shared/audio --out models/default --force
 With --tables: only what the card of a bundle that is there says, and its tables: ablations.json of ablate.py,
-peers.json of bench.py --accuracy, unheard.json of bench.py --accuracy --no-peers --scenes 8000.
+peers.json of bench.py --accuracy, unheard.json of bench.py --accuracy --no-peers --scenes 8000, voices.json of
+voices.py, which judges the bundle itself.
 """
 
 from __future__ import annotations
@@ -118,8 +119,8 @@ def build(args: argparse.Namespace) -> None:
 
 
 def _tables() -> dict[str, Any]:
-    """What `ablate.py` and `bench.py --accuracy` have left beside the models, for the card."""
-    found = {name: MODELS / f"{name}.json" for name in ("unheard", "ablations", "peers")}
+    """What `ablate.py`, `voices.py` and `bench.py --accuracy` have left beside the models, for the card."""
+    found = {name: MODELS / f"{name}.json" for name in ("unheard", "voices", "ablations", "peers")}
     return {name: json.loads(path.read_text()) for name, path in found.items() if path.is_file()}
 
 

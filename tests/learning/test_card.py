@@ -157,3 +157,7 @@ def test_false_pops_are_told_by_kind(info: dict[str, Any]) -> None:
     assert "| speech | 7 | 4.0 | 2 | 0.50 (0.06 to 1.81) |" in text
     del info["unheard"]
     assert "False pops" not in card.render(info)
+    info["voices"] = {"about": "Voices of nobody", "false_pops": rows}
+    part = card.render(info).split("## False pops, recorded voices\n\n")[1]
+    assert part.startswith("Voices of nobody. Exact 95 % Poisson limits.\n")
+    assert "| speech | 7 | 4.0 | 2 | 0.50 (0.06 to 1.81) |" in part

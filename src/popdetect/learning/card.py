@@ -26,7 +26,10 @@ def render(info: Mapping[str, Any]) -> str:
     lines += _contest(info.get("contest", []))
     lines += _trials("What each part buys", "fitted", info.get("ablations"))
     lines += _trials("Beside other ways", "way, and source of the pops", info.get("peers"))
-    lines += _false_pops(info.get("unheard"))
+    for title, rows in info.get("unheard", {}).get("false_pops", {}).items():
+        lines += _false_pops(title, _HELD_OUT, rows)
+    if info.get("voices"):
+        lines += _false_pops("recorded voices", info["voices"]["about"], info["voices"]["false_pops"])
     lines += [
         "## Operating points",
         "",
@@ -133,25 +136,24 @@ def _trials(title: str, what: str, table: Mapping[str, Any] | None) -> list[str]
     return [*lines, ""]
 
 
-def _false_pops(table: Mapping[str, Any] | None) -> list[str]:
+_HELD_OUT = "Recordings of one thing that is no pop, as they are, each judged by a fit that did not learn from it"
+
+
+def _false_pops(title: str, about: str, rows: Mapping[str, Any]) -> list[str]:
     """Pops heard where there are none, by kind of sound."""
-    lines = []
-    for title, rows in (table or {}).get("false_pops", {}).items():
-        lines += [
-            f"## False pops, {title}",
-            "",
-            "Recordings of one thing that is no pop, as they are, each judged by a fit that did not learn from it; "
-            "exact 95 % Poisson limits.",
-            "",
-            "| kind | recordings | minutes | pops | a minute |",
-            "| --- | --- | --- | --- | --- |",
-        ]
-        for kind, row in rows.items():
-            rate = row["a_minute"]
-            span = f"{rate['value']:.2f} ({rate['low']:.2f} to {rate['high']:.2f})"
-            lines.append(f"| {kind} | {row['recordings']} | {row['minutes']:.1f} | {row['pops']} | {span} |")
-        lines.append("")
-    return lines
+    lines = [
+        f"## False pops, {title}",
+        "",
+        f"{about}. Exact 95 % Poisson limits.",
+        "",
+        "| kind | recordings | minutes | pops | a minute |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for kind, row in rows.items():
+        rate = row["a_minute"]
+        span = f"{rate['value']:.2f} ({rate['low']:.2f} to {rate['high']:.2f})"
+        lines.append(f"| {kind} | {row['recordings']} | {row['minutes']:.1f} | {row['pops']} | {span} |")
+    return [*lines, ""]
 
 
 def _contest(contests: list[Mapping[str, Any]]) -> list[str]:
