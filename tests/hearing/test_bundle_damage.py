@@ -454,7 +454,9 @@ def test_random_strokes_at_model_json_end_in_a_model_or_a_model_error(folder: Pa
     rng = random.Random(0)
     told = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     # long tables for people would take most of the strokes
-    whole = json.dumps({key: value for key, value in told.items() if key not in ("unheard", "voices", "ablations", "peers")})
+    whole = json.dumps(
+        {key: value for key, value in told.items() if key not in ("unheard", "voices", "ablations", "peers")}
+    )
     verdicts = []
     for _ in range(400):
         info = json.loads(whole)
