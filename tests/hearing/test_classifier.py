@@ -35,7 +35,7 @@ def test_the_gate_equals_predict_proba(table: tuple[np.ndarray, np.ndarray]) -> 
     fitted = estimators.small_boosting(0).fit(rows, labels)
     classifier, _, settings = estimators.freeze(fitted)
 
-    assert settings["depth"] == 3
+    assert 1 <= settings["depth"] <= 3
     np.testing.assert_allclose(sigmoid(classifier.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-10)
 
 

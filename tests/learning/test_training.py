@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from learning_fakes import LOGISTIC, N_GROUPS, examples, fitted
 
 from popdetect.errors import UsageError
-from popdetect.hearing import bundle
+from popdetect.hearing import bundle, gate
 from popdetect.hearing.classifier import sigmoid
 from popdetect.hearing.stream import NO_EVENT_LOGIT
 from popdetect.learning import bundling, estimators, operating, training
@@ -125,7 +125,7 @@ def test_a_teacher_lends_its_front_end_and_its_gate() -> None:
 
     assert (taught.front_end, taught.onset_rule) == (teacher.front_end, teacher.onset_rule)
     assert taught.gate_from == teacher.gate_from
-    rows = np.random.default_rng(0).normal(-10, 10, (50, 40))
+    rows = np.random.default_rng(0).normal(-10, 10, (50, len(gate.names(teacher.front_end.n_columns))))
     np.testing.assert_array_equal(taught.gate.logit(rows), teacher.gate.logit(rows))
 
 
