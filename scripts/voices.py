@@ -66,14 +66,26 @@ def main() -> int:
 def fetched(package: str, folder: Path) -> Path:
     """The package's files, unpacked; downloaded unless they are there."""
     unpacked = folder / package
-    if not unpacked.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        print(f"fetching {package}", file=sys.stderr, flush=True)
-        subprocess.run(["apt-get", "-qq", "download", package], cwd=folder, check=True, stderr=subprocess.DEVNULL)
-        (archive,) = folder.glob(f"{package}_*.deb")
-        subprocess.run(["dpkg-deb", "-x", archive, unpacked], check=True)
-        archive.unlink()
+    if unpacked.is_dir():
+        return unpacked
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"fetching {package}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(dir=folder) as place:  # what was interrupted does not look like the whole
+        _run("apt-get", "-qq", "download", package, at=place)
+        (archive,) = Path(place).glob("*.deb")
+        _run("dpkg-deb", "-x", archive.name, package, at=place)
+        (Path(place) / package).rename(unpacked)
     return unpacked
+
+
+def _run(*command: str, at: str) -> None:
+    try:
+        done = subprocess.run(command, cwd=at, check=False, capture_output=True, text=True)
+    except FileNotFoundError:
+        sys.exit(f"voices: {command[0]} is not here; the packages are Debian's, and so is the tool that fetches them")
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        sys.exit(f"voices: {' '.join(command)} failed: {said[-1] if said else 'no word why'}; apt-get update may help")
 
 
 def recordings(folder: Path) -> list[Path]:

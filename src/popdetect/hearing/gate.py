@@ -2,8 +2,8 @@
 
 Nine in ten candidates are noise that rose a little. Describing them all would cost more than everything else, so a
 very small classifier looks at a few levels of the groups of bands, and at the spectrum of the candidate, and keeps what
-could be a pop; it is set to keep nearly all of them (`learning.first_look`). The spectrum earns its place: with it half
-as many other candidates pass with the same share of the pops.
+could be a pop; it is set to keep nearly all of them (`learning.first_look`). The spectrum earns its place: without it
+12 candidates a second become 19 for the same share of the pops, 99 %.
 """
 
 from __future__ import annotations
