@@ -22,6 +22,7 @@ import soundfile
 
 from popdetect.errors import AudioError, Empty, NotFinite, TooShort, Truncated, Unreadable
 from popdetect.hearing.containers import Guarded, promise
+from popdetect.hearing.interrupts import held_back
 
 Samples = npt.NDArray[np.float32]
 
@@ -92,7 +93,8 @@ class Recording:
         try:
             while True:
                 try:
-                    block, high, low = self._read(block_size)
+                    with held_back():
+                        block, high, low = self._read(block_size)
                 except soundfile.LibsndfileError as error:
                     if self._frames >= _NO_END:
                         raise Unreadable("a flac that does not say how long it is; convert it to wav") from error
@@ -201,7 +203,8 @@ def _decoder(handle: BinaryIO, unset_at: int) -> soundfile.SoundFile:
     try:
         if descriptor is not None and os.name != "nt" and not unset_at:
             return soundfile.SoundFile(descriptor, closefd=False)
-        return soundfile.SoundFile(Guarded(handle, unset_at))
+        with held_back():
+            return soundfile.SoundFile(Guarded(handle, unset_at))
     except (soundfile.SoundFileError, TypeError) as error:
         raise _unreadable(handle, error) from error
 
