@@ -92,8 +92,8 @@ def build(args: argparse.Namespace) -> None:
         **provenance.statements(),
         "provenance": {
             "clips": f"{args.scenes} mixed clips of {rule.duration_s:g} s, {rule.pop_share:.0%} of them with 1 to "
-            f"{rule.max_pops} pops, {rule.far_share:.0%} heard across the room, and {len(alone)} recordings of other "
-            "sounds as they are",
+            f"{rule.max_pops} pops, {rule.far_share:.0%} heard across the room, and {len(alone)} clips of other sounds "
+            f"alone, as they are and in {corpus.COPIES_OF_OTHERS} copies (speech in {corpus.COPIES_OF_SPEECH})",
             "seed": args.seed,
             "recordings": f"{len(train)} files of {len({s.group for s in train})} groups, role train",
             "kinds": dict(sorted(collections.Counter(s.kind for s in train).items())),
