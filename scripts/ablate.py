@@ -36,8 +36,6 @@ INSTEAD = {
     "trees alone (gradient boosting), without the network": estimators.BY_NAME["boosting"],
     "linear classifier in place of network and trees": estimators.BY_NAME["logistic"],
 }
-# every sixth of the recordings alone, and of their copies: beside 1,500 mixes they weigh as all do beside 8,000
-ALONE_STEP = 6
 WHOLE, NARROW = "all of it", "with a higher onset rule and a narrower gate (half the candidates)"
 Variant = Callable[[Sequence[Example], Heard, FirstLook], Fitted]
 
@@ -58,7 +56,7 @@ def main() -> int:
 def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int, out: Path) -> None:
     """Write the table, by variant the figures over all turns; after each turn, so that nothing is lost."""
     without_pops = [source for source in train if source.kind != "pop"]
-    clips = [*corpus.scenes(without_pops, n_scenes, 1), *corpus.alone(without_pops)[::ALONE_STEP]]
+    clips = corpus.to_learn_from(without_pops, n_scenes)
     made = [
         corpus.mixed(f"made {i}", corpus.fold_name(i % corpus.N_FOLDS), [3, i], Synthetic(), corpus.LEARN)
         for i in range(n_scenes)

@@ -57,6 +57,16 @@ def test_what_is_no_pop_is_heard_as_it_is_and_in_copies_and_teaches_only(sources
     np.testing.assert_array_equal(piece[:, 0], tone(500, 13.0)[6 * RATE_HZ : 12 * RATE_HZ])
 
 
+def test_less_of_it_keeps_the_proportion_of_mixed_to_recorded_clips(sources: list[Source]) -> None:
+    often = [replace(source, group=f"{source.group} {n}") for n in range(10) for source in sources]
+    whole, part = corpus.alone(often), corpus.alone(often, 0.5)
+
+    assert 0.35 * len(whole) < len(part) < 0.65 * len(whole)
+    of_file = {example.file: example.sound()[0].tobytes() for example in whole}
+    assert all(of_file[example.file] == example.sound()[0].tobytes() for example in part)
+    assert corpus.alone(often, 0.0) == []
+
+
 def test_copies_are_the_same_whenever_they_are_made_and_differ_from_each_other(sources: list[Source]) -> None:
     once, again = corpus.alone(sources[1:2]), corpus.alone(sources[1:2])
 

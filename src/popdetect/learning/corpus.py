@@ -20,6 +20,7 @@ from popdetect.learning.scenes import SceneRule, compose
 from popdetect.learning.sounds import Recorded, SoundBank, Source
 
 N_FOLDS = 5
+N_SCENES = 8000  # of the shipped model
 PIECE_S, MAX_PIECES = 6.0, 8
 COPIES_OF_SPEECH, COPIES_OF_OTHERS = 8, 4
 COPY_RATES_HZ = (48_000, 44_100, 24_000, 16_000, 16_000, 8_000)  # speech is kept at low rates more than anything
@@ -45,6 +46,11 @@ def fold_name(fold: int) -> str:
     return f"fold {fold}"
 
 
+def to_learn_from(sources: Sequence[Source], n_scenes: int = N_SCENES, seed: int = 1) -> list[Example]:
+    """All there is, or less of it, as mixed and as recorded clips weigh against each other in the shipped model."""
+    return [*scenes(sources, n_scenes, seed), *alone(sources, min(1.0, n_scenes / N_SCENES))]
+
+
 def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN) -> list[Example]:
     """Mixed clips to learn from, the folds in turn.
 
@@ -59,13 +65,19 @@ def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN
     return [mixed(f"scene {i}", fold_name(i % N_FOLDS), [seed, i], banks[i % N_FOLDS], rule) for i in range(n)]
 
 
-def alone(sources: Sequence[Source]) -> list[Example]:
+def alone(sources: Sequence[Source], share: float = 1.0) -> list[Example]:
     """Every recording that is not of pops, as it is, and copies of it: a mix always has a room in it, a clip may not.
 
     Long ones give several pieces. Speech has twice as many copies as other sounds: lips and creaking voices make what
     sounds most like pops. They set no threshold: most are easier than what a session holds.
+
+    Parameters
+    ----------
+    share : float, 0 to 1
+        How many of these to draw.
     """
     examples = []
+    drawn = np.random.default_rng(0)
     for index, source in enumerate(sources):
         if source.kind not in ("distractor", "background"):
             continue
@@ -78,10 +90,15 @@ def alone(sources: Sequence[Source]) -> list[Example]:
             if not np.abs(part).max() > 0:
                 continue
             name, group = f"alone {index} {piece} {source.path.name}", fold_name(fold_of(source.group))
-            examples.append(_kept(name, group, part, rate_hz, (), sets_thresholds=False))
-            for number in range(n_copies):
-                copy, copy_hz = elsewhere(np.random.default_rng([index, piece, number]), part, rate_hz)
-                examples.append(_kept(f"{name} copy {number}", group, copy, copy_hz, (), sets_thresholds=False))
+            for number in (None, *range(n_copies)):
+                if drawn.random() >= share:
+                    continue
+                if number is None:
+                    how, copy, copy_hz = "", part, rate_hz
+                else:
+                    how = f" copy {number}"
+                    copy, copy_hz = elsewhere(np.random.default_rng([index, piece, number]), part, rate_hz)
+                examples.append(_kept(f"{name}{how}", group, copy, copy_hz, (), sets_thresholds=False))
     return examples
 
 
