@@ -91,8 +91,9 @@ def build(args: argparse.Namespace) -> None:
         **provenance.statements(),
         "provenance": {
             "clips": f"{args.scenes} mixed clips of {rule.duration_s:g} s, {rule.pop_share:.0%} of them with 1 to "
-            f"{rule.max_pops} pops, {rule.far_share:.0%} heard across the room, and {len(examples) - args.scenes} clips of "
-            f"other sounds alone, as they are and in {corpus.COPIES_OF_OTHERS} copies (speech in {corpus.COPIES_OF_SPEECH})",
+            f"{rule.max_pops} pops, {rule.far_share:.0%} heard across the room, and {len(examples) - args.scenes} of "
+            f"other sounds alone, as they are and in {corpus.COPIES_OF_OTHERS} copies, speech in "
+            f"{corpus.COPIES_OF_SPEECH}",
             "seed": args.seed,
             "recordings": f"{len(train)} files of {len({s.group for s in train})} groups, role train",
             "kinds": dict(sorted(collections.Counter(s.kind for s in train).items())),
