@@ -152,5 +152,9 @@ def mixed(file: str, group: str, seed: list[int], bank: SoundBank, rule: SceneRu
 def _kept(
     file: str, group: str, samples: Sound, rate_hz: int, onsets_s: tuple[float, ...], *, sets_thresholds: bool = True
 ) -> Example:
-    clip = (samples[:, None], rate_hz)
-    return Example(file, group, bool(onsets_s), onsets_s, lambda: clip, sets_thresholds)
+    # hours of sound, kept as recorders keep it, in half the memory; decisions do not depend on the level
+    step = max(float(np.abs(samples).max()), 1e-9) / 32_767
+    kept = np.rint(samples / np.float32(step)).astype(np.int16)
+    return Example(
+        file, group, bool(onsets_s), onsets_s, lambda: (kept[:, None] * np.float32(step), rate_hz), sets_thresholds
+    )

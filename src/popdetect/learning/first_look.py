@@ -81,6 +81,7 @@ def fit_gate(
             rows.append(looks)
             marks.append(mark(when, true))
     looks, known = np.concatenate(rows), np.concatenate(marks)
+    del rows  # a gigabyte where there are hours of sound
     learnable = known >= 0
     if not (known == 1).any():
         raise UsageError(
