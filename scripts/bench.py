@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 # before numpy is loaded, as the command line does: with threads of its own a process is not copied for two jobs
@@ -62,6 +63,9 @@ def main() -> int:
             parser.error("--accuracy needs --sounds, a folder of recordings with a MANIFEST.csv")
         import accuracy
 
+        missing = [] if args.no_peers else [name for name in ("auditok", "pyopen_wakeword") if not find_spec(name)]
+        if missing:  # said now, not when the first half is done
+            parser.error(f"{' and '.join(missing)} not installed: pip install 'popdetect[peers]', or --no-peers")
         how = {"n_scenes": args.scenes, "n_trials": args.trials, "rivals": not args.no_peers}
         accuracy.run(args.sounds, out=args.json, **how)
         return 0
