@@ -711,6 +711,17 @@ def test_label_and_its_table_agree_with_the_json(session: Path, tmp_path: Path, 
 # --- once defects ---
 
 
+def test_columns_stand_under_their_names_however_short_the_file_s(
+    with_pop: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(with_pop.read_bytes())))
+    code, out, _ = run(["classify", "-"], capsys)
+    header, line = out.splitlines()
+
+    assert code == 0
+    assert header.index("label") == line.index("pop")
+
+
 def test_standard_input_can_be_drawn(
     with_pop: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,7 +77,7 @@ def classify(args: argparse.Namespace) -> int:
 
         pictures = picture.places(args.plot, files)
     detector = _detector(args)
-    width = min(max(len(one_line(file)) for file in files), 96)
+    width = min(max(len(one_line(file)) for file in [*files, "file"]), 96)
     if not args.json and not args.quiet:
         _print(wording.verdict_header(width))
     n_failed = 0
