@@ -228,14 +228,12 @@ def test_real_pops_are_heard_and_clock_ticks_are_not(detector: Detector, shared_
 
 
 @pytest.mark.shared
-def test_recorded_speech_hardly_ever_gives_pops(detector: Detector, shared_audio: Path) -> None:
-    """Clicks of lips can look like pops to the millisecond: one recording in a hundred, and the card says how many."""
+def test_recorded_speech_gives_no_pops(detector: Detector, shared_audio: Path) -> None:
     speech = [source for source in read_manifest(shared_audio, "dev-test") if "speech" in source.what.lower()]
     verdicts = detector.verdicts([(source.path, source.path.name) for source in speech])
 
     assert len(verdicts) > 300
-    assert [verdict.file for verdict in verdicts if verdict.detection is None] == []
-    assert len([v.file for v in verdicts if v.detection and v.detection.pops]) <= len(verdicts) / 100
+    assert [v.file for v in verdicts if v.detection is None or v.detection.label == "pop" or v.detection.pops] == []
 
 
 def test_pops_of_many_voices_are_found_and_timed(detector: Detector, clip: Clip) -> None:

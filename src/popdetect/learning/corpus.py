@@ -14,16 +14,13 @@ import numpy as np
 
 from popdetect.hearing import audio
 from popdetect.learning import kinds
-from popdetect.learning.dsp import RATE_HZ, Rng, Sound, coloured_noise, random_curve, resample, shaped
+from popdetect.learning.dsp import Sound, resample
 from popdetect.learning.listening import Example
 from popdetect.learning.scenes import SceneRule, compose
 from popdetect.learning.sounds import Recorded, SoundBank, Source
 
 N_FOLDS = 5
-N_SCENES = 8000  # of the shipped model
 PIECE_S, MAX_PIECES = 6.0, 8
-COPIES_OF_SPEECH, COPIES_OF_OTHERS = 8, 4
-COPY_RATES_HZ = (48_000, 44_100, 24_000, 16_000, 16_000, 8_000)  # speech is kept at low rates more than anything
 
 # 16 and 22.05 kHz are what phones and old recorders give; levels reach a little below those we hope to hear at
 LEARN = SceneRule(
@@ -46,11 +43,6 @@ def fold_name(fold: int) -> str:
     return f"fold {fold}"
 
 
-def to_learn_from(sources: Sequence[Source], n_scenes: int = N_SCENES, seed: int = 1) -> list[Example]:
-    """All there is, or less of it, as mixed and as recorded clips weigh against each other in the shipped model."""
-    return [*scenes(sources, n_scenes, seed), *alone(sources, min(1.0, n_scenes / N_SCENES))]
-
-
 def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN) -> list[Example]:
     """Mixed clips to learn from, the folds in turn.
 
@@ -65,60 +57,48 @@ def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN
     return [mixed(f"scene {i}", fold_name(i % N_FOLDS), [seed, i], banks[i % N_FOLDS], rule) for i in range(n)]
 
 
-def alone(sources: Sequence[Source], share: float = 1.0) -> list[Example]:
-    """Every recording that is not of pops, as it is, and copies of it: a mix always has a room in it, a clip may not.
+def alone(sources: Sequence[Source]) -> list[Example]:
+    """Every recording that is not of pops, as it is: a mix always has a room's noise in it, and a clip may not.
 
-    Long ones give several pieces. Speech has twice as many copies as other sounds: lips and creaking voices make what
-    sounds most like pops. They set no threshold: most are easier than what a session holds.
-
-    Parameters
-    ----------
-    share : float, 0 to 1
-        How many of these to draw.
+    Long ones give several pieces. Speech is heard at a telephone's rate as well, one in four of the others instead.
+    All are also heard slower or faster than they were: other voices, other keys, other cutlery. They set no threshold:
+    most are easier than what a session holds.
     """
     examples = []
-    drawn = np.random.default_rng(0)
     for index, source in enumerate(sources):
         if source.kind not in ("distractor", "background"):
             continue
         samples, rate_hz = audio.read(source.path)
         sound = np.ascontiguousarray(samples.mean(axis=1))
-        n_copies = COPIES_OF_SPEECH if "speech" in source.what.lower() else COPIES_OF_OTHERS
+        speaks = "speech" in source.what.lower()
         size = int(PIECE_S * rate_hz)
         for piece in range(max(1, min(len(sound) // size, MAX_PIECES))):
             part = sound[piece * size : (piece + 1) * size]
             if not np.abs(part).max() > 0:
                 continue
             name, group = f"alone {index} {piece} {source.path.name}", fold_name(fold_of(source.group))
-            for number in (None, *range(n_copies)):
-                if drawn.random() >= share:
-                    continue
-                if number is None:
-                    how, copy, copy_hz = "", part, rate_hz
-                else:
-                    how = f" copy {number}"
-                    copy, copy_hz = elsewhere(np.random.default_rng([index, piece, number]), part, rate_hz)
-                examples.append(_kept(f"{name}{how}", group, copy, copy_hz, (), sets_thresholds=False))
+            heard = [
+                ("", part),
+                *((f" x{pace:g}", _paced(part, pace)) for pace in _paces(index + piece, speaks=speaks)),
+            ]
+            for how, sound_here in heard:
+                if rate_hz > 8000 and (speaks or index % 4 == 0):
+                    lower = resample(sound_here, rate_hz, 8000)
+                    examples.append(_kept(f"{name}{how} 8 kHz", group, lower, 8000, (), sets_thresholds=False))
+                if speaks or index % 4 or rate_hz <= 8000:
+                    examples.append(_kept(f"{name}{how}", group, sound_here, rate_hz, (), sets_thresholds=False))
     return examples
 
 
-def elsewhere(rng: Rng, sound: Sound, rate_hz: int) -> tuple[Sound, int]:
-    """The like of a recording: another voice or thing, another microphone in another noise, another recorder.
+def _paces(index: int, *, speaks: bool) -> tuple[float, ...]:
+    """How many times slower a recording is heard besides: a voice both ways, other things one way."""
+    slower, faster = (1.12, 1.2)[index % 2], (0.84, 0.9)[index % 2]
+    return (slower, faster) if speaks else ((slower, faster)[index // 2 % 2],)
 
-    Returns
-    -------
-    sound : ndarray of float32, shape (n,)
-        A fifth slower or faster at most, pitch and all; coloured, and half of them in noise 45 to 75 dB under the peak.
-    rate_hz : int
-        One of `COPY_RATES_HZ`, where the recording's own is not lower.
-    """
-    paced = resample(sound, 1000, round(1000 * rng.uniform(0.8, 1.25)))
-    copy = shaped(resample(paced, rate_hz, RATE_HZ), *random_curve(rng, 3.0))
-    if rng.random() < 0.5:
-        under_peak = 10 ** (rng.uniform(-75.0, -45.0) / 20)
-        copy = copy + coloured_noise(rng, len(copy), 2.0) * np.float32(under_peak * np.abs(copy).max())
-    copy_hz = min(int(rng.choice(COPY_RATES_HZ)), rate_hz)
-    return resample(copy, RATE_HZ, copy_hz), copy_hz
+
+def _paced(sound: Sound, pace: float) -> Sound:
+    """Played `pace` times slower, pitch and all."""
+    return resample(sound, 1000, round(1000 * pace))
 
 
 def trials(sources: Sequence[Source], pops: str, n: int, seed: int, test: str = "everyday") -> list[Example]:
@@ -152,9 +132,5 @@ def mixed(file: str, group: str, seed: list[int], bank: SoundBank, rule: SceneRu
 def _kept(
     file: str, group: str, samples: Sound, rate_hz: int, onsets_s: tuple[float, ...], *, sets_thresholds: bool = True
 ) -> Example:
-    # hours of sound, kept as recorders keep it, in half the memory; decisions do not depend on the level
-    step = max(float(np.abs(samples).max()), 1e-9) / 32_767
-    kept = np.rint(samples / np.float32(step)).astype(np.int16)
-    return Example(
-        file, group, bool(onsets_s), onsets_s, lambda: (kept[:, None] * np.float32(step), rate_hz), sets_thresholds
-    )
+    clip = (samples[:, None], rate_hz)
+    return Example(file, group, bool(onsets_s), onsets_s, lambda: clip, sets_thresholds)
