@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from popdetect.hearing import audio, onsets, spectrum
+from popdetect.hearing.locating import snippets
 from popdetect.hearing.onsets import OnsetRule
 from popdetect.learning.dsp import RATE_HZ, resample
 from popdetect.learning.material import Listener, first_looks
@@ -159,7 +160,7 @@ def test_pieces_are_those_samples_and_beyond_the_ends_the_last_one(n_channels: i
     starts = np.array([-20, -3, 0, 7, 40, 41, 49, 80])
 
     for size in (10, 50, 60):
-        pieces = onsets.snippets(sound, starts, size)
+        pieces = snippets(sound, starts, size)
         assert pieces.shape == (len(starts), n_channels, size)
         for piece, start in zip(pieces, starts, strict=True):
             wanted = sound[np.clip(start + np.arange(size), 0, 49)].T

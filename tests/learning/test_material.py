@@ -14,7 +14,8 @@ from learning_fakes import Says, examples
 from popdetect.errors import AudioError
 from popdetect.hearing import audio, bundle, context, features, gate, onsets, spectrum
 from popdetect.hearing.detector import Detector
-from popdetect.hearing.onsets import OnsetRule, snippets
+from popdetect.hearing.locating import locate, snippets
+from popdetect.hearing.onsets import OnsetRule
 from popdetect.learning.matching import match
 from popdetect.learning.material import ECHO_S, MATCH_S, Listener, first_looks, mark
 from popdetect.learning.training import default_front_end
@@ -78,7 +79,7 @@ def test_a_listener_hears_what_describe_gives() -> None:
         groups_db = np.asarray(frames_db[:, shape.present] @ shape.groups[shape.present])
         frames = onsets.pick(onsets.greatest(rises), RULE)
         frames = frames[onsets.greatest(onsets.prominence(groups_db, frames, RULE)) >= RULE.prominence_db]
-        located = onsets.locate(partial(snippets, samples), frames, shape, rate_hz)
+        located = locate(partial(snippets, samples), frames, shape, rate_hz)
         described = features.describe(frames_db, located, shape.hop, FRONT.window_hops, rate_hz)
         heard = Listener(FRONT, RULE).hear(samples, rate_hz)
 

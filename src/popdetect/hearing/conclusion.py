@@ -10,7 +10,8 @@ import numpy as np
 
 from popdetect.hearing.bundle import OperatingPoint
 from popdetect.hearing.counting import count_pops, word
-from popdetect.hearing.onsets import Floats, Ints, Take
+from popdetect.hearing.locating import Take
+from popdetect.hearing.onsets import Floats, Ints
 from popdetect.hearing.quality import Quality
 from popdetect.records import Detection, Event
 

@@ -16,7 +16,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.hearing.onsets import BIN_MS, Floats, Ints, Located
+from popdetect.hearing.locating import BIN_MS, Located
+from popdetect.hearing.onsets import Floats, Ints
 from popdetect.hearing.spectrum import Array
 
 PAST_HOPS = 100

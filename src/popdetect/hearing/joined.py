@@ -11,7 +11,8 @@ import numpy as np
 
 from popdetect.hearing.audio import Samples
 from popdetect.hearing.conclusion import NO_EVENT_LOGIT, Judged, conclude
-from popdetect.hearing.onsets import Ints, Take, snippets
+from popdetect.hearing.locating import Take, snippets
+from popdetect.hearing.onsets import Ints
 from popdetect.hearing.quality import Quality
 from popdetect.hearing.spectrum import Array
 from popdetect.hearing.stream import Stream, frame_power

@@ -13,11 +13,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.hearing import context, features, gate, onsets, spectrum
+from popdetect.hearing import context, features, gate, locating, onsets, spectrum
 from popdetect.hearing.audio import Samples
 from popdetect.hearing.bundle import DEFAULT_OPERATING_POINT, Model
 from popdetect.hearing.conclusion import NO_EVENT_LOGIT, Judged, colour, conclude
-from popdetect.hearing.onsets import Floats, Ints, Located
+from popdetect.hearing.locating import Located
+from popdetect.hearing.onsets import Floats, Ints
 from popdetect.hearing.quality import Quality
 from popdetect.hearing.voice import Voice, energy_db
 from popdetect.records import Detection
@@ -144,7 +145,7 @@ class Stream:
 
     def _take_samples(self, starts: Ints, size: int) -> Samples:
         """Pieces by their first samples, counted from the first that is kept."""
-        return onsets.snippets(self._samples, starts, size)
+        return locating.snippets(self._samples, starts, size)
 
     def _advance(self, *, to_the_end: bool) -> None:
         """Find, place and judge the candidates that can be, then forget what is no longer needed."""
@@ -171,7 +172,7 @@ class Stream:
         rule = self._model.onset_rule
         end = self._frame0 + len(self._frames)
         # the fine envelope looks a little beyond the frame
-        until = end if to_the_end else end - rule.radius_hops - max(int(onsets.AFTER_MS), gate.AFTER_HOPS[-1]) - 2
+        until = end if to_the_end else end - rule.radius_hops - max(int(locating.AFTER_MS), gate.AFTER_HOPS[-1]) - 2
         if until <= self._picked:
             return
         begin = max(self._frame0, self._picked - rule.radius_hops)
@@ -188,7 +189,7 @@ class Stream:
             return
         # the latest known candidate comes along, so that two that found the same start are told as such
         both = np.concatenate([self._last_pick, frames])
-        fresh = onsets.locate(self._take_samples, both - self._frame0, self._shape, self._rate_hz)
+        fresh = locating.locate(self._take_samples, both - self._frame0, self._shape, self._rate_hz)
         offset = self._frame0 * self._shape.hop
         fresh = Located(fresh.sample + offset, fresh.envelope, fresh.before, fresh.glitch)
         self._last_pick = frames[-1:]
@@ -301,7 +302,7 @@ def _by_group(frames_db: spectrum.Array, shape: spectrum.Transform) -> spectrum.
 
 
 def _no_candidates() -> Located:
-    return Located(np.empty(0, np.intp), np.empty((0, onsets.ENVELOPE_BINS)), np.empty(0), np.empty(0))
+    return Located(np.empty(0, np.intp), np.empty((0, locating.ENVELOPE_BINS)), np.empty(0), np.empty(0))
 
 
 def _joined(first: Located, second: Located) -> Located:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from popdetect.learning.dsp import RATE_HZ, Rng, Sound, coloured_noise, faded, shaped
 
+MODE_CYCLES = (0.5, 6.0)
 
 @dataclass(frozen=True, slots=True)
 class PopVoice:
@@ -58,17 +59,17 @@ def pop(rng: Rng, voice: PopVoice) -> Sound:
     sound = np.zeros(n)
     decay20 = voice.decay20_ms * float(np.exp(rng.normal(0, 0.35)))
     decay20 = float(np.clip(decay20, 0.4, 8.0 if voice.skin else 4.5))
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(rng.integers(2, 5)):
         frequency = voice.centre_hz * float(np.exp(rng.normal(0, 0.35)))
         frequency = min(frequency, 9000.0)
         mode20 = decay20 * float(np.exp(rng.normal(0, 0.3)))
-        mode20 = max(mode20, 500 / frequency)  # half a cycle at the least
+        mode20 = float(np.clip(mode20, *(1000 / frequency * np.array(MODE_CYCLES))))
         envelope = 10 ** (-time_ms / mode20)
         sweep = 1 + float(rng.normal(0, 0.1)) * np.exp(-time_ms / 2)  # the pitch settles as the bubble does
         phase = 2 * np.pi * np.cumsum(frequency * sweep) / RATE_HZ
         sound += float(rng.uniform(0.3, 1)) * envelope * np.sin(phase + float(rng.uniform(0, 2 * np.pi)))
     sound /= max(float(np.abs(sound).max()), 1e-9)
-    sound += float(np.exp(rng.uniform(np.log(0.08), np.log(3.0)))) * _crack(rng, time_ms, decay20)
+    sound += float(np.exp(rng.uniform(np.log(0.25), np.log(3.0)))) * _crack(rng, time_ms, decay20)
     rise_ms = float(rng.uniform(0.04, 0.4))
     sound *= np.clip(time_ms / rise_ms, 0, 1)
     if rng.random() < voice.double_share:
