@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from popdetect.hearing import audio, onsets, spectrum
+from popdetect.hearing import audio, locating, onsets, spectrum
 from popdetect.hearing.locating import snippets
 from popdetect.hearing.onsets import OnsetRule
 from popdetect.learning.dsp import RATE_HZ, resample
@@ -169,8 +169,8 @@ def test_pieces_are_those_samples_and_beyond_the_ends_the_last_one(n_channels: i
 
 @pytest.mark.parametrize("rate_hz", [8_000, 44_100, 48_000])
 def test_bins_hold_the_mean_power_of_their_samples(rate_hz: int) -> None:
-    edges = onsets._bin_edges(rate_hz)
+    edges = locating._bin_edges(rate_hz)
     power = np.random.default_rng(1).random((3, edges[-1])).astype(np.float32)
     wanted = [[power[row, a:b].mean() for a, b in pairwise(edges)] for row in range(3)]
 
-    np.testing.assert_allclose(onsets._bin_means(power, edges), wanted, rtol=1e-6)
+    np.testing.assert_allclose(locating._bin_means(power, edges), wanted, rtol=1e-6)

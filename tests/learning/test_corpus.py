@@ -37,8 +37,9 @@ def sources(tmp_path: Path) -> list[Source]:
 
 def test_what_is_no_pop_is_heard_as_it_is_and_paced_and_teaches_only(sources: list[Source]) -> None:
     examples = corpus.alone(sources)
-    # 13 s are two pieces of 6 s, and silence teaches nothing; a voice at three paces and two rates, others at two paces
-    n_heard = {"voice": 2 * 6, "door": 2, "dumb": 2, "fan": 2, "cracks": 0, "hall": 0}
+    # 13 s are two pieces of 6 s, and silence teaches nothing; a voice at three paces and two rates, and
+    # with mouth clicks thrice; others at two paces
+    n_heard = {"voice": 2 * (6 + 3), "door": 2, "dumb": 2, "fan": 2, "cracks": 0, "hall": 0}
 
     assert {name: sum(f"{name}.wav" in example.file for example in examples) for name in n_heard} == n_heard
     assert len({example.file for example in examples}) == len(examples) == sum(n_heard.values())
@@ -51,6 +52,23 @@ def test_what_is_no_pop_is_heard_as_it_is_and_paced_and_teaches_only(sources: li
     assert rate_hz == RATE_HZ
     np.testing.assert_array_equal(piece[:, 0], tone(500, 13.0)[6 * RATE_HZ : 12 * RATE_HZ])
     assert {example.sound()[1] for example in examples if "8 kHz" in example.file} == {8_000}
+
+
+def test_speech_is_heard_with_clicks_of_a_mouth_in_it() -> None:
+    speech = tone(500, 3.0)
+    found = [corpus.with_mouth_clicks(np.random.default_rng(seed), speech, RATE_HZ) for seed in range(30)]
+    again, _ = corpus.with_mouth_clicks(np.random.default_rng(7), speech, RATE_HZ)
+
+    np.testing.assert_array_equal(found[7][0], again)
+    assert {rate_hz for _, rate_hz in found} == {16_000, 8_000}  # no better than it was recorded
+    assert all(2.3 < len(sound) / rate_hz < 3.8 for sound, rate_hz in found)
+    clicks = 0
+    for sound, rate_hz in found:
+        size = rate_hz // 100
+        parts = sound[: len(sound) // size * size].reshape(-1, size)[2:-2]
+        steps = np.abs(np.diff(parts, n=2, axis=1)).max(axis=1)  # of a tone they are the same all along
+        clicks += bool(steps.max() > 1.5 * np.median(steps))
+    assert clicks >= 20  # the rest too quiet to stand out
 
 
 def test_a_scene_is_mixed_of_one_fold_s_sounds_alone(sources: list[Source], monkeypatch: pytest.MonkeyPatch) -> None:

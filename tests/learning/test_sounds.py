@@ -195,7 +195,7 @@ def test_recorded_pops_start_at_their_first_sample(bank: Recorded) -> None:
 
 def test_cuts_end_before_the_next_pop_and_half_a_double_is_none(folder: Path) -> None:
     (source,) = [source for source in read_manifest(folder) if source.kind == "pop"]
-    cuts = sounds._pops_of(source)
+    cuts = sounds.pops_of(source)
 
     assert len(cuts) == 3  # 0.200 is followed too soon
     for cut in cuts:
@@ -281,7 +281,7 @@ def test_the_real_folder_has_marks_for_every_pop_recording_of_each_role(shared_a
         assert {source.role for source in sources} == {role}
         for source in sources:
             if source.kind == "pop":
-                assert sounds._pops_of(source)
+                assert sounds.pops_of(source)
     pops = [
         {source.group for source in read_manifest(shared_audio, role) if source.kind == "pop"}
         for role in ("train", "dev-test")

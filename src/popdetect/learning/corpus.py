@@ -13,14 +13,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from popdetect.hearing import audio
-from popdetect.learning import kinds
-from popdetect.learning.dsp import Sound, resample
+from popdetect.learning import kinds, simulation
+from popdetect.learning.dsp import RATE_HZ, Rng, Sound, random_curve, resample, shaped
 from popdetect.learning.listening import Example
 from popdetect.learning.scenes import SceneRule, compose
 from popdetect.learning.sounds import Recorded, SoundBank, Source
 
 N_FOLDS = 5
 PIECE_S, MAX_PIECES = 6.0, 8
+MOUTHS = 3  # how many times a piece of speech is heard with mouth clicks in it
+MOUTH_DB = (-40.0, -3.0)  # of the speech's peak
+SPEECH_RATES_HZ = (48_000, 44_100, 24_000, 16_000, 16_000, 8_000)  # speech is kept at low rates more than anything
 
 # 16 and 22.05 kHz are what phones and old recorders give; levels reach a little below those we hope to hear at
 LEARN = SceneRule(
@@ -61,8 +64,9 @@ def alone(sources: Sequence[Source]) -> list[Example]:
     """Every recording that is not of pops, as it is: a mix always has a room's noise in it, and a clip may not.
 
     Long ones give several pieces. Speech is heard at a telephone's rate as well, one in four of the others instead.
-    All are also heard slower or faster than they were: other voices, other keys, other cutlery. They set no threshold:
-    most are easier than what a session holds.
+    All are also heard slower or faster than they were: other voices, other keys, other cutlery. Lips and tongue click
+    in few of the recordings, and are what sounds most like pops in speech: so speech is heard with made mouth clicks
+    as well. They set no threshold: most are easier than what a session holds.
     """
     examples = []
     for index, source in enumerate(sources):
@@ -87,7 +91,33 @@ def alone(sources: Sequence[Source]) -> list[Example]:
                     examples.append(_kept(f"{name}{how} 8 kHz", group, lower, 8000, (), sets_thresholds=False))
                 if speaks or index % 4 or rate_hz <= 8000:
                     examples.append(_kept(f"{name}{how}", group, sound_here, rate_hz, (), sets_thresholds=False))
+            for number in range(MOUTHS if speaks else 0):
+                clip = with_mouth_clicks(np.random.default_rng([index, piece, number]), part, rate_hz)
+                examples.append(_kept(f"{name} mouth {number}", group, *clip, (), sets_thresholds=False))
     return examples
+
+
+def with_mouth_clicks(rng: Rng, speech: Sound, rate_hz: int) -> tuple[Sound, int]:
+    """The like of recorded speech, another voice at another microphone, whose lips and tongue click.
+
+    Returns
+    -------
+    sound : ndarray of float32, shape (n,)
+        A fifth slower or faster at most, pitch and all, and coloured; with one to three trains of clicks, where they
+        fit in.
+    rate_hz : int
+        One of `SPEECH_RATES_HZ`, at most the recording's own.
+    """
+    paced = _paced(speech, float(rng.uniform(0.8, 1.25)))
+    sound = shaped(resample(paced, rate_hz, RATE_HZ), *random_curve(rng, 3.0)).copy()
+    peak = np.abs(sound).max()
+    for _ in range(rng.integers(1, 4)):
+        clicks = simulation.mouth_clicks(rng) * np.float32(peak * 10 ** (rng.uniform(*MOUTH_DB) / 20))
+        if len(clicks) < len(sound):
+            start = int(rng.integers(0, len(sound) - len(clicks)))
+            sound[start : start + len(clicks)] += clicks
+    own_hz = min(int(rng.choice(SPEECH_RATES_HZ)), rate_hz)
+    return resample(sound, RATE_HZ, own_hz), own_hz
 
 
 def _paces(index: int, *, speaks: bool) -> tuple[float, ...]:

@@ -2,7 +2,8 @@
 
 Phenomenological, not physical: a free bubble cannot give the measured spectra (literature.md 1.4), so a pop is a
 burst with a sharp start, damped modes, an occasional double and a weak tail, in the ranges seen on real joint cracks
-(rise below 0.5 ms, 1.2 to 6 kHz, 20 dB down after 0.4 to 3.5 ms, often doubled within 1 to 7 ms). Skin-mounted
+(rise below 0.5 ms, 1.2 to 6 kHz, 20 dB down after 0.4 to 3.5 ms, often doubled within 1 to 7 ms, never of one tone
+alone: scripts/pop_breadth.py). Skin-mounted
 sensors move the weight below 2 kHz (Reggars 1996: 86 to 1830 Hz).
 
 Each function returns a sound at 48 kHz, peak about 1; a pop starts at its first sample.
@@ -18,7 +19,8 @@ import numpy.typing as npt
 
 from popdetect.learning.dsp import RATE_HZ, Rng, Sound, coloured_noise, faded, shaped
 
-MODE_CYCLES = (0.5, 6.0)
+MODE_CYCLES = (0.5, 6.0)  # until a mode of a pop is 20 dB down: soft tissue damps, and what rings longer is no joint
+
 
 @dataclass(frozen=True, slots=True)
 class PopVoice:
@@ -76,7 +78,7 @@ def pop(rng: Rng, voice: PopVoice) -> Sound:
         lag = int(rng.uniform(1.0, 7.0) * RATE_HZ / 1000)
         sound[lag:] += 10 ** (float(rng.uniform(-14, 0)) / 20) * float(rng.choice([-1, 1])) * sound[: n - lag].copy()
     tail = rng.standard_normal(n) * 10 ** (-time_ms / float(rng.uniform(12, 40)))
-    sound += 10 ** (float(rng.uniform(-46, -24)) / 20) * np.abs(sound).max() * tail
+    sound += 10 ** (float(rng.uniform(-46, -26)) / 20) * np.abs(sound).max() * tail
     out = faded((sound / np.abs(sound).max()).astype(np.float32), 0, 5)
     if voice.skin:
         out = shaped(out, [30, 80, 200, 900, 2500, 8000, 20000], [-20, 0, 6, 3, -9, -24, -40])
@@ -171,6 +173,36 @@ def speech_like(rng: Rng) -> Sound:
     return np.concatenate(pieces).astype(np.float32)
 
 
+def mouth_clicks(rng: Rng) -> Sound:
+    """Lips and tongue part: one to six wet clicks, tens of milliseconds apart, that ring at a pitch of the mouth.
+
+    In recorded speech they swell for a fraction of a millisecond and ring for 1.5 to 3 ms, most at 4 to 5 kHz.
+    """
+    n_clicks = int(rng.integers(1, 7))
+    gaps_s = rng.lognormal(np.log(0.025), 0.6, n_clicks - 1)
+    starts_s = np.minimum(np.concatenate([[0.0], np.cumsum(gaps_s)]), 0.5)
+    out = np.zeros(int((starts_s[-1] + 0.02) * RATE_HZ), np.float32)
+    same = _wet_click(rng)
+    for start_s in starts_s:
+        burst = same if rng.random() < 0.5 else _wet_click(rng)
+        start = int(start_s * RATE_HZ)
+        out[start : start + len(burst)] += np.float32(10 ** (rng.uniform(-15, 0) / 20)) * burst
+    return np.asarray(out / np.abs(out).max(), np.float32)
+
+
+def _wet_click(rng: Rng) -> Sound:
+    """One or two resonances, each with the envelope of a gamma tone; peak 1."""
+    time_ms = np.arange(int(0.012 * RATE_HZ)) * (1000 / RATE_HZ)
+    sound = np.zeros(len(time_ms))
+    for _ in range(rng.integers(1, 3)):
+        frequency_khz = float(rng.uniform(1.8, 6.5))
+        rise_ms, order = float(rng.uniform(0.15, 0.7)), float(rng.uniform(1, 2))
+        envelope = (time_ms / rise_ms) ** order * np.exp(order * (1 - time_ms / rise_ms))
+        phase = float(rng.uniform(0, 2 * np.pi))
+        sound += float(rng.uniform(0.3, 1)) * envelope * np.sin(2 * np.pi * frequency_khz * time_ms + phase)
+    return np.asarray(sound / np.abs(sound).max(), np.float32)
+
+
 def glitch(rng: Rng) -> Sound:
     """A digital fault: one wrong sample, or a few repeated ones."""
     out = np.zeros(64, np.float32)
@@ -194,6 +226,7 @@ DISTRACTORS: dict[str, Callable[[Rng], Sound]] = {
     "glitch": glitch,
     "knock": knock,
     "metal": metal,
+    "mouth clicks": mouth_clicks,
     "noise burst": noise_burst,
     "speech-like": speech_like,
 }

@@ -123,7 +123,7 @@ class Recorded:
         if not groups or rng.random() < self.made_pop_share:
             return self._made.pops(rng, n)
         source = _draw(rng, groups)
-        cuts = _pops_of(source)
+        cuts = pops_of(source)
         factor = float(np.exp(rng.normal(0, 0.2)))
         curve = random_curve(rng, 3.0)
         chosen = rng.permutation(len(cuts))[np.arange(n) % len(cuts)]
@@ -203,7 +203,7 @@ def _load(path: Path) -> Sound:
 
 
 @lru_cache(maxsize=64)
-def _pops_of(source: Source) -> tuple[Sound, ...]:
+def pops_of(source: Source) -> tuple[Sound, ...]:
     """The marked pops of a recording, each cut from its onset to just before the next, at most 40 ms."""
     if not source.onsets_s:
         raise UsageError(f"{source.path}: no pop onsets are known of it ({MARKS_NAME} beside the manifest)")
