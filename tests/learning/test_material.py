@@ -79,9 +79,8 @@ def test_a_listener_hears_what_describe_gives() -> None:
         groups_db = np.asarray(frames_db[:, shape.present] @ shape.groups[shape.present])
         frames = onsets.pick(onsets.greatest(rises), RULE)
         frames = frames[onsets.greatest(onsets.prominence(groups_db, frames, RULE)) >= RULE.prominence_db]
-        take = partial(snippets, samples)
-        located = locate(take, frames, shape, rate_hz)
-        described = features.describe(frames_db, located, take, shape.hop, FRONT.window_hops, rate_hz)
+        located = locate(partial(snippets, samples), frames, shape, rate_hz)
+        described = features.describe(frames_db, located, shape.hop, FRONT.window_hops, rate_hz)
         heard = Listener(FRONT, RULE).hear(samples, rate_hz)
 
         assert len(heard.rows) > 3

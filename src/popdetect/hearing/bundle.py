@@ -35,7 +35,7 @@ from popdetect.hearing.span import Span
 from popdetect.hearing.spectrum import FrontEnd
 from popdetect.hearing.thawing import thaw
 
-FORMAT = 4
+FORMAT = 3
 DEFAULT_NAME = "default"
 REPLAY_NAME = "replay.npz"  # optional: rows of the training material
 PARITY_TOLERANCE = 1e-5

@@ -16,8 +16,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.hearing import tone
-from popdetect.hearing.locating import BIN_MS, Located, Take
+from popdetect.hearing.locating import BIN_MS, Located
 from popdetect.hearing.onsets import Floats, Ints
 from popdetect.hearing.spectrum import Array
 
@@ -50,7 +49,7 @@ def names(n_columns: int) -> tuple[str, ...]:
         "loudest_after_8ms", "loudest_before", "busy_after", "busy_before",
         *(f"fine_{ms}ms" for ms in FINE_MS),
         "attack_ms", "decay10_ms", "decay20_ms", "second_bump_db", "second_bump_ms", "fine_floor_db",
-        "one_sample_share", *tone.NAMES,
+        "one_sample_share",
         "n_before", "n_after", "n_louder", "gap_before_ms", "gap_after_ms",
         "level_before_db", "level_after_db", "unlike_before_db", "unlike_after_db", "rhythm",
     )  # fmt: skip
@@ -79,7 +78,6 @@ class Described:
 def describe(
     frames_db: Array,
     located: Located,
-    take: Take,
     hop: int,
     window_hops: int,
     rate_hz: int,
@@ -93,8 +91,6 @@ def describe(
         Log-mel frames; NaN is silence.
     located : Located
         All candidates in reach, the neighbours included; `sample` counts from the first sample of frame 0.
-    take : callable
-        Gives pieces of the sound, as `locating.snippets` does; counts as `located` does.
     hop, window_hops, rate_hz : int
         Samples per frame, frames per window, samples per second.
     wanted : slice, optional
@@ -161,7 +157,6 @@ def describe(
             np.clip(led, -60, 40).reshape(n, -1),
             surroundings,
             fine,
-            tone.describe(take, located.sample[wanted], rate_hz),
             _neighbours(located.sample.astype(np.float64) * (1000.0 / rate_hz), peaks_all[:, mel], wanted),
         ],
         axis=1,

@@ -202,9 +202,7 @@ class Stream:
         here = Located(
             self._located.sample - offset, self._located.envelope, self._located.before, self._located.glitch
         )
-        described = features.describe(
-            self._frames, here, self._take_samples, hop, self._window_hops, self._rate_hz, wanted
-        )
+        described = features.describe(self._frames, here, hop, self._window_hops, self._rate_hz, wanted)
         level_db, shape_db = features.level_and_shape(described.rows, self._frames.shape[1])
         fresh = _Opinions(
             sample=self._located.sample[wanted],
