@@ -280,8 +280,8 @@ def test_every_default_comes_from_the_library() -> None:
     def defaults(command: list[str]) -> argparse.Namespace:
         return cli._parser().parse_args(command)
 
-    def library(function: object) -> dict[str, object]:
-        parameters = inspect.signature(function).parameters.values()  # type: ignore[arg-type]
+    def library(function: Callable[..., object]) -> dict[str, object]:
+        parameters = inspect.signature(function).parameters.values()
         return {p.name: p.default for p in parameters}
 
     label, made = defaults(["label", "x"]), defaults(["simulate", "x"])

@@ -29,7 +29,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(json.dumps(info), encoding="utf-8")
 
 
-def rewrite(folder: Path, name: str, change: Callable[[dict[str, np.ndarray]], None]) -> None:
+def rewrite(folder: Path, name: str, change: Callable[[dict[str, np.ndarray]], object]) -> None:
     """Change arrays and make the hash fit again."""
     with np.load(folder / name) as archive:
         arrays = dict(archive)

@@ -10,6 +10,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -261,7 +262,7 @@ WEIGHTS: list[tuple[str, Callable[[Arrays], object], str]] = [
 
 @pytest.mark.parametrize(("damage", "words"), [case[1:] for case in WEIGHTS], ids=[case[0] for case in WEIGHTS])
 def test_an_array_that_cannot_be_is_named(folder: Path, damage: Callable[[Arrays], object], words: str) -> None:
-    rewrite(folder, "weights.npz", damage)  # type: ignore[arg-type]
+    rewrite(folder, "weights.npz", damage)
     message = refusal(folder)
 
     assert "weights.npz: " in message
@@ -368,7 +369,7 @@ PARITY: list[tuple[str, Callable[[Arrays], object], str]] = [
 
 @pytest.mark.parametrize(("damage", "words"), [case[1:] for case in PARITY], ids=[case[0] for case in PARITY])
 def test_a_replay_that_cannot_be_is_named(folder: Path, damage: Callable[[Arrays], object], words: str) -> None:
-    rewrite(folder, "parity.npz", damage)  # type: ignore[arg-type]
+    rewrite(folder, "parity.npz", damage)
     message = refusal(folder, bundle.verify)
 
     assert re.search(words, message), message
@@ -484,7 +485,7 @@ def test_random_strokes_at_the_arrays_end_in_a_model_or_a_model_error(folder: Pa
         for _ in range(rng.integers(1, 4)):
             value = rng.choice(odd) if arrays[name].dtype.kind == "i" else rng.choice([np.nan, np.inf, 1e300, 0.25])
             arrays[name].reshape(-1)[rng.integers(arrays[name].size)] = value
-        rewrite(folder, "weights.npz", lambda into, arrays=arrays: into.update(arrays))  # type: ignore[misc]
+        rewrite(folder, "weights.npz", partial(dict.update, **arrays))
         said = verdict(folder)
         assert said.isprintable()
         assert not said or name.split("_")[0] in said or "differ" in said

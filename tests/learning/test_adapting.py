@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from popdetect.hearing.cascade import Cascade
 from popdetect.hearing.classifier import Calibration, sigmoid
 from popdetect.learning import adapting, amending, answers, bundling, curve, estimators, guarding, retraining, training
 from popdetect.learning import replay as replaying
-from popdetect.learning.listening import Heard, listen
+from popdetect.learning.listening import Example, Heard, listen
 from popdetect.learning.replay import Replay
 from popdetect.learning.scores import ScoredClip
 from popdetect.learning.truth import Truth, read_labels
@@ -333,8 +333,8 @@ def test_the_curve_is_drawn_on_all_clips_with_a_growing_number(truths: list[Trut
     model = bundle.load()
     look = training.FirstLook.of(model)
 
-    def fit(some: object, among: Heard) -> training.Fitted:
-        return training.learn(some, among, look, name="x", version="1", teacher=model, recipes=estimators.RECIPES[:1])  # type: ignore[arg-type]
+    def fit(some: Sequence[Example], among: Heard) -> training.Fitted:
+        return training.learn(some, among, look, name="x", version="1", teacher=model, recipes=estimators.RECIPES[:1])
 
     told: list[tuple[int, int]] = []
     made = curve.draw(examples(), heard(), fit, model, say=lambda what, done, total: told.append((done, total)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from popdetect.learning.guarding import Guard
 from popdetect.learning.scores import ScoredClip, score
 
 
-def advised(new: Sequence[ScoredClip], current: Sequence[ScoredClip], **options: object) -> tuple[bool, str]:
-    return advice.advise(new, current, hears(0), hears(0), **options)  # type: ignore[arg-type]
+def advised(new: Sequence[ScoredClip], current: Sequence[ScoredClip], **options: Any) -> tuple[bool, str]:
+    return advice.advise(new, current, hears(0), hears(0), **options)
 
 
 def noisy(seed: int, hold: float, n: int = 60) -> list[ScoredClip]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,8 +36,8 @@ def train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Train:
     """`retraining.train` with the quickest recipe, into `tmp_path`."""
     monkeypatch.setattr(retraining.training, "fit", partial(training.fit, recipes=LOGISTIC))
 
-    def run(truths: list[Truth], folder: str = "ours", **options: object) -> Retrained:
-        return retraining.train(truths, tmp_path / folder, **{"current": bundle.load(), **options})  # type: ignore[arg-type]
+    def run(truths: list[Truth], folder: str = "ours", **options: Any) -> Retrained:
+        return retraining.train(truths, tmp_path / folder, **{"current": bundle.load(), **options})
 
     return run
 

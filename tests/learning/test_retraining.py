@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,10 +94,10 @@ def test_pops_that_nobody_marked_are_pointed_out_by_the_current_model(truths: li
     ],
 )
 def test_too_little_is_refused_with_what_is_needed(
-    truths: list[Truth], tmp_path: Path, choose: object, words: str
+    truths: list[Truth], tmp_path: Path, choose: Callable[[Truth], bool], words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
-        retraining.train([t for t in truths if choose(t)], tmp_path / "a", current=None)  # type: ignore[operator]
+        retraining.train([t for t in truths if choose(t)], tmp_path / "a", current=None)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ import numpy.typing as npt
 from popdetect.errors import UsageError
 from popdetect.hearing.audio import Samples, read
 from popdetect.records import Detection, Event
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 POP, OTHER, WAVE = "#D55E00", "#56B4E9", "#333333"  # Okabe and Ito's palette
 LEAST_CLOSE_S = 0.3
@@ -175,21 +178,21 @@ def close_up(detection: Detection) -> tuple[float, float] | None:
     return max(0.0, first - spare), min(detection.duration_s, last + spare)
 
 
-def _marks(top: object, bottom: object | None, events: tuple[Event, ...], span: tuple[float, float]) -> None:
+def _marks(top: Axes, bottom: Axes | None, events: tuple[Event, ...], span: tuple[float, float]) -> None:
     for is_pop, colour, name, marker in ((True, POP, "pop", "v"), (False, OTHER, "looked at, not counted", "x")):
         at = [e.onset_s for e in events if e.is_pop == is_pop and span[0] <= e.onset_s <= span[1]]
         if not at:
             continue
-        edge = top.get_ylim()[1]  # type: ignore[attr-defined]
-        top.plot(at, [edge * 0.92] * len(at), marker, color=colour, markersize=7, label=name)  # type: ignore[attr-defined]
+        edge = top.get_ylim()[1]
+        top.plot(at, [edge * 0.92] * len(at), marker, color=colour, markersize=7, label=name)
         if bottom is None:  # the whole clip: lines this close would hide what they point at
             continue
         for axis in (top, bottom):
             for onset in at:
-                axis.axvline(onset, color=colour, linewidth=0.9, linestyle=":", zorder=1)  # type: ignore[attr-defined]
+                axis.axvline(onset, color=colour, linewidth=0.9, linestyle=":", zorder=1)
 
 
-def spectrogram(axis: object, wave: npt.NDArray[np.float32], start: int, rate_hz: int, window_ms: float) -> None:
+def spectrogram(axis: Axes, wave: npt.NDArray[np.float32], start: int, rate_hz: int, window_ms: float) -> None:
     """Draw loudness by time (s) and frequency (kHz) into matplotlib axes; `start` is the first sample's place."""
     size = min(len(wave), max(16, round(window_ms * rate_hz / 1000)))
     hop = max(1, size // 6, len(wave) // 3000)  # no finer than the picture
@@ -200,7 +203,7 @@ def spectrogram(axis: object, wave: npt.NDArray[np.float32], start: int, rate_hz
     level = 20 * np.log10(np.abs(np.fft.rfft(frames, max(size, 512), axis=1)) + 1e-9)
     top = float(level.max())
     first, last = (start + size / 2) / rate_hz, (start + starts[-1] + size / 2) / rate_hz
-    axis.imshow(  # type: ignore[attr-defined]
+    axis.imshow(
         level.T,
         origin="lower",
         aspect="auto",
@@ -210,4 +213,4 @@ def spectrogram(axis: object, wave: npt.NDArray[np.float32], start: int, rate_hz
         vmax=top,
         interpolation="nearest",
     )
-    axis.set_ylim(0, min(12.0, rate_hz / 2000))  # type: ignore[attr-defined]
+    axis.set_ylim(0, min(12.0, rate_hz / 2000))
