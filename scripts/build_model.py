@@ -92,8 +92,8 @@ def build(args: argparse.Namespace) -> None:
         **provenance.statements(),
         "provenance": {
             "clips": f"{args.scenes} mixed clips of {rule.duration_s:g} s, {rule.pop_share:.0%} of them with 1 to "
-            f"{rule.max_pops} pops, {rule.far_share:.0%} heard across the room, and {len(alone)} recordings of other "
-            "sounds as they are",
+            f"{rule.max_pops} pops, {rule.far_share:.0%} heard across the room, and {len(alone)} clips of recordings "
+            "of other sounds alone, as they are, at other paces and rates, and speech with made mouth clicks in it",
             "seed": args.seed,
             "recordings": f"{len(train)} files of {len({s.group for s in train})} groups, role train",
             "kinds": dict(sorted(collections.Counter(s.kind for s in train).items())),
@@ -101,7 +101,8 @@ def build(args: argparse.Namespace) -> None:
             "licences": dict(sorted(collections.Counter(_family(s.licence) for s in train).items())),
             "attributions": sorted({s.licence for s in train if _family(s.licence) == "CC BY"}),
             "sha256_of_all_inputs": _digest(train),
-            "simulated": "pops (air and skin-mounted), one in ten distractors, a third of the rooms, devices, codecs",
+            "simulated": "pops (air and skin-mounted), one in ten distractors, mouth clicks, a third of the rooms, "
+            "devices, codecs",
             "libraries": provenance.versions(),
         },
         "scores": scores,
