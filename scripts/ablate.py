@@ -36,7 +36,6 @@ INSTEAD = {
     "trees alone (gradient boosting), without the network": estimators.BY_NAME["boosting"],
     "linear classifier in place of network and trees": estimators.BY_NAME["logistic"],
 }
-ALONE_STEP = 6  # every sixth recording as it is: beside 1,500 mixes they weigh about what they weigh beside 8,000
 WHOLE, NARROW = "all of it", "with a higher onset rule and a narrower gate (half the candidates)"
 Variant = Callable[[Sequence[Example], Heard, FirstLook], Fitted]
 
@@ -57,7 +56,7 @@ def main() -> int:
 def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int, out: Path) -> None:
     """Write the table, by variant the figures over all turns; after each turn, so that nothing is lost."""
     without_pops = [source for source in train if source.kind != "pop"]
-    clips = [*corpus.scenes(without_pops, n_scenes, 1), *corpus.alone(without_pops)[::ALONE_STEP]]
+    clips = corpus.to_learn_from(without_pops, n_scenes)
     made = [
         corpus.mixed(f"made {i}", corpus.fold_name(i % corpus.N_FOLDS), [3, i], Synthetic(), corpus.LEARN)
         for i in range(n_scenes)
@@ -116,7 +115,7 @@ def variants(made: list[Example], fold: str) -> dict[str, Variant]:
         "without the fine envelope (rise, doubles)": _without("fine_", "attack", "decay", "second_", "one_sample"),
         "without the spectrum at the peak": _without("shape_", "headroom_mel", "headroom_low"),
         "without the band below 450 Hz": _without("_low", "_g0"),
-        "without recordings as they are (mixes only)": lambda e, h, look: _learn(*_mixes(e, h), look),
+        "without recordings alone (mixes only)": lambda e, h, look: _learn(*_mixes(e, h), look),
         "without recorded sounds (all simulated)": lambda e, h, look: _of_made(made, fold, look),
         **{title: _by(recipe) for title, recipe in INSTEAD.items()},
         NARROW: lambda e, h, look: _narrow(e, look),

@@ -141,7 +141,7 @@ def material(sounds: Path, n_scenes: int, n_trials: int) -> Material:
     """See `Material`."""
     train, dev = read_manifest(sounds, "train"), read_manifest(sounds, "dev-test")
     without_pops = [source for source in train if source.kind != "pop"]
-    learn = [*corpus.scenes(without_pops, n_scenes, 1), *corpus.alone(without_pops)]
+    learn = corpus.to_learn_from(without_pops, n_scenes)
     trials = {
         f"{test}, {pops}": corpus.trials(train, pops, n_trials, 7, test)
         for test in kinds.TESTS

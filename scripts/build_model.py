@@ -38,7 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sounds", type=Path, metavar="DIR", help="sound folder with a MANIFEST.csv")
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder of the bundle")
-    parser.add_argument("--scenes", type=int, default=8000, metavar="N", help="clips to learn from (default: 8000)")
+    parser.add_argument("--scenes", type=int, default=corpus.N_SCENES, metavar="N", help="mixed clips (default: 8000)")
     parser.add_argument("--look", type=int, default=600, metavar="N", help="dev-test clips (default: 600)")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
     parser.add_argument("--force", action="store_true", help="replace a bundle that is there")
@@ -63,8 +63,7 @@ def build(args: argparse.Namespace) -> None:
     shipped = args.out.resolve() == bundling.bundle.shipped().resolve()
     bundling.check_target(args.out, force=args.force, replace_shipped=True)
     train = read_manifest(args.sounds, "train")
-    rule, alone = corpus.LEARN, corpus.alone(train)
-    examples = [*corpus.scenes(train, args.scenes, args.seed), *alone]
+    rule, examples = corpus.LEARN, corpus.to_learn_from(train, args.scenes, args.seed)
     fitted = fit(examples, name="popdetect", version=__version__, seed=args.seed, on_progress=_say)
     heard = zip(comparison.held_out(fitted, examples), examples, strict=True)
     held_out = score([clip for clip, example in heard if example.sets_thresholds], seed=args.seed)
@@ -92,8 +91,8 @@ def build(args: argparse.Namespace) -> None:
         **provenance.statements(),
         "provenance": {
             "clips": f"{args.scenes} mixed clips of {rule.duration_s:g} s, {rule.pop_share:.0%} of them with 1 to "
-            f"{rule.max_pops} pops, {rule.far_share:.0%} heard across the room, and {len(alone)} clips of recordings "
-            "of other sounds alone, as they are, at other paces and rates, and speech with made mouth clicks in it",
+            f"{rule.max_pops} pops, {rule.far_share:.0%} heard across the room, and {len(examples) - args.scenes} clips of "
+            "recordings of other sounds alone, as they are, at other paces and rates, and speech with made mouth clicks in it",
             "seed": args.seed,
             "recordings": f"{len(train)} files of {len({s.group for s in train})} groups, role train",
             "kinds": dict(sorted(collections.Counter(s.kind for s in train).items())),

@@ -54,6 +54,21 @@ def test_what_is_no_pop_is_heard_as_it_is_and_paced_and_teaches_only(sources: li
     assert {example.sound()[1] for example in examples if "8 kHz" in example.file} == {8_000}
 
 
+def test_to_fewer_scenes_belong_fewer_recordings_alone(sources: list[Source], monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [replace(s, group=f"{s.group} {n}") for n in range(10) for s in sources if s.kind != "pop"]
+    monkeypatch.setattr(corpus, "N_SCENES", 40)
+    all_of_them, half = corpus.to_learn_from(many, 40, seed=3), corpus.to_learn_from(many, 20, seed=3)
+
+    def alone(examples: list[corpus.Example]) -> list[str]:
+        return [example.file for example in examples if example.file.startswith("alone")]
+
+    assert alone(all_of_them) == [example.file for example in corpus.alone(many)]
+    assert len(all_of_them) - len(alone(all_of_them)) == 40
+    assert set(alone(half)) < set(alone(all_of_them))
+    assert len(alone(half)) / len(alone(all_of_them)) == pytest.approx(0.5, abs=0.15)
+    assert len(corpus.to_learn_from(many, 60, seed=3)) == 60 + len(alone(all_of_them))
+
+
 def test_speech_is_heard_with_clicks_of_a_mouth_in_it() -> None:
     speech = tone(500, 3.0)
     found = [corpus.with_mouth_clicks(np.random.default_rng(seed), speech, RATE_HZ) for seed in range(30)]

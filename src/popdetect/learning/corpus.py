@@ -8,7 +8,8 @@ which follow the same rules everywhere.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -20,10 +21,13 @@ from popdetect.learning.scenes import SceneRule, compose
 from popdetect.learning.sounds import Recorded, SoundBank, Source
 
 N_FOLDS = 5
+N_SCENES = 8000  # of the shipped model
 PIECE_S, MAX_PIECES = 6.0, 8
 MOUTHS = 3  # how many times a piece of speech is heard with mouth clicks in it
 MOUTH_DB = (-40.0, -3.0)  # of the speech's peak
 SPEECH_RATES_HZ = (48_000, 44_100, 24_000, 16_000, 16_000, 8_000)  # speech is kept at low rates more than anything
+
+Clip = tuple[Sound, int]  # and its rate in Hz
 
 # 16 and 22.05 kHz are what phones and old recorders give; levels reach a little below those we hope to hear at
 LEARN = SceneRule(
@@ -46,6 +50,11 @@ def fold_name(fold: int) -> str:
     return f"fold {fold}"
 
 
+def to_learn_from(sources: Sequence[Source], n_scenes: int = N_SCENES, seed: int = 1) -> list[Example]:
+    """Mixed clips, and recordings alone: fewer of them to fewer scenes, so that they weigh as in the shipped model."""
+    return [*scenes(sources, n_scenes, seed), *alone(sources, min(1.0, n_scenes / N_SCENES))]
+
+
 def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN) -> list[Example]:
     """Mixed clips to learn from, the folds in turn.
 
@@ -60,15 +69,21 @@ def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN
     return [mixed(f"scene {i}", fold_name(i % N_FOLDS), [seed, i], banks[i % N_FOLDS], rule) for i in range(n)]
 
 
-def alone(sources: Sequence[Source]) -> list[Example]:
+def alone(sources: Sequence[Source], share: float = 1.0) -> list[Example]:
     """Every recording that is not of pops, as it is: a mix always has a room's noise in it, and a clip may not.
 
     Long ones give several pieces. Speech is heard at a telephone's rate as well, one in four of the others instead.
     All are also heard slower or faster than they were: other voices, other keys, other cutlery. Lips and tongue click
     in few of the recordings, and are what sounds most like pops in speech: so speech is heard with made mouth clicks
     as well. They set no threshold: most are easier than what a session holds.
+
+    Parameters
+    ----------
+    share : float, 0 to 1
+        How many of these to draw.
     """
     examples = []
+    drawn = np.random.default_rng(0)
     for index, source in enumerate(sources):
         if source.kind not in ("distractor", "background"):
             continue
@@ -81,23 +96,34 @@ def alone(sources: Sequence[Source]) -> list[Example]:
             if not np.abs(part).max() > 0:
                 continue
             name, group = f"alone {index} {piece} {source.path.name}", fold_name(fold_of(source.group))
-            heard = [
-                ("", part),
-                *((f" x{pace:g}", _paced(part, pace)) for pace in _paces(index + piece, speaks=speaks)),
-            ]
-            for how, sound_here in heard:
-                if rate_hz > 8000 and (speaks or index % 4 == 0):
-                    lower = resample(sound_here, rate_hz, 8000)
-                    examples.append(_kept(f"{name}{how} 8 kHz", group, lower, 8000, (), sets_thresholds=False))
-                if speaks or index % 4 or rate_hz <= 8000:
-                    examples.append(_kept(f"{name}{how}", group, sound_here, rate_hz, (), sets_thresholds=False))
-            for number in range(MOUTHS if speaks else 0):
-                clip = with_mouth_clicks(np.random.default_rng([index, piece, number]), part, rate_hz)
-                examples.append(_kept(f"{name} mouth {number}", group, *clip, (), sets_thresholds=False))
+            for how, heard in _ways(part, rate_hz, (index, piece), speaks=speaks).items():
+                if drawn.random() < share:
+                    examples.append(_kept(f"{name}{how}", group, *heard(), (), sets_thresholds=False))
     return examples
 
 
-def with_mouth_clicks(rng: Rng, speech: Sound, rate_hz: int) -> tuple[Sound, int]:
+def _ways(part: Sound, rate_hz: int, place: tuple[int, int], *, speaks: bool) -> dict[str, Callable[[], Clip]]:
+    """How a piece of a recording is heard, by the end of its name."""
+    index, piece = place
+    lower = rate_hz > 8000 and (speaks or index % 4 == 0)
+    ways: dict[str, Callable[[], Clip]] = {}
+    for pace in (1.0, *_paces(index + piece, speaks=speaks)):
+        how = "" if pace == 1 else f" x{pace:g}"
+        if lower:
+            ways[f"{how} 8 kHz"] = partial(_heard, part, rate_hz, pace, 8000)
+        if speaks or not lower:
+            ways[how] = partial(_heard, part, rate_hz, pace, rate_hz)
+    for number in range(MOUTHS if speaks else 0):
+        rng = np.random.default_rng([index, piece, number])
+        ways[f" mouth {number}"] = partial(with_mouth_clicks, rng, part, rate_hz)
+    return ways
+
+
+def _heard(part: Sound, rate_hz: int, pace: float, own_hz: int) -> Clip:
+    return resample(part if pace == 1 else _paced(part, pace), rate_hz, own_hz), own_hz
+
+
+def with_mouth_clicks(rng: Rng, speech: Sound, rate_hz: int) -> Clip:
     """The like of recorded speech, another voice at another microphone, whose lips and tongue click.
 
     Returns
