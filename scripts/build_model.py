@@ -91,9 +91,9 @@ def build(args: argparse.Namespace) -> None:
         **provenance.statements(),
         "provenance": {
             "clips": f"{args.scenes} mixed clips of {rule.duration_s:g} s, {rule.pop_share:.0%} of them with 1 to "
-            f"{rule.max_pops} pops, {rule.far_share:.0%} heard across the room, and {len(examples) - args.scenes} clips "
-            "of recordings of other sounds alone, as they are, at other paces and rates, and speech with made mouth "
-            "clicks in it",
+            f"{rule.max_pops} pops, {rule.far_share:.0%} heard across the room, and {len(examples) - args.scenes} "
+            "clips of recordings of other sounds alone, as they are, at other paces and rates, and speech with made "
+            "mouth clicks in it",
             "seed": args.seed,
             "recordings": f"{len(train)} files of {len({s.group for s in train})} groups, role train",
             "kinds": dict(sorted(collections.Counter(s.kind for s in train).items())),
