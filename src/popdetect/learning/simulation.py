@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from popdetect.learning.dsp import RATE_HZ, Rng, Sound, coloured_noise, faded, shaped
 
-MODE_CYCLES = (0.5, 6.0)  # until a mode of a pop is 20 dB down: soft tissue damps, and what rings longer is no joint
+MODE_CYCLES = (0.5, 6.0)  # until a mode of a pop is 20 dB down: soft tissue damps
 
 
 @dataclass(frozen=True, slots=True)
