@@ -138,7 +138,7 @@ def test_onsets_of_low_confidence_are_not_cut_out(folder: Path) -> None:
     (pop,) = [source for source in read_manifest(folder) if source.kind == "pop"]
 
     assert pop.onsets_s == (0.5,)
-    assert len(sounds._pops_of(pop)) == 1
+    assert len(sounds.pops_of(pop)) == 1
 
 
 def test_a_folder_that_is_no_sound_folder_is_refused(folder: Path, tmp_path: Path) -> None:
