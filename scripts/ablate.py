@@ -36,7 +36,7 @@ INSTEAD = {
     "trees alone (gradient boosting), without the network": estimators.BY_NAME["boosting"],
     "linear classifier in place of network and trees": estimators.BY_NAME["logistic"],
 }
-WHOLE, NARROW = "all of it", "with a higher onset rule and a narrower gate (half the candidates)"
+WHOLE, NARROW = "all of it", "with a higher onset rule and a narrower gate (fewer candidates)"
 Variant = Callable[[Sequence[Example], Heard, FirstLook], Fitted]
 
 
