@@ -108,7 +108,7 @@ def test_voices_keep_to_their_ranges() -> None:
 
 
 def test_pops_are_as_broad_as_recorded_ones_and_mouth_clicks_ring_at_one_pitch() -> None:
-    """Of 19 recorded pops of three people the breadth is 3.2 to 4.0 (scripts/pop_breadth.py)."""
+    """Of 19 pops of three recordings the breadth is 3.2 to 4.0 (scripts/pop_breadth.py)."""
     dry = [breadth(pop(seed, skin=False)) for seed in range(200)]
     wet = [breadth(simulation.mouth_clicks(np.random.default_rng(seed))) for seed in range(200)]
 

@@ -120,7 +120,7 @@ def _ways(part: Sound, rate_hz: int, place: tuple[int, int], *, speaks: bool) ->
 
 
 def _heard(part: Sound, rate_hz: int, pace: float, own_hz: int) -> Clip:
-    return resample(part if pace == 1 else _paced(part, pace), rate_hz, own_hz), own_hz
+    return resample(_paced(part, pace), rate_hz, own_hz), own_hz
 
 
 def with_mouth_clicks(rng: Rng, speech: Sound, rate_hz: int) -> Clip:

@@ -3,8 +3,7 @@
 Phenomenological, not physical: a free bubble cannot give the measured spectra (literature.md 1.4), so a pop is a
 burst with a sharp start, damped modes, an occasional double and a weak tail, in the ranges seen on real joint cracks
 (rise below 0.5 ms, 1.2 to 6 kHz, 20 dB down after 0.4 to 3.5 ms, often doubled within 1 to 7 ms, never of one tone
-alone: scripts/pop_breadth.py). Skin-mounted
-sensors move the weight below 2 kHz (Reggars 1996: 86 to 1830 Hz).
+alone: scripts/pop_breadth.py). Skin-mounted sensors move the weight below 2 kHz (Reggars 1996: 86 to 1830 Hz).
 
 Each function returns a sound at 48 kHz, peak about 1; a pop starts at its first sample.
 """
