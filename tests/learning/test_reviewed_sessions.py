@@ -12,6 +12,7 @@ import pytest
 from popdetect.errors import UsageError
 from popdetect.learning import answers
 from popdetect.learning.truth import Truth, read_labels
+from popdetect.records import Label
 from popdetect.sessions import corrections
 from popdetect.sessions.corrections import CONSENSUS, Correction
 from popdetect.sessions.files import write_text
@@ -26,8 +27,8 @@ def answered(folder: Path, given: Sequence[Correction]) -> Path:
     return folder
 
 
-def said(file: str, label: str, rater: str = "anna", onsets_s: tuple[float, ...] = (), at: int = 0) -> Correction:
-    return Correction(file, label, onsets_s, rater, f"2026-03-01T10:00:{at:02d}Z")  # type: ignore[arg-type]
+def said(file: str, label: Label, rater: str = "anna", onsets_s: tuple[float, ...] = (), at: int = 0) -> Correction:
+    return Correction(file, label, onsets_s, rater, f"2026-03-01T10:00:{at:02d}Z")
 
 
 def corrected_copy(practice: Path, folder: Path, truths: Sequence[Truth]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,10 +97,10 @@ def test_what_is_interrupted_leaves_nothing(
 ) -> None:
     write = audio.write_wav
 
-    def fails(target: Path, *args: object) -> None:
+    def fails(target: Path, *args: Any) -> None:
         if target.name == "thrust_03.wav":
             raise error
-        write(target, *args)  # type: ignore[arg-type]
+        write(target, *args)
 
     monkeypatch.setattr(sessions.audio, "write_wav", fails)
     with pytest.raises((KeyboardInterrupt, UsageError), match=r"cannot be written|^$"):
