@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from popdetect.errors import TableError, UsageError
-from popdetect.review.answers import Book, Stale
 from popdetect.records import Label
+from popdetect.review.answers import Book, Stale
 from popdetect.sessions import corrections
 from popdetect.sessions.corrections import Correction
 
