@@ -29,18 +29,20 @@ from pathlib import Path
 # before numpy is loaded, as the command line does: with threads of its own a process is not copied for two jobs
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import bench_study
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+
 import numpy as np
 import soundfile
 
-from popdetect.hearing import audio
-from popdetect.learning.scenes import SceneRule, compose
-from popdetect.learning.sounds import Recorded, SoundBank, Synthetic, read_manifest
-from popdetect.sessions import batch
+import bench_study
+from popdetect.detection.audio import recording as audio
+from popdetect.session import labelling as batch
+from popdetect.training.data.scenes import SceneRule, compose
+from popdetect.training.data.sounds import Recorded, SoundBank, Synthetic, read_manifest
 
 N_SCENES = 1000  # distinct clips; larger sessions are links to them
 PLAIN_CLIPS = 40
-PLAIN = Path(__file__).with_name("plain_script.py")
+PLAIN = Path(__file__).parent / "benchmarks" / "plain_script.py"
 CLASSIFY = [sys.executable, "-m", "popdetect", "classify"]
 
 
@@ -196,6 +198,7 @@ def plain_seconds(folder: Path, paths: list[Path]) -> float:
     """The plain script's time per clip, without its start."""
     sys.path.insert(0, str(PLAIN.parent))
     import joblib
+
     import plain_script
 
     model = joblib.load(folder / "plain.joblib")

@@ -20,14 +20,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+
 from threadpoolctl import threadpool_limits
 
+import corpus
 from popdetect import __version__
 from popdetect.errors import PopdetectError
-from popdetect.learning import bundling, comparison, corpus, provenance, replay
-from popdetect.learning.scores import score
-from popdetect.learning.sounds import Recorded, Source, read_manifest
-from popdetect.learning.training import fit
+from popdetect.training.data.sounds import Recorded, Source, read_manifest
+from popdetect.training.evaluation import comparison
+from popdetect.training.evaluation.scores import score
+from popdetect.training.models import bundle_files as bundling
+from popdetect.training.models import provenance, replay
+from popdetect.training.models.fitting import fit
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 THREADS = 2  # sums that several threads share differ in their last digit from one number of threads to the next

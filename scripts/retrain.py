@@ -6,7 +6,7 @@ Example: scripts/retrain.py session_07/labels.csv --out models/ours
 
 import sys
 
-from popdetect.cli import main
+from popdetect.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["train", *sys.argv[1:]]))

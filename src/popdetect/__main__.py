@@ -9,7 +9,7 @@ def run() -> int:
     Ctrl-C may come while the first modules are still being loaded, before anything of ours can take it.
     """
     try:
-        from popdetect.cli import main
+        from popdetect.cli.main import main
 
         return main()
     except KeyboardInterrupt:

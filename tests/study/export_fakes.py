@@ -11,8 +11,8 @@ from typing import Any
 
 from journal_fakes import CLINIC, scores, write_clips, write_scores
 
-from popdetect.study.export import Exported, export
-from popdetect.study.logging_session import log
+from popdetect.study.export.export import Exported, export
+from popdetect.study.journal.logging import log
 
 # whatever of these shows in an export has leaked
 SECRETS = ("Patient0", "Patient1", "Patient2", CLINIC, "secret", "/home", "2024", "STUDY.db")

@@ -9,10 +9,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from popdetect.sessions.tables import CLIP_COLUMNS, csv_text
-from popdetect.study.journal import thrusts
-from popdetect.study.logging_session import Logged, log
-from popdetect.study.thrusts import Thrust
+from popdetect.session.tables import CLIP_COLUMNS, csv_text
+from popdetect.study.analysis.thrusts import Thrust
+from popdetect.study.journal.journal import thrusts
+from popdetect.study.journal.logging import Logged, log
 
 CLINIC = "Praxis Sonnenhof"
 HEADER = ("file", "patient_id", "pain_before", "pain_after")

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from popdetect.study.simulated import StudyPlan, simulate_study
-from popdetect.study.thrusts import Thrust
+from popdetect.study.analysis.thrusts import Thrust
+from popdetect.study.simulation.study import StudyPlan, simulate_study
 
 
 def thrust(label: Any = "pop", before: float | None = 6, after: float | None = 4, **more: Any) -> Thrust:

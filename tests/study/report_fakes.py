@@ -13,13 +13,13 @@ from typing import Any
 import html5lib
 import pytest
 
-from popdetect.hearing import bundle
-from popdetect.sessions.tables import csv_text
-from popdetect.study import journal
-from popdetect.study.report import Written, write
-from popdetect.study.schema import SCORE_COLUMNS, VERDICT_COLUMNS
-from popdetect.study.simulated import StudyPlan, simulate_study
-from popdetect.study.thrusts import Thrust
+from popdetect.detection.model import bundle
+from popdetect.session.tables import csv_text
+from popdetect.study.analysis.thrusts import Thrust
+from popdetect.study.journal import journal
+from popdetect.study.journal.schema import SCORE_COLUMNS, VERDICT_COLUMNS
+from popdetect.study.report.report import Written, write
+from popdetect.study.simulation.study import StudyPlan, simulate_study
 
 FULL = StudyPlan(n_patients=30, speed=0.5, missing=0.05, unjudged=0.02, interaction=-0.2, pop_spread=0.5)
 

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""How broad the spectra of recorded pops are, beside those of simulated ones: what `simulation.pop` is drawn after.
+
+A row for each recorded pop, cut out at its marked onset, then quantiles of many simulated ones, pops and mouth clicks.
+Breadth is `dsp.breadth`, the spectral entropy of the first 5 ms.
+
+Example: scripts/benchmarks/pop_breadth.py --sounds ../shared/audio
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from popdetect.training.data import synthesis as simulation
+from popdetect.training.data.dsp import breadth
+from popdetect.training.data.sounds import Synthetic, pops_of, read_manifest
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def main() -> None:
+    """Show the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sounds", type=Path, required=True, metavar="DIR", help="sound folder with a MANIFEST.csv")
+    parser.add_argument("--simulated", type=int, default=1000, metavar="N", help="how many to draw (default: 1000)")
+    args = parser.parse_args()
+    for source in read_manifest(args.sounds):
+        if source.kind == "pop":
+            told = ", ".join(f"{breadth(pop):.2f}" for pop in pops_of(source))
+            print(f"{source.path.stem[:40]:42}{told}")
+    rng, bank = np.random.default_rng(0), Synthetic()
+    made = {
+        "simulated pops, as scenes have them": lambda: bank.pops(rng, 1)[0][0],
+        "simulated mouth clicks": lambda: simulation.mouth_clicks(rng),
+    }
+    print("\n" + " " * 42 + "".join(format(f"{quantile:.0%}", ">7") for quantile in QUANTILES))
+    for name, draw in made.items():
+        found = np.quantile([breadth(draw()) for _ in range(args.simulated)], QUANTILES)
+        print(f"{name:42}{''.join(f'{value:7.2f}' for value in found)}")
+
+
+if __name__ == "__main__":
+    main()

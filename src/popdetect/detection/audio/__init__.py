@@ -1,0 +1,1 @@
+"""Files and arrays to checked samples: decoding, headers, truncation."""

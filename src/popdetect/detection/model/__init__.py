@@ -1,0 +1,1 @@
+"""The model bundle: loading and checking it, and the classifiers in it."""

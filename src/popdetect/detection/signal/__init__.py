@@ -1,0 +1,1 @@
+"""Samples to candidates and feature rows: mel frames, onsets, refinement, features, speech, quality."""

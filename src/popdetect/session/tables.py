@@ -1,0 +1,228 @@
+r"""What is said of each clip, as rows of text; and csv files, out and in.
+
+Numbers have fixed decimals: probabilities 4, times 5 (seconds), dB 1, Hz none, clip lengths 3 (seconds), event lengths
+2 (milliseconds). An empty cell means "not known". Files are UTF-8, comma separated, lines end in ``\n``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from popdetect.errors import TableError
+from popdetect.records import Verdict
+from popdetect.session.files import read_bytes
+
+CLIP_COLUMNS = (
+    "file", "status", "label", "p_pop", "n_pops", "first_pop_s", "last_pop_s", "snr_db", "duration_s", "sample_rate_hz",
+    "channels", "quality", "error", "model", "model_sha256", "popdetect_version", "sha256",
+)  # fmt: skip
+EVENT_COLUMNS = (
+    "file", "onset_s", "p_pop", "is_pop", "duration_ms", "peak_hz", "centroid_hz", "snr_db", "channel",
+)  # fmt: skip
+
+_DECIMALS = tuple(f"z.{n}f" for n in range(6))  # z: never "-0.0"
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+
+Row = dict[str, str]
+
+
+def clip_row(verdict: Verdict, model_title: str, model_sha256: str, version: str) -> Row:
+    """One row of ``clips.csv``, with every one of `CLIP_COLUMNS` in order."""
+    row = dict.fromkeys(CLIP_COLUMNS, "")
+    row["file"] = verdict.file
+    row["status"] = verdict.status
+    row["error"] = verdict.error
+    row["model"] = model_title
+    row["model_sha256"] = model_sha256
+    row["popdetect_version"] = version
+    row["sha256"] = verdict.sha256
+    detection = verdict.detection
+    if detection is None:
+        return row
+    pops = detection.pops
+    row["label"] = detection.label
+    row["p_pop"] = _number(detection.p_pop, 4)
+    row["n_pops"] = str(len(pops))
+    if pops:
+        row["first_pop_s"] = _number(pops[0].onset_s, 5)
+        row["last_pop_s"] = _number(pops[-1].onset_s, 5)
+    row["snr_db"] = _number(detection.snr_db, 1)
+    row["duration_s"] = _number(detection.duration_s, 3)
+    row["sample_rate_hz"] = str(detection.sample_rate_hz)
+    row["channels"] = str(detection.channels)
+    row["quality"] = ";".join(detection.quality)
+    return row
+
+
+def event_rows(verdict: Verdict) -> list[Row]:
+    """List the rows of ``events.csv`` of one clip, in time order; `is_pop` is ``1`` or ``0``."""
+    if verdict.detection is None:
+        return []
+    return [
+        {
+            "file": verdict.file,
+            "onset_s": _number(event.onset_s, 5),
+            "p_pop": _number(event.p_pop, 4),
+            "is_pop": "1" if event.is_pop else "0",
+            "duration_ms": _number(event.duration_ms, 2),
+            "peak_hz": _number(event.peak_hz, 0),
+            "centroid_hz": _number(event.centroid_hz, 0),
+            "snr_db": _number(event.snr_db, 1),
+            "channel": event.channel,
+        }
+        for event in verdict.detection.events
+    ]
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
+    """Render rows as csv under a header of `columns`; a missing cell is empty."""
+    return header_text(columns) + csv_lines(columns, rows)
+
+
+def header_text(columns: Sequence[str]) -> str:
+    """Render the first line of a csv file."""
+    return _rendered([list(columns)])
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
+    """Render rows as csv without a header, to stand below one of `columns`; a missing cell is empty."""
+    asked = tuple(columns)
+    return _rendered(
+        [list(row.values()) if tuple(row) == asked else [row.get(column, "") for column in asked] for row in rows]
+    )
+
+
+def _rendered(lines: list[list[str]]) -> str:
+    text = io.StringIO(newline="")
+    plain = csv.writer(text, lineterminator="\n")
+    plain.writerows(lines)
+    written = text.getvalue()
+    if "\r" not in written:
+        return written
+    # Python before 3.13 leaves a lone \r unquoted when lines end in \n, and then cannot read it back
+    text = io.StringIO(newline="")
+    plain = csv.writer(text, lineterminator="\n")
+    careful = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for cells in lines:
+        (careful if "\r" in "".join(cells) else plain).writerow(cells)
+    return text.getvalue()
+
+
+class Table(NamedTuple):
+    """A csv file as it was read.
+
+    Attributes
+    ----------
+    columns : list of str
+        As they are written in the header.
+    rows : list of dict
+        One for each line, by column.
+    lines : list of int
+        The line each row begins at, from 1, as editors count.
+    header_line : int
+        The line of the header.
+    """
+
+    columns: list[str]
+    rows: list[Row]
+    lines: list[int]
+    header_line: int
+
+
+def read_rows(path: str | os.PathLike[str]) -> list[Row]:
+    """Read a csv file with a header, as people and spreadsheets leave it.
+
+    A byte order mark and blank lines are passed over; cells missing at the end of a row are empty.
+
+    Raises
+    ------
+    TableError
+        Beginning with ``file:line:``, for a line that cannot be used.
+    UsageError
+        When the file cannot be read at all.
+    """
+    return read_table(path).rows
+
+
+def read_table(path: str | os.PathLike[str], *, any_separator: bool = False) -> Table:
+    r"""Read a csv file as `read_rows` does, and tell where each row begins.
+
+    Parameters
+    ----------
+    any_separator : bool
+        Take semicolons and tabs too, which spreadsheets write where the comma is the decimal sign: the header decides.
+        A first line ``sep=;``, by which Excel is told the same, is passed over.
+
+    Raises
+    ------
+    TableError, UsageError
+    """
+    return parse_table(read_bytes(path), os.fspath(path), any_separator=any_separator)
+
+
+def parse_table(raw: bytes, name: str, *, any_separator: bool = False) -> Table:
+    """Read what is in a csv file, as `read_table` does; `name` is the file's, for messages.
+
+    Raises
+    ------
+    TableError
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise TableError(f"{name}:{line}: not UTF-8; save it as 'CSV UTF-8 (comma delimited)'") from None
+    separator = _separator(text) if any_separator else ","
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+    columns: list[str] | None = None
+    rows: list[Row] = []
+    lines: list[int] = []
+    line = header_line = 1
+    try:
+        for cells in reader:
+            here, line = line, reader.line_num + 1  # a row may go over several lines: name its first
+            if not cells or (any_separator and columns is None and "".join(cells).startswith("sep=")):
+                continue
+            if columns is None:
+                columns, header_line = _header(cells, f"{name}:{here}"), here
+            elif len(cells) > len(columns):
+                raise TableError(
+                    f"{name}:{here}: {len(cells)} cells under {len(columns)} columns; "
+                    f"put quotes around a cell that has a {_SEPARATORS[separator]} in it"
+                )
+            else:
+                rows.append(dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True)))
+                lines.append(here)
+    except csv.Error as error:
+        raise TableError(f"{name}:{line}: not csv: {error}") from None
+    if columns is None:
+        raise TableError(f"{name}:1: empty; a line with the names of the columns is expected")
+    return Table(columns, rows, lines, header_line)
+
+
+def _separator(text: str) -> str:
+    """Whichever stands most often in the first line that says something."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if first.startswith("sep=") and first[4:5] in _SEPARATORS:
+        return first[4]
+    return max(_SEPARATORS, key=first.count)
+
+
+def _header(cells: list[str], where: str) -> list[str]:
+    if len(cells) == 1 and ";" in cells[0]:
+        raise TableError(f"{where}: separated by semicolons; save it as 'CSV UTF-8 (comma delimited)'")
+    twice = next((cell for i, cell in enumerate(cells) if cell and cell in cells[:i]), None)
+    if twice is not None:
+        raise TableError(f"{where}: two columns are named {twice!r}")
+    return cells
+
+
+def _number(value: float | None, decimals: int) -> str:
+    if value is None or not math.isfinite(value):
+        return ""
+    return format(value, _DECIMALS[decimals])

@@ -1,0 +1,1 @@
+"""From the thrusts of a journal to estimates with intervals."""

@@ -1,0 +1,109 @@
+"""What may be said of a difference: shown, shown to be too small to matter, or neither. And what could have been seen.
+
+* ``difference``: the 95 % interval does not hold 0. It may still be smaller than the margin; `within_margin` says so.
+* ``equivalence``: the 90 % interval lies within ± margin (two one-sided tests at 5 %).
+* ``neither``: the sample cannot tell. Not finding a difference is not finding that there is none.
+
+References
+----------
+Schuirmann (1987), J Pharmacokinet Biopharm 15:657 (two one-sided tests); Lakens (2017), Soc Psychol Personal Sci 8:355.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from popdetect.errors import UsageError
+from popdetect.study.analysis.adjusted import Difference
+from popdetect.study.analysis.distributions import POWER, detectable, t_above, t_reach
+
+Conclusion = Literal["difference", "equivalence", "neither"]
+
+
+@dataclass(frozen=True, slots=True)
+class Equivalence:
+    """Two one-sided tests of the adjusted difference.
+
+    Attributes
+    ----------
+    margin : float > 0
+        In the unit of the scale.
+    low, high : float or None
+        The 90 % interval.
+    p : float or None
+        The larger of the two one-sided p values: below 0.05 is equivalence.
+    conclusion : {"difference", "equivalence", "neither"} or None
+    within_margin : bool or None
+        Whether the 90 % interval lies within ± margin.
+    why_not : str
+    """
+
+    margin: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    conclusion: Conclusion | None = None
+    within_margin: bool | None = None
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What this sample could have shown.
+
+    Attributes
+    ----------
+    detectable : float or None
+        The smallest true difference that it finds with `power`, two-sided at 5 %, in the unit of the scale.
+    power : float
+    thrusts_for_margin : int or None
+        How many thrusts of this kind would find a true difference as large as the margin; rough, as it only scales.
+    why_not : str
+    """
+
+    detectable: float | None
+    power: float = POWER
+    thrusts_for_margin: int | None = None
+    why_not: str = ""
+
+
+def checked_margin(margin: float) -> float:
+    """The margin as given.
+
+    Raises
+    ------
+    UsageError
+        Not a number above 0 and at most 10 NPRS points.
+    """
+    if not 0 < margin <= 10:
+        raise UsageError(f"margin {margin:g}: allowed are NPRS points above 0 and up to 10 (VAS100: times 10)")
+    return margin
+
+
+def tost(value: float, se: float, df: float, margin: float) -> tuple[float, float, float]:
+    """The larger one-sided p value against ± margin, and the 90 % interval."""
+    p = max(t_above((value + margin) / se, df), t_above((margin - value) / se, df))
+    reach = t_reach(df, 0.90) * se
+    return p, value - reach, value + reach
+
+
+def equivalence(main: Difference, margin: float) -> Equivalence:
+    """Of the main difference; both in the unit of the scale."""
+    estimate = main.estimate
+    if estimate.value is None or main.se is None or main.df is None or estimate.low is None or estimate.high is None:
+        return Equivalence(margin, why_not=estimate.why_not)
+    p, low, high = tost(estimate.value, main.se, main.df, margin)
+    within = -margin < low and high < margin
+    apart = estimate.low > 0 or estimate.high < 0
+    conclusion: Conclusion = "difference" if apart else "equivalence" if within else "neither"
+    return Equivalence(margin, low, high, p, conclusion, within)
+
+
+def power(main: Difference, margin: float) -> Power:
+    """Of the main comparison, as its standard error turned out; never of the difference that was found."""
+    if main.se is None or main.df is None:
+        return Power(None, why_not=main.estimate.why_not)
+    smallest = detectable(main.se, main.df)
+    return Power(smallest, POWER, math.ceil(main.n * (smallest / margin) ** 2))

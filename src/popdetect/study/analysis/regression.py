@@ -1,0 +1,264 @@
+"""Straight lines through pain scores of patients: which model, and why. The room's one door to statsmodels.
+
+Thrusts of one patient resemble each other, so the model must know the patient:
+
+* several thrusts per patient: a random intercept for each patient, by REML;
+* where that does not converge, or finds no spread between patients: ordinary least squares with a cluster-robust
+  covariance by patient (CR1);
+* one thrust per patient: ordinary least squares with HC3.
+
+Intervals use Student's t. Its degrees of freedom are thrusts minus coefficients with HC3, else patients minus the
+coefficients of what does not vary within patients, so that many thrusts of few patients never look like many patients.
+
+References
+----------
+Laird & Ware (1982), Biometrics 38:963; Cameron & Miller (2015), J Hum Resour 50:317 (t with few clusters); Long & Ervin
+(2000), Am Stat 54:217 (HC3); Schluchter & Elashoff (1990), J Stat Comput Simul 37:69 (degrees of freedom).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from statsmodels.genmod.families import Binomial
+from statsmodels.genmod.generalized_linear_model import GLM
+from statsmodels.regression.linear_model import OLS
+from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
+
+from popdetect.study.analysis.columns import Floats, Ints
+from popdetect.study.analysis.distributions import lowest, t_reach, t_two_sided
+from popdetect.study.analysis.estimates import Estimate, TooLittle
+
+Model = Literal["mixed", "cluster", "hc3"]
+FEW_PATIENTS = 10
+MIN_PATIENTS = 4  # below that nobody knows how patients differ, whatever the formula says
+WORDS: dict[Model, str] = {
+    "mixed": "linear mixed model with a random intercept per patient (REML)",
+    "cluster": "least squares with cluster-robust standard errors by patient (CR1)",
+    "hc3": "least squares with heteroscedasticity-robust standard errors (HC3)",
+}
+_NONE = 1e-9
+_ALIKE = "the mixed model found no spread between patients beyond that of their thrusts"
+_NO_SPREAD = 1e-4  # of the residual variance: the optimiser never lands on 0 itself
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A fitted model.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the coefficients; ``one`` is the intercept.
+    coef : array (k,)
+    cov : array (k, k)
+    df : float > 0
+        Degrees of freedom of Student's t.
+    model : {"mixed", "cluster", "hc3"}
+    why : str
+        Why this model.
+    n, n_patients : int
+    patient_share : float in [0, 1], or None
+        Share of the remaining variance that lies between patients (ICC); mixed model only.
+    """
+
+    names: tuple[str, ...]
+    coef: Floats
+    cov: Floats
+    df: float
+    model: Model
+    why: str
+    n: int
+    n_patients: int
+    patient_share: float | None = None
+
+    def se(self, weights: Mapping[str, float]) -> float:
+        """Standard error of a weighted sum of coefficients."""
+        w = np.array([weights.get(name, 0.0) for name in self.names])
+        return math.sqrt(max(float(w @ self.cov @ w), 0.0))
+
+    def estimate(self, weights: Mapping[str, float]) -> Estimate:
+        """A weighted sum of coefficients with its interval and p value."""
+        value = float(sum(weight * self.coef[self.names.index(name)] for name, weight in weights.items()))
+        se = self.se(weights)
+        how = f"{WORDS[self.model]}, t with {self.df:g} degrees of freedom"
+        if se < _NONE:
+            return Estimate(value, how=how, why_not="no interval: the scores do not scatter")
+        reach = t_reach(self.df) * se
+        return Estimate(value, value - reach, value + reach, t_two_sided(value / se, self.df), how)
+
+
+def fit(y: Floats, terms: Mapping[str, Floats], patient: Ints) -> Fit:
+    """Fit y on an intercept and the terms, by the model that the module's head names.
+
+    Parameters
+    ----------
+    y : array (n,)
+        Without NaN, as all columns.
+    terms : mapping of name to array (n,)
+    patient : int array (n,)
+
+    Raises
+    ------
+    TooLittle
+        The data cannot carry the model; the message says why.
+    """
+    names, X = _design(y, terms, intercept=True)
+    n_patients = len(np.unique(patient))
+    if n_patients == len(y):
+        return _hc3(y, names, X, n_patients)
+    df = _df(X, patient, n_patients)
+    mixed = _mixed(y, names, X, patient, n_patients, df)
+    return mixed if isinstance(mixed, Fit) else _clustered(y, names, X, patient, df, mixed)
+
+
+def fit_robust(y: Floats, terms: Mapping[str, Floats], patient: Ints, *, intercept: bool = True) -> Fit:
+    """As `fit`, but always least squares, so that the coefficients are the plain ones (means, differences of means).
+
+    With an intercept alone and one thrust per patient this is the textbook t interval of a mean.
+    """
+    names, X = _design(y, terms, intercept=intercept)
+    n_patients = len(np.unique(patient))
+    if n_patients == len(y) and X.shape[1] > 1:
+        return _hc3(y, names, X, n_patients)
+    why = "one thrust per patient" if n_patients == len(y) else "several thrusts per patient"
+    return _clustered(y, names, X, patient, _df(X, patient, n_patients), why)
+
+
+def fit_logistic(y: Floats, x: Floats, patient: Ints) -> Fit:
+    """Log-odds of y (0 or 1) on x, cluster-robust by patient where patients repeat; coefficients ``one`` and ``x``.
+
+    Raises
+    ------
+    TooLittle
+        One outcome only, an x that does not vary, or one that tells the outcomes apart without fail: no odds ratio.
+    """
+    n_patients = len(np.unique(patient))
+    ones, zeros = x[y > 0.5], x[y < 0.5]
+    if not len(ones) or not len(zeros):
+        raise TooLittle("only one of pop and no pop occurs")
+    if np.ptp(x) < _NONE * (1 + np.abs(x).max()):
+        raise TooLittle("the thrust speed is the same throughout")
+    if ones.min() >= zeros.max() or zeros.min() >= ones.max():
+        raise TooLittle("the speed separates pops from no pops without overlap: the odds ratio has no upper limit")
+    repeats = n_patients < len(y)
+    if n_patients < 3 or len(y) < 5:
+        raise TooLittle(f"only {len(y)} thrusts of {n_patients} patients")
+    centre, spread = float(x.mean()), float(x.std())
+    X = np.column_stack([np.ones(len(x)), (x - centre) / spread])
+    kind: dict[str, Any] = {"cov_type": "cluster", "cov_kwds": {"groups": patient}} if repeats else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = GLM(y, X, family=Binomial()).fit(**kind)
+    if not result.converged or not np.isfinite(result.cov_params()).all():
+        raise TooLittle("the logistic model did not converge")
+    back = np.array([[1.0, -centre / spread], [0.0, 1 / spread]])
+    coef, cov = back @ result.params, back @ result.cov_params() @ back.T
+    why = "several thrusts per patient" if repeats else "one thrust per patient"
+    df = float(n_patients - 2)
+    return Fit(("one", "x"), coef, cov, df, "cluster" if repeats else "hc3", why, len(y), n_patients)
+
+
+def _design(y: Floats, terms: Mapping[str, Floats], *, intercept: bool) -> tuple[tuple[str, ...], Floats]:
+    columns = {"one": np.ones(len(y)), **terms} if intercept else dict(terms)
+    X = np.column_stack([*columns.values()])
+    k = X.shape[1]
+    if len(y) < k + 1 or 1 < k > len(y) - 2:
+        raise TooLittle(f"only {len(y)} complete thrusts")
+    if np.ptp(y) < _NONE:
+        raise TooLittle("all scores are alike")
+    lengths = np.sqrt(np.square(X).sum(axis=0))
+    if not lengths.all() or np.linalg.matrix_rank(X / lengths, tol=1e-8) < k:
+        raise TooLittle("what was to be compared cannot be told apart in these thrusts (" + ", ".join(terms) + ")")
+    rest = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
+    if k > 1 and np.square(rest).sum() < _NONE * np.square(y - y.mean()).sum():
+        raise TooLittle("the scores follow from the others without remainder: no scatter to judge by")
+    return tuple(columns), X
+
+
+def _df(X: Floats, patient: Ints, n_patients: int) -> float:
+    """Patients minus the coefficients of what is constant within patients, the intercept among them."""
+    if n_patients < 2:
+        raise TooLittle("all thrusts are of one patient: nothing can be said beyond that patient")
+    if n_patients < MIN_PATIENTS and X.shape[1] > 1:
+        raise TooLittle(
+            f"only {n_patients} patients; a comparison needs at least {MIN_PATIENTS} to know how patients differ"
+        )
+    _, of = np.unique(patient, return_inverse=True)
+    first = X[np.unique(of, return_index=True)[1]]
+    n_between = int((np.abs(X - first[of]).max(axis=0) < _NONE).sum())
+    if n_patients - n_between < 1:
+        raise TooLittle(f"only {n_patients} patients for {n_between} things that differ only between patients")
+    return float(n_patients - n_between)
+
+
+def _hc3(y: Floats, names: tuple[str, ...], X: Floats, n_patients: int) -> Fit:
+    if (np.square(np.linalg.qr(X)[0]).sum(axis=1) > 1 - 1e-9).any():
+        raise TooLittle("one thrust alone decides a coefficient")
+    result = OLS(y, X).fit(cov_type="HC3", use_t=True)
+    df = float(len(y) - X.shape[1])
+    return Fit(names, result.params, result.cov_params(), df, "hc3", "one thrust per patient", len(y), n_patients)
+
+
+def _clustered(y: Floats, names: tuple[str, ...], X: Floats, patient: Ints, df: float, why: str) -> Fit:
+    _, of = np.unique(patient, return_inverse=True)
+    n_patients = int(of.max()) + 1
+    result = OLS(y, X).fit(cov_type="cluster", cov_kwds={"groups": of}, use_t=True)
+    if n_patients < FEW_PATIENTS:
+        why += f"; with only {n_patients} patients the interval is rough"
+    return Fit(names, result.params, result.cov_params(), df, "cluster", why, len(y), n_patients)
+
+
+def _mixed(y: Floats, names: tuple[str, ...], X: Floats, patient: Ints, n_patients: int, df: float) -> Fit | str:
+    """The mixed model, or why it cannot be used."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            ratio = _ratio(y, X, patient)
+            if ratio < _NO_SPREAD:
+                return _ALIKE
+            model = MixedLM(y, X, groups=patient)
+            start = MixedLMParams.from_components(np.zeros(X.shape[1]), cov_re=np.array([[ratio]]))
+            result = model.fit(start, reml=True, method=["bfgs", "powell"])
+        except (np.linalg.LinAlgError, ValueError, FloatingPointError):
+            return "the mixed model could not be fitted"
+    spread = float(np.asarray(result.cov_re)[0, 0]) if result.converged else 0.0
+    k = X.shape[1]
+    cov = np.asarray(result.cov_params())[:k, :k]
+    if not result.converged:
+        return "the mixed model did not converge"
+    if spread < _NO_SPREAD * result.scale:
+        return _ALIKE
+    if not np.isfinite(cov).all() or (np.diag(cov) <= 0).any():
+        return "the mixed model gave no standard errors" + (f" ({told[0].message})" if told else "")
+    share = spread / (spread + float(result.scale))
+    why = "several thrusts per patient, and the model converged"
+    if n_patients < FEW_PATIENTS:
+        why += f"; with only {n_patients} patients the interval is rough"
+    return Fit(names, np.asarray(result.fe_params), cov, df, "mixed", why, len(y), n_patients, share)
+
+
+def _ratio(y: Floats, X: Floats, patient: Ints) -> float:
+    """Variance between patients over that within, where REML is best.
+
+    statsmodels finds it too, but asks every patient anew at every step; started here it hardly has to step. With one
+    random intercept the likelihood needs only sums by patient, and weighted deviations from the patients' means.
+    """
+    _, of, sizes = np.unique(patient, return_inverse=True, return_counts=True)
+    columns = np.column_stack([X, y])
+    means = np.column_stack([np.bincount(of, column) for column in columns.T]) / sizes[:, None]
+    n, k = X.shape
+
+    def badness(log_ratio: float) -> float:
+        inflation = 1 + sizes * math.exp(log_ratio)
+        moved = columns - ((1 - 1 / np.sqrt(inflation))[:, None] * means)[of]
+        # of the last column of the triangle, the last number is what remains of y
+        triangle = np.abs(np.diag(np.linalg.qr(moved, mode="r")))
+        return float(np.log(inflation).sum() + 2 * np.log(triangle[:k]).sum() + 2 * (n - k) * np.log(triangle[k]))
+
+    return math.exp(lowest(badness, math.log(_NO_SPREAD / 10), math.log(1e4)))

@@ -1,0 +1,188 @@
+"""What goes with what: the number of pops with pain (dose), belief with the difference, thrust speed with popping.
+
+Slopes and differences are of pain after, adjusted for pain before (and expectation where it was asked): negative is
+less pain. The number of pops is the least certain thing that the detector says, so a flat dose is weak evidence.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from popdetect.study.analysis.adjusted import EXPECTATION, Difference, adjusted_difference, described, ready
+from popdetect.study.analysis.columns import Columns, complete, has
+from popdetect.study.analysis.distributions import t_reach, t_two_sided
+from popdetect.study.analysis.estimates import Estimate, TooLittle, missing
+from popdetect.study.analysis.regression import fit, fit_logistic
+
+BELIEF_MIDDLE = 3.0
+SPEED = "thrust speed"
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """Pain after per further pop: over all decided thrusts (none counts as 0), and among those with a pop."""
+
+    per_pop: Difference
+    per_further_pop: Difference
+    thrusts_by_pops: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Whether the pop matters more to those who think it must.
+
+    Attributes
+    ----------
+    interaction : Difference
+        How much the difference (pop minus no pop) changes per point of belief; negative: pops go with more relief the
+        more a patient believes in them.
+    at_1, at_5 : Estimate
+        The difference for those who believe least and most, by the same model.
+    """
+
+    interaction: Difference
+    at_1: Estimate
+    at_5: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Thrust speed: the difference with speed held equal, and the odds of a pop per unit.
+
+    Attributes
+    ----------
+    unit : str
+        As the table's header gave it.
+    difference : Difference
+    odds_ratio : Estimate
+        Of a pop, per unit of speed.
+    odds_ratio_per_sd : Estimate
+        The same per standard deviation of the speeds, `sd`.
+    n, n_patients : int
+        Of the odds ratio.
+    left_out : dict of str to int
+    """
+
+    unit: str
+    difference: Difference
+    odds_ratio: Estimate
+    odds_ratio_per_sd: Estimate
+    sd: float | None
+    n: int
+    n_patients: int
+    left_out: dict[str, int]
+
+
+def dose(columns: Columns, unit: float) -> Dose:
+    """Pain after on the number of pops."""
+    pops = np.where(columns.label == "no_pop", 0.0, columns.n_pops)
+    known = ("number of pops not known", has(pops))
+    decided = columns.n_pops[columns.is_pop & has(columns.n_pops)].astype(int)
+    counts = {str(n): int((decided == n).sum()) for n in np.unique(decided)}
+    none = int((columns.label == "no_pop").sum())
+    try:
+        data = ready(columns, {EXPECTATION: columns.expects}, known)
+        dose_of = np.where(data.rows.is_pop, data.rows.n_pops, 0.0)
+        made = fit(data.rows.after, {"pops": dose_of, **data.terms}, data.rows.patient)
+        per_pop = described("per pop", made, {"pops": 1.0}, data, unit)
+    except TooLittle as reason:
+        per_pop = Difference("per pop", missing(reason))
+    return Dose(per_pop, _among_pops(columns, unit), {"0": none, **counts} if none else counts)
+
+
+def _among_pops(columns: Columns, unit: float) -> Difference:
+    title = "per further pop, among thrusts with a pop"
+    kept, left_out = complete(
+        ("no pop, uncertain or not judged", columns.is_pop),
+        ("no pain before", has(columns.before)),
+        ("no pain after", has(columns.after)),
+        ("number of pops not known", has(columns.n_pops)),
+    )
+    rows = columns.take(kept)
+    try:
+        if len(rows) < 4 or not rows.before.any():
+            raise TooLittle(f"{len(rows)} thrusts with a pop, a count and pain before and after")
+        if np.ptp(rows.n_pops) < 1:
+            raise TooLittle("every thrust has the same number of pops")
+        terms = {"pops": rows.n_pops}
+        if np.ptp(rows.before) > 0:
+            terms["pain before"] = rows.before - rows.before.mean()
+        made = fit(rows.after, terms, rows.patient)
+    except TooLittle as reason:
+        return Difference(title, missing(reason))
+    estimate = made.estimate({"pops": 1.0})
+    return Difference(
+        title=title,
+        estimate=estimate.scaled(unit),
+        se=unit * made.se({"pops": 1.0}) if estimate.low is not None else None,
+        df=made.df,
+        adjusted_for=tuple(terms)[1:],
+        model=made.model,
+        why=made.why,
+        patient_share=made.patient_share,
+        n=made.n,
+        n_pop=made.n,
+        n_patients=made.n_patients,
+        left_out=left_out,
+    )
+
+
+def belief(columns: Columns, unit: float) -> Belief:
+    """Post on pre, pop, belief, and pop times belief; belief counted from its middle, 3."""
+    title = "change of the difference per point of belief that a pop is needed"
+    try:
+        data = ready(columns, {EXPECTATION: columns.expects}, ("belief not asked", has(columns.belief)))
+        own = data.rows.belief - BELIEF_MIDDLE
+        if np.ptp(own) < 1:
+            raise TooLittle("all patients gave the same belief")
+        terms = {"pop": data.pop, "belief": own, "pop and belief": data.pop * own, **data.terms}
+        made = fit(data.rows.after, terms, data.rows.patient)
+    except TooLittle as reason:
+        return Belief(Difference(title, missing(reason)), missing(reason), missing(reason))
+    ends = [made.estimate({"pop": 1.0, "pop and belief": at - BELIEF_MIDDLE}).scaled(unit) for at in (1, 5)]
+    return Belief(described(title, made, {"pop and belief": 1.0}, data, unit), *ends)
+
+
+def speed(columns: Columns, unit: float) -> Speed | None:
+    """What thrust speed has to do with it; None where it was never given."""
+    if not has(columns.speed).any():
+        return None
+    units = sorted(set(columns.speed_unit[has(columns.speed)].tolist()))
+    title = f"adjusted difference, {SPEED} held equal"
+    if len(units) > 1:
+        nothing = missing(f"speeds are in {' and '.join(name or '(no unit)' for name in units)}: not comparable")
+        return Speed(" / ".join(units), Difference(title, nothing), nothing, nothing, None, 0, 0, {})
+    kept, left_out = complete(
+        ("clip could not be judged", columns.label != ""),
+        ("verdict uncertain", columns.label != "uncertain"),
+        ("speed not given", has(columns.speed)),
+    )
+    rows = columns.take(kept)
+    spread = float(rows.speed.std(ddof=1)) if len(rows) > 1 else None
+    try:
+        made = fit_logistic(rows.is_pop.astype(float), rows.speed, rows.patient)
+        log_odds, se = float(made.coef[1]), made.se({"x": 1.0})
+        clustered = made.model == "cluster"
+        one, per_sd = (_ratio(log_odds, se, made.df, clustered, per) for per in (1.0, spread or 1.0))
+    except TooLittle as reason:
+        one = per_sd = missing(reason)
+    covariates = {EXPECTATION: columns.expects, SPEED: columns.speed}
+    difference = adjusted_difference(columns, unit, covariates, title)
+    if difference.estimate.value is not None and SPEED not in difference.adjusted_for:
+        difference = Difference(title, missing(next(note for note in difference.notes if note.startswith(SPEED))))
+    return Speed(units[0], difference, one, per_sd, spread, len(rows), len(np.unique(rows.patient)), left_out)
+
+
+def _ratio(log_odds: float, se: float, df: float, clustered: bool, per: float) -> Estimate:
+    reach = t_reach(df) * se
+    how = "logistic regression, " + (
+        f"cluster-robust by patient, t with {df:g} degrees of freedom" if clustered else "one thrust per patient"
+    )
+    edges = (per * log_odds, per * (log_odds - reach), per * (log_odds + reach))
+    if max(abs(edge) for edge in edges) > 50:
+        return missing("the odds ratio is too large or too small to mean anything: the speeds hardly overlap")
+    value, low, high = (math.exp(edge) for edge in edges)
+    return Estimate(value, low, high, t_two_sided(log_odds / se, df), how)

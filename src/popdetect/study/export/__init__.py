@@ -1,0 +1,1 @@
+"""The journal written out for other programs."""

@@ -1,0 +1,123 @@
+"""Pain scores as a FHIR R4 Bundle (type collection) of Observations; verdicts are not in it.
+
+* NPRS is LOINC 72514-3 (0-10 verbal numeric rating) with `valueInteger`. VAS100 is another question with another range
+  and never appears under that code: it is LOINC 38214-3 (visual analog score) with `valueQuantity`, and `method` says
+  that the line goes to 100, which that code leaves open. Nothing is converted.
+* The subject is the patient's pseudonym as a logical identifier; there is no Patient resource, as nothing is known of
+  the patient.
+* There is no date in the journal: `effectiveDateTime` says that it is masked, and where the day within the study is
+  known an extension has it, as a duration in days since the journal's first. What was not asked is no Observation.
+* Extensions: ``urn:x-popdetect:pain-timing`` (``before`` or ``after`` the thrust), ``urn:x-popdetect:thrust-number``
+  (pairs the two; the patient's thrusts from 1, as REDCap's instances), ``urn:x-popdetect:day-offset``.
+
+Sources: HL7 FHIR R4 (4.0.1), Observation and Bundle; LOINC 72514-3 and 38214-3.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from popdetect.errors import NothingFound, UsageError
+from popdetect.study.export.rows import Rows
+from popdetect.study.fields import PAINS, Field
+from popdetect.study.journal.journal import Value
+
+FHIR_FIELDS: Final = ("patient", "day", "pain_before", "pain_after", "pain_scale")
+URN: Final = "urn:x-popdetect"
+_SPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, URN)
+_CODINGS: Final = {
+    "NPRS": ("72514-3", "Pain severity - 0-10 verbal numeric rating [Score] - Reported"),
+    "VAS100": ("38214-3", "Pain severity [Score] Visual analog score"),
+}
+_SURVEY: Final = {
+    "system": "http://terminology.hl7.org/CodeSystem/observation-category",
+    "code": "survey",
+    "display": "Survey",
+}
+
+
+def bundle(rows: Rows, fields: Sequence[Field]) -> tuple[str, int, tuple[str, ...]]:
+    """JSON text, how many Observations are in it, and what is to be said of it.
+
+    Raises
+    ------
+    UsageError
+        When other fields than these are asked for, or too few to make an Observation.
+    NothingFound
+        When no pain was asked.
+    """
+    names = [field.name for field in fields]
+    _check(names)
+    entries = []
+    n_odd = 0
+    for row, number in zip(rows.values, rows.numbers, strict=True):
+        for pain in PAINS:
+            value = row[pain]
+            if pain not in names or not isinstance(value, int | float):
+                continue
+            if row["pain_scale"] == "NPRS" and value != int(value):
+                n_odd += 1  # no `valueInteger` can hold it
+                continue
+            made = _observation(row, pain, value, number, "day" in names)
+            entries.append({"fullUrl": f"urn:uuid:{made['id']}", "resource": made})
+    if not entries:
+        raise NothingFound("no pain score in the journal, so no Observation to export")
+    hints = [f"{n_odd} pain scores on NPRS are not whole numbers and are left out"] if n_odd else []
+    if "VAS100" in rows.scales:
+        hints.append("pain on VAS100 is LOINC 38214-3 (visual analog score), not the 0 to 10 rating of 72514-3")
+    made_bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    return json.dumps(made_bundle, ensure_ascii=False, indent=1) + "\n", len(entries), tuple(hints)
+
+
+def _check(names: Sequence[str]) -> None:
+    others = [name for name in names if name not in FHIR_FIELDS]
+    if others:
+        raise UsageError(
+            f"columns: {', '.join(others)}: not in a FHIR export, which has pain scores only; "
+            f"allowed are {', '.join(FHIR_FIELDS)}"
+        )
+    missing = [name for name in ("patient", "pain_scale") if name not in names]
+    missing += ["pain_before or pain_after"] if not set(names).intersection(PAINS) else []
+    if missing:
+        raise UsageError(f"columns: an Observation needs its subject, code and value: add {', '.join(missing)}")
+
+
+def _observation(row: Mapping[str, Value], pain: str, value: float, number: int, with_day: bool) -> dict[str, Any]:
+    timing = pain.removeprefix("pain_")
+    code, display = _CODINGS[str(row["pain_scale"])]
+    extensions: list[dict[str, Any]] = [
+        {"url": f"{URN}:pain-timing", "valueCode": timing},
+        {"url": f"{URN}:thrust-number", "valuePositiveInt": number},
+    ]
+    if with_day and row["day"] is not None:
+        days = {"value": row["day"], "unit": "days", "system": "http://unitsofmeasure.org", "code": "d"}
+        extensions.append({"url": f"{URN}:day-offset", "valueDuration": days})
+    made: dict[str, Any] = {
+        "resourceType": "Observation",
+        # the same in every export; the session's code, drawn by chance and not in here, keeps the file's name secret
+        "id": str(uuid.uuid5(_SPACE, f"{row['session']}/{row['file']}/{pain}")),
+        "extension": extensions,
+        "status": "final",
+        "category": [{"coding": [_SURVEY]}],
+        "code": {
+            "coding": [{"system": "http://loinc.org", "code": code, "display": display}],
+            "text": f"Pain {timing} the thrust ({row['pain_scale']})",
+        },
+        "subject": {"type": "Patient", "identifier": {"system": f"{URN}:patient", "value": row["patient"]}},
+        "_effectiveDateTime": {
+            "extension": [
+                {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"},
+            ]
+        },
+    }
+    if row["pain_scale"] == "NPRS":
+        return made | {"valueInteger": int(value)}
+    quantity = {"value": _number(value), "unit": "score", "system": "http://unitsofmeasure.org", "code": "{score}"}
+    return made | {"valueQuantity": quantity, "method": {"text": "Visual analog scale, 0 to 100"}}
+
+
+def _number(value: float) -> float:
+    return int(value) if value == int(value) else value

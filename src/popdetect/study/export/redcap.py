@@ -1,0 +1,181 @@
+"""The journal for REDCap: a file to import, and the data dictionary that makes a project for it.
+
+A record is a patient, by pseudonym; every thrust is an instance of the repeating instrument `thrust`. Answers are
+coded. Pain has a variable for each scale (``pain_before_nprs``, 0 to 10 in whole numbers; ``pain_before_vas100``, 0 to
+100), as REDCap checks one range a variable. Names of variables are lower case, at most 26 characters. Instances are
+numbered in the order of logging, so that a later import adds to an earlier one; only scores filled in later for clips
+logged before move those behind them.
+
+Sources: the data dictionary's 18 columns and its rules are those of REDCap's own template (Vanderbilt University).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from popdetect.errors import UsageError
+from popdetect.session.tables import csv_text
+from popdetect.study.export.rows import Rows, cell, must_be_clear
+from popdetect.study.fields import FIELDS, PAINS, Field
+from popdetect.study.journal.journal import Value
+
+IMPORT_NAME: Final = "redcap_import.csv"
+DICTIONARY_NAME: Final = "redcap_data_dictionary.csv"
+RECORD_ID: Final = "record_id"
+FIRST_FORM: Final = "patient"
+FORM: Final = "thrust"
+REPEAT: Final = ("redcap_repeat_instrument", "redcap_repeat_instance")
+DICTIONARY_COLUMNS: Final = (
+    "Variable / Field Name", "Form Name", "Section Header", "Field Type", "Field Label",
+    "Choices, Calculations, OR Slider Labels", "Field Note", "Text Validation Type OR Show Slider Number",
+    "Text Validation Min", "Text Validation Max", "Identifier?", "Branching Logic (Show field only if...)",
+    "Required Field?", "Custom Alignment", "Question Number (surveys only)", "Matrix Group Name", "Matrix Ranking?",
+    "Field Annotation",
+)  # fmt: skip
+MOST_LETTERS: Final = 26
+HOW_TO: Final = (
+    f"in an empty REDCap project: upload {DICTIONARY_NAME}, make the instrument '{FORM}' repeatable (Project Setup), "
+    f"then import {IMPORT_NAME}"
+)
+# 0 and 1 as REDCap itself codes no and yes
+_CODES: Final[Mapping[str, str]] = {
+    "pop": "1", "no_pop": "0", "uncertain": "2", "yes": "1", "no": "0", "unsure": "2", "NPRS": "1", "VAS100": "2",
+}  # fmt: skip
+_RANGES: Final[Mapping[str, tuple[str, str]]] = {"NPRS": ("integer", "10"), "VAS100": ("number", "100")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Variable:
+    """One variable of the project; of pain, with the scale that it is for."""
+
+    name: str
+    field: Field
+    scale: str = ""
+
+
+def redcap_files(rows: Rows, fields: Sequence[Field]) -> tuple[dict[str, str], int]:
+    """The two files by name, and how many rows are to import.
+
+    Raises
+    ------
+    UsageError
+        When the patient is not among the fields, or the columns leave open what the numbers mean.
+    """
+    if all(field.name != "patient" for field in fields):
+        raise UsageError("columns: a record of REDCap is a patient; add patient (the pseudonym)")
+    must_be_clear(rows, [field for field in fields if field.name not in PAINS])
+    variables = _variables(rows, fields)
+    dictionary = [_record_id(), *(_described(variable, fields) for variable in variables)]
+    lines = sorted(
+        zip(rows.values, rows.numbers, strict=True), key=lambda numbered: (str(numbered[0]["patient"]), numbered[1])
+    )
+    made = (
+        {RECORD_ID: cell(row["patient"]), REPEAT[0]: FORM, REPEAT[1]: str(number)}
+        | {variable.name: _coded(variable, row) for variable in variables}
+        for row, number in lines
+    )
+    columns = [RECORD_ID, *REPEAT, *(variable.name for variable in variables)]
+    return {
+        IMPORT_NAME: csv_text(columns, made),
+        DICTIONARY_NAME: csv_text(DICTIONARY_COLUMNS, dictionary),
+    }, len(lines)
+
+
+def variable_names(rows: Rows, fields: Sequence[Field]) -> dict[str, str]:
+    """For each field the variables that it becomes, for the codebook."""
+    found = {field.name: RECORD_ID for field in fields if field.name == "patient"}
+    for variable in _variables(rows, fields):
+        name = variable.field.name
+        found[name] = f"{found[name]}, {variable.name}" if name in found else variable.name
+    return found
+
+
+def codes(field: Field) -> str:
+    """How the choices of a field are coded, as the dictionary has it; empty for other kinds."""
+    return " | ".join(f"{_CODES[choice]}, {choice}" for choice in field.choices)
+
+
+def _variables(rows: Rows, fields: Sequence[Field]) -> list[_Variable]:
+    # names are given to all fields of the journal, so that one does not depend on what else is asked for
+    taken = {RECORD_ID, *REPEAT, f"{FORM}_complete", f"{FIRST_FORM}_complete", *(field.name for field in FIELDS)}
+    taken |= {f"{pain}_{scale.lower()}" for pain in PAINS for scale in _RANGES}
+    own: dict[str, str] = {}
+    for field in rows.fields:
+        if field.own:
+            own[field.name] = _free_name(field.own, taken)
+            taken.add(own[field.name])
+    found = []
+    for field in fields:
+        if field.name in PAINS:
+            found += [_Variable(f"{field.name}_{scale.lower()}", field, scale) for scale in rows.scales]
+        elif field.name != "patient":
+            found.append(_Variable(own.get(field.name, field.name), field))
+    return found
+
+
+def _free_name(header: str, taken: set[str]) -> str:
+    """A header as REDCap takes it: a letter first, then letters, digits and single underscores."""
+    plain = unicodedata.normalize("NFKD", header.casefold()).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+    if not plain[:1].isalpha():
+        plain = f"own_{plain}".strip("_")
+    name, n = plain[:MOST_LETTERS].strip("_"), 1
+    while name in taken:
+        n += 1
+        name = f"{plain[: MOST_LETTERS - len(f'_{n}')].strip('_')}_{n}"
+    return name
+
+
+def _record_id() -> dict[str, str]:
+    cells = ("Patient, by keyed pseudonym", "not the clinic's patient id; only the study's key relates the two")
+    return dict(zip(DICTIONARY_COLUMNS, (RECORD_ID, FIRST_FORM, "", "text", cells[0], "", cells[1]), strict=False))
+
+
+def _described(variable: _Variable, fields: Sequence[Field]) -> dict[str, str]:
+    field = variable.field
+    validation: str = field.kind if field.kind in ("integer", "number") else ""
+    limits = ["" if limit is None else f"{limit:g}" for limit in (field.low, field.high)]
+    label, unit, branching = field.label, field.unit, ""
+    if variable.scale:
+        validation, limits[1] = _RANGES[variable.scale]
+        label, unit = f"{label} ({variable.scale})", f"points of {variable.scale}, 0 to {limits[1]}"
+        if any(other.name == "pain_scale" for other in fields):
+            branching = f"[pain_scale] = '{_CODES[variable.scale]}'"
+    made = dict.fromkeys(DICTIONARY_COLUMNS, "")
+    told = {
+        "Variable / Field Name": variable.name,
+        "Form Name": FORM,
+        "Field Type": _field_type(field),
+        "Field Label": _plain(label),
+        "Choices, Calculations, OR Slider Labels": codes(field),
+        "Field Note": "; ".join(part for part in (unit, f"empty: {field.missing}") if part),
+        "Text Validation Type OR Show Slider Number": validation,
+        "Text Validation Min": limits[0],
+        "Text Validation Max": limits[1],
+        "Identifier?": "y" if field.may_identify else "",
+        "Branching Logic (Show field only if...)": branching,
+        "Field Annotation": f"filled in by: {field.source}",
+    }
+    return made | told
+
+
+def _field_type(field: Field) -> str:
+    if field.kind == "choice":
+        return "radio"
+    return "notes" if field.may_identify and field.name != "file" else "text"
+
+
+def _coded(variable: _Variable, row: Mapping[str, Value]) -> str:
+    if variable.scale and row["pain_scale"] != variable.scale:
+        return ""
+    value = cell(row[variable.field.name])
+    return _CODES[value] if variable.field.kind == "choice" and value else value
+
+
+def _plain(label: str) -> str:
+    """REDCap reads labels as HTML."""
+    return label.replace("<", "(").replace(">", ")")

@@ -1,0 +1,62 @@
+"""The journal as one csv table: long, a row for each thrust; or wide, a row for each patient and session.
+
+In the wide table what belongs to a session stands once, and each thrust has its columns behind that, numbered from 1:
+``label_1``, ``pain_before_1``, ``label_2``, ... in the order of `thrust_no`, then of the files. `n_thrusts` says how
+many there are, which tells a thrust that was not from a value that was not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from popdetect.session.tables import csv_text
+from popdetect.study.export.rows import Rows, cell, must_be_clear
+from popdetect.study.fields import OF_SESSION, Field
+from popdetect.study.journal.journal import Value
+
+N_THRUSTS = "n_thrusts"
+
+
+def long_table(rows: Rows, fields: Sequence[Field]) -> tuple[str, int]:
+    """Csv, and how many rows it has.
+
+    Raises
+    ------
+    UsageError
+        When the columns leave open what the numbers mean.
+    """
+    must_be_clear(rows, fields)
+    names = [field.name for field in fields]
+    return csv_text(names, ({name: cell(row[name]) for name in names} for row in rows.values)), len(rows.values)
+
+
+def wide_table(rows: Rows, fields: Sequence[Field]) -> tuple[str, int]:
+    """Csv, and how many rows it has.
+
+    Raises
+    ------
+    UsageError
+        When the columns leave open what the numbers mean.
+    """
+    must_be_clear(rows, fields)
+    names = [field.name for field in fields]
+    once = [name for name in names if name in OF_SESSION]
+    each = [name for name in names if name not in OF_SESSION]
+    # where a day or a number differs within a folder, these are two sessions
+    visits: dict[tuple[Value, ...], list[Mapping[str, Value]]] = {}
+    for row in rows.values:
+        visits.setdefault(tuple(row[name] for name in OF_SESSION), []).append(row)
+    most = max(map(len, visits.values()))
+    columns = [*once, N_THRUSTS, *(f"{name}_{i}" for i in range(1, most + 1) for name in each)]
+    made = []
+    for visit in visits.values():
+        line = {name: cell(visit[0][name]) for name in once} | {N_THRUSTS: str(len(visit))}
+        for i, row in enumerate(sorted(visit, key=_place), start=1):
+            line |= {f"{name}_{i}": cell(row[name]) for name in each}
+        made.append(line)
+    return csv_text(columns, made), len(made)
+
+
+def _place(row: Mapping[str, Value]) -> tuple[float, str]:
+    number = row["thrust_no"]
+    return (float("inf") if number is None else float(number)), str(row["file"])

@@ -1,0 +1,1 @@
+"""Labelled sessions and their pain scores, kept in one journal file."""

@@ -1,0 +1,218 @@
+"""How the file of a journal is opened, begun, migrated and changed: the one door to SQLite.
+
+What is written is written whole, or not at all. A journal is one file: it keeps SQLite's rollback journal rather than
+its write-ahead log, which would leave two more files beside the study, one of which holds the last session until SQLite
+gets round to it; whoever copies ``STUDY.db`` to a stick would leave that behind. It also does not work on a network
+drive, where clinics keep things. Writers wait for each other; a run that was killed is undone by whoever opens the
+journal next.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from stat import S_ISDIR, S_ISREG
+from typing import Final
+
+from popdetect import __version__
+from popdetect.errors import UsageError
+from popdetect.session.files import readable
+from popdetect.study.journal.schema import APPLICATION_ID, FORMAT, STEPS
+
+Connection = sqlite3.Connection
+
+_SMALLEST: Final = 512  # bytes: a page of SQLite's
+WAIT_S: Final = 30.0  # for another run: the largest session is written in a second or two
+
+
+def is_begun(path: Path) -> bool:
+    """Whether something is there; an empty file is what an interrupted beginning, or ``touch``, leaves.
+
+    It is only asked for its size: on POSIX, closing a file gives up the locks this process has on it.
+
+    Raises
+    ------
+    UsageError
+        When it is no file.
+    """
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{_name(path)}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if not S_ISREG(stat.st_mode):
+        kind = "a folder" if S_ISDIR(stat.st_mode) else "not a file"
+        raise UsageError(f"{_name(path)}: {kind}; a journal is one file, such as STUDY.db")
+    # SQLite takes a file of a few bytes for an empty one, and would write over it; unless it can be undone from beside
+    if 0 < stat.st_size < _SMALLEST and not path.with_name(f"{path.name}-journal").exists():
+        raise UsageError(f"{_name(path)}: not a journal, or damaged; nothing was changed in it")
+    return stat.st_size > 0
+
+
+def must_be_begun(path: Path) -> None:
+    """Refuse what is not there.
+
+    Raises
+    ------
+    UsageError
+    """
+    if not is_begun(path):
+        raise UsageError(f"{_name(path)}: no such journal; `popdetect log DIR --journal {_name(path)}` begins one")
+
+
+@contextmanager
+def opened(path: Path, wait_s: float) -> Iterator[Connection]:
+    """A connection to a journal of the present format; an older one is migrated, an empty file is begun.
+
+    Raises
+    ------
+    UsageError
+        Also for what SQLite says against it, in one line that tells what probably happened.
+    """
+    with explained(path), closing(_open(path, wait_s)) as connection:
+        yield connection
+
+
+@contextmanager
+def looked_into(path: Path) -> Iterator[Connection]:
+    """A connection to whatever is there, in which nothing is begun or migrated.
+
+    Raises
+    ------
+    UsageError
+    """
+    with explained(path), closing(_connect(path, WAIT_S)) as connection:
+        yield connection
+
+
+def _connect(path: Path, wait_s: float) -> Connection:
+    if sqlite3.sqlite_version_info < (3, 37):
+        raise UsageError(f"the journal needs SQLite 3.37 or newer; this Python has {sqlite3.sqlite_version}")
+    if not path.parent.is_dir():
+        raise UsageError(f"{_name(path)}: there is no folder {_name(path.parent)} to keep it in")
+    is_begun(path)
+    # isolation_level None: transactions begin where this module says so
+    connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None)
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = EXTRA")  # what was said to be logged survives a power cut
+        connection.execute("PRAGMA trusted_schema = OFF")  # the file may come from anywhere
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _open(path: Path, wait_s: float) -> Connection:
+    connection = _connect(path, wait_s)
+    try:
+        if format_of(connection, path) < FORMAT:
+            _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def format_of(connection: Connection, path: Path) -> int:
+    """The format of a journal, 0 if it is not begun.
+
+    Raises
+    ------
+    UsageError
+        When it is no journal, or of a newer version.
+    """
+    asked = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+    alone = not connection.in_transaction
+    if alone:
+        connection.execute("BEGIN")  # the three at one moment, though another run may begin the journal just now
+    application, version, n_tables = (connection.execute(question).fetchone()[0] for question in asked)
+    if alone:
+        connection.execute("COMMIT")
+    if (application, version, n_tables) == (0, 0, 0):
+        return 0
+    if application != APPLICATION_ID:
+        raise UsageError(f"{_name(path)}: a database, but not a journal of popdetect; nothing was changed in it")
+    if version > FORMAT:
+        raise UsageError(
+            f"{_name(path)}: of format {version}, written by a newer popdetect; this one ({__version__}) knows formats "
+            f"up to {FORMAT}: update popdetect"
+        )
+    return int(version)
+
+
+def _migrate(connection: Connection, path: Path) -> None:
+    with transaction(connection):
+        version = format_of(connection, path)  # again: while this run waited, another may have migrated it
+        if 0 < version < FORMAT:
+            _back_up(path, version)
+        for step in STEPS[version:]:
+            for statement in step:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _back_up(path: Path, version: int) -> None:
+    """A copy beside the journal, through a second connection: others may read while the first is about to write."""
+    n = 0
+    while True:
+        target = path.with_name(f"{path.stem}.format{version}{f'-{n}' if n else ''}{path.suffix}")
+        if not os.path.lexists(target):
+            break
+        n += 1
+    temporary = path.with_name(f".{os.getpid()}-backup.tmp")
+    try:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(temporary)) as copy:
+            source.backup(copy)
+        temporary.replace(target)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """All or nothing. IMMEDIATE: whoever waits does so before reading what it will change."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # a full disk has undone it already
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """SQLite's errors as one line that says what probably happened."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise UsageError(f"{_name(path)}: {_why(error, path)}") from error
+
+
+def _why(error: Exception, path: Path) -> str:
+    code = getattr(error, "sqlite_errorname", "") or ""
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return "in use by another program; close it there (a database viewer, perhaps), and try again"
+    if code in ("SQLITE_NOTADB", "SQLITE_FORMAT"):
+        return "not a journal, or damaged; nothing was changed in it"
+    if code.startswith("SQLITE_CORRUPT"):
+        return "damaged; nothing was changed in it: go back to a copy"
+    if code.startswith("SQLITE_READONLY"):
+        return "read-only; allow writing to it and to its folder, or work on a copy"
+    if code.startswith("SQLITE_CANTOPEN"):
+        return f"cannot be opened; may files be made in {_name(path.parent)}?"
+    if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")) or isinstance(error, OSError):
+        return f"cannot be written ({error}); is the disk full? The journal is as it was before"
+    return f"{error}; the journal is as it was before"
+
+
+def _name(path: Path) -> str:
+    return readable(str(path))

@@ -1,0 +1,317 @@
+"""A labelled session and its scores into the journal: the one call behind ``log``.
+
+Decides what belongs together (the file's name), what is new, what has changed, and what of it all may be kept. A clip
+without scores and a score without a clip are kept and named. A value that differs from the journal's is written only
+where asked for, and the old one stays in the journal's history.
+
+A session's folder is known again by a random code in ``DIR/popdetect/session_id.txt``, wherever it is moved.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from popdetect.errors import UsageError
+from popdetect.session.files import OUT_NAME, read_bytes, write_text
+from popdetect.session.tables import Row
+from popdetect.study.journal import journal
+from popdetect.study.journal.pseudonyms import Pseudonyms, key_beside, make_key, new_code, open_key
+from popdetect.study.journal.session_folder import Entry, entries_of, own_columns, read_scores, read_verdicts
+from popdetect.study.journal.session_table import SessionTable
+
+CODE_FILE = "session_id.txt"
+_CODE = re.compile(r"S-[0-9a-z]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A value that differs from the journal's, as shown on this computer; None is "not asked"."""
+
+    file: str
+    field: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What a run did, or would have done.
+
+    Attributes
+    ----------
+    journal : Path
+    session : str
+        The session's code in the journal.
+    n_thrusts, n_new : int
+        In the session's folder; of those, not in the journal before.
+    n_filled : int
+        In the journal before, and now with scores, or a verdict, that they did not have.
+    changes : tuple of Change
+    written : bool
+        False where changes wait for `update`: then nothing was written, the new thrusts neither.
+    clips_without_scores, scores_without_clips : tuple of str
+        Files.
+    nearest : mapping of str to str
+        The clip that may be meant by a file without a clip, for the first few.
+    gone : tuple of str
+        Files that are in the journal but no longer in the folder; they stay in the journal.
+    own_columns, left_out : tuple of str
+        Columns of the user's own that are kept; columns that are not, and why.
+    hints : tuple of str
+        What may not be as it was meant.
+    key : Path
+    key_made : bool
+    """
+
+    journal: Path
+    session: str
+    n_thrusts: int
+    n_new: int
+    n_filled: int
+    changes: tuple[Change, ...]
+    written: bool
+    clips_without_scores: tuple[str, ...]
+    scores_without_clips: tuple[str, ...]
+    nearest: Mapping[str, str]
+    gone: tuple[str, ...]
+    own_columns: tuple[str, ...]
+    left_out: tuple[str, ...]
+    hints: tuple[str, ...]
+    key: Path
+    key_made: bool
+
+
+def log(
+    folder: str | os.PathLike[str],
+    journal_path: str | os.PathLike[str],
+    *,
+    update: bool = False,
+    key: str | os.PathLike[str] | None = None,
+    with_notes: bool = False,
+) -> Logged:
+    """Join ``DIR/popdetect/clips.csv`` with ``DIR/session.csv`` into the journal, in one transaction.
+
+    Parameters
+    ----------
+    folder : path
+        A labelled session.
+    journal_path : path
+        Made if it is not there.
+    update : bool
+        Write changed values too. Without it, any change means that nothing at all is written.
+    key : path, optional
+        The study's key; beside the journal by default, and made on first use.
+    with_notes : bool
+        Keep the column ``notes`` too. Free text easily holds a name, so it stays out unless asked for.
+
+    Returns
+    -------
+    Logged
+
+    Raises
+    ------
+    TableError
+        With all problems of ``session.csv``, or the first of ``clips.csv``.
+    UsageError
+        When the session is not labelled, the journal or the key cannot be used, or the recordings are in the journal
+        already as another session.
+    NothingFound
+        When not one line of ``session.csv`` is filled in.
+    """
+    root, place = Path(folder), Path(journal_path)
+    verdicts = read_verdicts(root)
+    table = read_scores(root)
+    key_path = Path(key) if key is not None else key_beside(place)
+    key_check = journal.key_check(place)
+    if key_path.resolve() == place.resolve():
+        raise UsageError(f"{place}: cannot be both the journal and its key; name the journal STUDY.db")
+    if key_check is not None and not os.path.lexists(key_path):
+        raise UsageError(
+            f"{key_path}: the key of this journal is not there; name it with --key FILE (with another key, patients "
+            "would not be recognised)"
+        )
+    if not place.parent.is_dir():
+        raise UsageError(f"{place}: there is no folder {place.parent} to keep it in")
+    key_made = make_key(key_path)
+    pseudonyms = open_key(key_path)
+    own, left_out = own_columns(table, with_notes)
+    with journal.writing(place) as book:
+        if book.key_check not in (None, pseudonyms.check):
+            raise UsageError(
+                f"{key_path}: not the key that {place} was begun with; name that with --key FILE (with another key, "
+                "patients would not be recognised)"
+            )
+        session = _session_code(root, verdicts, book)
+        stored = book.stored(session)
+        entries = entries_of(verdicts, table, pseudonyms, own, with_notes)
+        clips = {pseudonyms.clip(session, name): entry for name, entry in entries.items()}
+        if not with_notes:
+            clips = {clip: _with_notes_of(entry, stored.get(clip)) for clip, entry in clips.items()}
+        _refuse_twice(clips, stored, book, session)
+        hints = [*table.hints, *_hints(verdicts, entries, table, book.other_scales(session))]
+        changes = [change for clip in clips if clip in stored for change in _changes(clips[clip], stored[clip])]
+        new = [clip for clip in clips if clip not in stored]
+        filled = [clip for clip in clips if clip in stored and _fills(clips[clip], stored[clip])]
+        renamed = [clip for clip in clips if clip in stored and clips[clip].file != stored[clip].file]
+        written = update or not changes
+        if written and (changes or new or filled or renamed):
+            book.begin(pseudonyms.check, session, pseudonyms.day(datetime.now(UTC).date()))
+            _write(book, session, clips, stored)
+        gone = sorted(stored[clip].file for clip in stored.keys() - clips.keys())
+    without_scores = [name for name, entry in entries.items() if entry.scores is None]
+    without_clips = [name for name, entry in entries.items() if entry.verdict is None]
+    return Logged(
+        journal=place,
+        session=session,
+        n_thrusts=len(entries),
+        n_new=len(new),
+        n_filled=len(filled),
+        changes=tuple(_shown(change, pseudonyms) for change in changes),
+        written=written,
+        clips_without_scores=tuple(without_scores),
+        scores_without_clips=tuple(without_clips),
+        nearest=_nearest(without_clips, without_scores),
+        gone=tuple(gone),
+        own_columns=tuple(own),
+        left_out=tuple(left_out),
+        hints=tuple(hints),
+        key=key_path,
+        key_made=key_made,
+    )
+
+
+# --- beside what the journal says -----------------------------------------------------------------------------------
+
+
+def _session_code(root: Path, verdicts: Mapping[str, Row], book: journal.Writing) -> str:
+    """The code of the session's folder: its own, or what its recordings are known by, or a new one."""
+    path = root / OUT_NAME / CODE_FILE
+    if not path.exists():
+        known = book.recordings()
+        heard = [row["sha256"] for row in verdicts.values() if row["status"] == "ok"]
+        seen = Counter(known[sha256][0] for sha256 in heard if sha256 in known)
+        code, n_seen = seen.most_common(1)[0] if seen else ("", 0)
+        # most of it is known: the folder popdetect was deleted and made again; a few are another session's
+        code = code if 2 * n_seen > len(heard) else new_code("S")
+        write_text(path, f"{code}\n")
+        return code
+    text = read_bytes(path).decode("utf-8", "replace").strip()
+    if not _CODE.fullmatch(text):
+        raise UsageError(
+            f"{path}: {text[:20]!r}: a code such as S-7f3a9c2e is expected; delete the file to get another"
+        )
+    return text
+
+
+def _refuse_twice(
+    clips: Mapping[str, Entry], stored: Mapping[str, journal.Stored], book: journal.Writing, session: str
+) -> None:
+    """No recording counts as two thrusts: of a copied folder, or of a renamed file."""
+    known = book.recordings()
+    copied: dict[str, int] = {}
+    for clip, entry in clips.items():
+        verdict = entry.verdict
+        if clip in stored or verdict is None or verdict["status"] != "ok":
+            continue
+        where, which = known.get(str(verdict["sha256"]), (None, ""))
+        if where == session and (which not in clips or clips[which].verdict is None):
+            raise UsageError(
+                f"{entry.name}: this recording is in the journal as {stored[which].file}; a renamed clip would count "
+                "twice: give it its old name again"
+            )
+        if where is not None and where != session:
+            copied[where] = copied.get(where, 0) + 1
+    for other, n in copied.items():
+        raise UsageError(
+            f"{n} of these recordings {'are' if n > 1 else 'is'} in the journal already, as session {other}; they "
+            "would count twice. Log the folder they come from, or take them out of this one and label it again"
+        )
+
+
+def _with_notes_of(entry: Entry, stored: journal.Stored | None) -> Entry:
+    """Notes that are not to be read are not to be deleted either."""
+    if entry.scores is None or stored is None or stored.scores is None:
+        return entry
+    return replace(entry, scores={**entry.scores, "notes": stored.scores["notes"]})
+
+
+def _changes(entry: Entry, stored: journal.Stored) -> list[Change]:
+    found = []
+    for now, before in ((entry.verdict, stored.verdict), (entry.scores, stored.scores)):
+        if now is None or before is None:
+            continue
+        for field, old in before.items():
+            if now[field] != old:
+                found.append(Change(entry.name, field, _text(old), _text(now[field])))
+    return found
+
+
+def _fills(entry: Entry, stored: journal.Stored) -> bool:
+    scored = entry.scores is not None and stored.scores is None
+    return scored or (entry.verdict is not None and stored.verdict is None)
+
+
+def _write(
+    book: journal.Writing, session: str, clips: Mapping[str, Entry], stored: Mapping[str, journal.Stored]
+) -> None:
+    for clip, entry in clips.items():
+        before = stored.get(clip)
+        thrust = before.id if before is not None else book.add(session, clip, entry.file)
+        if before is not None and before.file != entry.file:
+            book.rename(thrust, entry.file)
+        for change in _changes(entry, before) if before is not None else ():
+            book.keep(thrust, change.field, change.old, change.new)
+        if entry.verdict is not None and (before is None or entry.verdict != before.verdict):
+            book.set_verdict(thrust, entry.verdict)
+        if entry.scores is not None and (before is None or entry.scores != before.scores):
+            book.set_scores(thrust, entry.scores)
+
+
+def _text(value: journal.Value) -> str | None:
+    if value is None or value == "":
+        return None
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _shown(change: Change, pseudonyms: Pseudonyms) -> Change:
+    """Days as dates: whoever holds the key may see them."""
+    if change.field != "day":
+        return change
+    old, new = (None if day is None else pseudonyms.date(int(day)).isoformat() for day in (change.old, change.new))
+    return Change(change.file, "date", old, new)
+
+
+def _hints(
+    verdicts: Mapping[str, Row], entries: Mapping[str, Entry], table: SessionTable, others: set[str]
+) -> Iterable[str]:
+    redacted = [entry for entry in entries.values() if entry.file != entry.name]
+    if redacted:
+        yield (
+            f"{len(redacted)} names of files hold a patient's id or a date; in the journal {redacted[0].name} reads "
+            f"{redacted[0].file}"
+        )
+    if others and table.pain_scale not in others:
+        yield (
+            f"pain is on {table.pain_scale} here and on {', '.join(sorted(others))} in the journal's other sessions; "
+            "the two are never compared with each other"
+        )
+    seen: dict[str, str] = {}
+    for name, row in sorted(verdicts.items()):
+        if row["status"] == "ok" and row["sha256"]:
+            first = seen.setdefault(row["sha256"], name)
+            if first != name:
+                yield f"{name} is the same recording as {first}; it counts as a thrust of its own"
+
+
+def _nearest(names: Sequence[str], candidates: Sequence[str]) -> dict[str, str]:
+    """Which clip may be meant; a few are enough to see what went wrong, and comparing takes long."""
+    few = list(candidates[:500])
+    near = {name: difflib.get_close_matches(name, few, 1, 0.6) for name in names[:5]}
+    return {name: found[0] for name, found in near.items() if found}

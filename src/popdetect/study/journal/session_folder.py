@@ -1,0 +1,184 @@
+"""What a session's folder says, as the journal may keep it: verdicts in numbers, scores under a pseudonym.
+
+Decides which of the clinic's own columns are kept, how files are named in the journal, and that nothing of an error
+message, which may name places on this computer, gets in.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+from popdetect.errors import NothingFound, TableError, UsageError
+from popdetect.records import LABELS
+from popdetect.session.files import OUT_NAME, readable
+from popdetect.session.tables import Row, read_table
+from popdetect.study.journal import cells
+from popdetect.study.journal.journal import Value
+from popdetect.study.journal.mentions import Mentions
+from popdetect.study.journal.pseudonyms import Pseudonyms
+from popdetect.study.journal.schema import SCORE_COLUMNS, VERDICT_COLUMNS
+from popdetect.study.journal.session_table import NAME, RULES, Scores, SessionTable, clip_name, read_session_table
+
+_INTEGERS = frozenset({"n_pops", "sample_rate_hz", "channels"})
+_REALS = frozenset({"p_pop", "first_pop_s", "last_pop_s", "snr_db", "duration_s"})
+_N = TypeVar("_N", int, float)
+# headers of own columns that are likely to tell who somebody is; in English and German
+_PERSONAL = re.compile(
+    r"name|birth|geburt|\bdob\b|address|adresse|phone|telefon|mobile|handy|mail|street|stra(ss|ß)e|zip|plz|postcode"
+    r"|insur|versich|passport|\bmrn\b|\bssn\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the session: its name here and in the journal, and what is known of it."""
+
+    name: str
+    file: str
+    verdict: Mapping[str, Value] | None
+    scores: Mapping[str, Value] | None
+
+
+def read_verdicts(root: Path) -> dict[str, Row]:
+    """The rows of ``clips.csv`` by the clip's name; `at` is the line of each.
+
+    Raises
+    ------
+    UsageError, TableError
+        When the session is not labelled, or the table is not what `popdetect label` writes.
+    """
+    path = root / OUT_NAME / "clips.csv"
+    if not root.is_dir():
+        raise UsageError(f"{readable(str(root))}: no such folder; the folder of a labelled session is expected")
+    if not path.exists():
+        raise UsageError(f"{path}: not there; label the session first: popdetect label {root}")
+    table = read_table(path)
+    missing = [column for column in ("file", "status", "label", "p_pop") if column not in table.columns]
+    if missing:
+        raise TableError(f"{path}:1: no column {', '.join(missing)}; this is not what `popdetect label` wrote")
+    found: dict[str, Row] = {}
+    for line, row in zip(table.lines, table.rows, strict=True):
+        if row["label"] not in ("", *LABELS):
+            raise TableError(f"{path}:{line}: label: {row['label']!r}: {', '.join(LABELS)} or nothing is allowed")
+        found[clip_name(row["file"])] = {column: row.get(column, "") for column in VERDICT_COLUMNS} | {"at": str(line)}
+    return found
+
+
+def read_scores(root: Path) -> SessionTable:
+    """``session.csv``, with at least one line filled in.
+
+    Raises
+    ------
+    UsageError, TableError, NothingFound
+    """
+    path = root / NAME
+    if not path.exists():
+        raise UsageError(f"{path}: not there; `popdetect log --init {root}` makes one, with a line for each clip")
+    table = read_session_table(path)
+    if not table.rows:
+        raise NothingFound(f"{path}: no line is filled in; write at least patient_id, pain_before and pain_after")
+    return table
+
+
+def own_columns(table: SessionTable, with_notes: bool) -> tuple[list[str], list[str]]:
+    """Columns of the user's own that are kept, and those that are not, with why."""
+    kept, left_out = [], []
+    values: dict[str, list[str]] = {}
+    for row in table.rows:
+        for column, cell in row.own.items():
+            values.setdefault(column, []).append(cell)
+    for column, said in sorted(values.items()):
+        if _PERSONAL.search(column):
+            left_out.append(f"{column} (may tell who somebody is; rename it if it does not)")
+        elif any(cells.looks_like_a_date(cell) for cell in said):
+            left_out.append(f"{column} (holds dates; the journal keeps days from the column date only)")
+        else:
+            kept.append(column)
+    if not with_notes and any(row.values["notes"] for row in table.rows):
+        left_out.append("notes (free text may hold names; --with-notes keeps it)")
+    return kept, left_out
+
+
+def entries_of(
+    verdicts: Mapping[str, Row], table: SessionTable, pseudonyms: Pseudonyms, own: Sequence[str], with_notes: bool
+) -> dict[str, Entry]:
+    """Every file of the session, in the order of names: that of rows must not matter."""
+    asked = {row.file: row for row in table.rows}
+    everybody = sorted({row.patient_id for row in table.rows}, key=lambda patient: (-len(patient), patient))
+    # a note may name another patient; an id that may be any number is taken for one only in its own rows
+    telling = Mentions([patient for patient in everybody if pseudonyms.is_telling(patient)])
+    anybody = Mentions(everybody)
+    found: dict[str, Entry] = {}
+    files: Counter[str] = Counter()
+    for name in sorted(verdicts.keys() | asked.keys()):
+        row = asked.get(name)
+        file = pseudonyms.redacted(name, [row.patient_id] if row is not None else anybody.within(name))
+        files[file] += 1
+        if files[file] > 1:  # "p01.wav" and "P01.wav" of patient P01
+            file = f"{file} ({files[file]})"
+        verdict = _verdict(verdicts[name]) if name in verdicts else None
+        scores = _scores(row, table, pseudonyms, telling, own, with_notes) if row is not None else None
+        found[name] = Entry(name, file, verdict, scores)
+    return found
+
+
+def _verdict(row: Row) -> dict[str, Value]:
+    """A row of ``clips.csv`` in numbers. Its `error` stays out: it may name places on this computer."""
+    values: dict[str, Value] = {}
+    for column in VERDICT_COLUMNS:
+        cell = row[column]
+        try:
+            if column in _INTEGERS:
+                values[column] = _finite(int(cell)) if cell else None
+            elif column in _REALS:
+                values[column] = _finite(float(cell)) if cell else None
+            else:
+                values[column] = cell or ("" if column != "label" else None)
+        except ValueError:
+            raise TableError(
+                f"{OUT_NAME}/clips.csv:{row['at']}: {column}: {cell!r}: a number is expected; label again"
+            ) from None
+    return values
+
+
+def _finite(value: _N) -> _N:
+    if not abs(value) < 1e15:
+        raise ValueError
+    return value
+
+
+def _scores(
+    row: Scores,
+    table: SessionTable,
+    pseudonyms: Pseudonyms,
+    telling: Mentions,
+    own: Sequence[str],
+    with_notes: bool,
+) -> dict[str, Value]:
+    def redacted(text: str) -> str:
+        return pseudonyms.redacted(text, [row.patient_id, *telling.within(text)]) if text else ""
+
+    values: dict[str, Value] = {}
+    for column in SCORE_COLUMNS:
+        value = row.values.get(column)
+        if RULES.get(column) is cells.text:
+            value = redacted(str(value or ""))
+        values[column] = value if isinstance(value, str | int | float) else None
+    when = row.values["date"]
+    values["day"] = pseudonyms.day(when) if isinstance(when, date) else None
+    values["patient"] = pseudonyms.patient(row.patient_id)
+    values["pain_scale"] = table.pain_scale
+    values["thrust_speed_unit"] = table.thrust_speed_unit if values["thrust_speed"] is not None else ""
+    if not with_notes:
+        values["notes"] = ""
+    kept = {column: redacted(row.own[column]) for column in own if column in row.own}
+    values["own"] = json.dumps(kept, ensure_ascii=False, sort_keys=True)
+    return values

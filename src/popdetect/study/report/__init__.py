@@ -1,0 +1,1 @@
+"""The outcomes of a study as text and as one page."""

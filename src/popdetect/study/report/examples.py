@@ -1,0 +1,142 @@
+"""A sheet of example clips: clear ones, doubtful ones, and those of which detector and people say different things.
+
+Only clips that are in the journal, at most two of a kind and one of a patient in each kind. Clips in which somebody
+may talk are never chosen. Each is named by its patient's pseudonym and the first letters of its sha256; names of files
+are not shown, since they may hold names and dates.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from popdetect.detection.audio.recording import Samples, read
+from popdetect.errors import AudioError
+from popdetect.records import Detection, Event
+from popdetect.session.plots import close_up, spectrogram
+from popdetect.study.journal.journal import Values
+from popdetect.study.report import drawing
+from popdetect.study.report.drawing import FAINT, INK, MARK, POP, Figure
+from popdetect.study.report.pictures import Picture
+from popdetect.study.report.recordings import Sessions, marks_of, sound_of
+from popdetect.study.report.words import GROUP_NAMES
+
+OF_A_KIND: Final = 2
+NOTE: Final = (
+    "A clip is named by its patient's pseudonym and by the first letters of the sha256 that clips.csv has of it. Names "
+    "of files are not shown, because they may hold a name or a date. Clips in which somebody may talk were not chosen."
+)
+
+
+def _p(record: Values) -> float:
+    return float(record["p_pop"] or 0.0)
+
+
+def _heard(record: Values, answer: str) -> bool:
+    return answer in (record["pop_heard_by_patient"], record["pop_heard_by_therapist"])
+
+
+# each kind: its name, which clips are of it, and what the best of them have least of
+KINDS: Final[tuple[tuple[str, Callable[[Values], bool], Callable[[Values], float]], ...]] = (
+    ("Clear pop", lambda r: r["label"] == "pop" and not _heard(r, "no"), lambda r: -_p(r)),
+    ("Clear no pop", lambda r: r["label"] == "no_pop" and not _heard(r, "yes"), _p),
+    ("Most uncertain", lambda r: r["label"] == "uncertain", lambda r: abs(_p(r) - 0.5)),
+    ("Pop for the detector, not for a person", lambda r: r["label"] == "pop" and _heard(r, "no"), lambda r: -_p(r)),
+    ("No pop for the detector, one for a person", lambda r: r["label"] == "no_pop" and _heard(r, "yes"), _p),
+)
+
+
+def examples(records: Sequence[Values], sessions: Sessions) -> tuple[tuple[Picture, ...], list[str]]:
+    """Choose, read and draw; also what is to be said of clips that are not there any more."""
+    there = [
+        record
+        for record in records
+        if record["sha256"] in sessions.recordings
+        and record["label"] is not None
+        and "speech" not in str(record["quality"] or "").split(";")
+    ]
+    pictures: list[Picture] = []
+    lost: set[str] = set()
+    for kind, is_of_it, least in KINDS:
+        patients: set[object] = set()
+        for record in sorted(filter(is_of_it, there), key=lambda r: (least(r), str(r["sha256"]))):
+            if len(patients) == OF_A_KIND:
+                break
+            if record["patient"] in patients:
+                continue
+            picture = _picture(f"example-{len(pictures) + 1}", kind, record, sessions)
+            if picture is None:
+                lost.add(str(record["sha256"]))
+            else:
+                patients.add(record["patient"])
+                pictures.append(picture)
+    notes = [f"{len(lost)} example clips were not shown: gone from the folder, or changed since."] if lost else []
+    return tuple(pictures), notes
+
+
+def _picture(name: str, kind: str, record: Values, sessions: Sessions) -> Picture | None:
+    sha256 = str(record["sha256"])
+    recording = sessions.recordings[sha256]
+    raw = sound_of(recording, sha256)
+    if raw is None:
+        return None
+    try:
+        samples, rate_hz = read(io.BytesIO(raw))
+    except AudioError:
+        return None
+    marks = marks_of(sessions, recording, record)
+    duration_s = len(samples) / rate_hz
+    label: Any = record["label"]
+    detection = Detection(label, _p(record), marks, duration_s, rate_hz, samples.shape[1])
+    span = close_up(detection) or (0.0, duration_s)
+    shown = [event for event in marks if span[0] <= event.onset_s <= span[1]]
+    words = _words(record, sha256)
+    seen = f"Spectrogram from {span[0]:.2f} to {span[1]:.2f} s of the clip; {_marked(shown)}."
+    with drawing.style(name):
+        figure = Figure(figsize=(3.6, 2.3), dpi=110)
+        _draw(figure, samples, rate_hz, shown, span)
+        svg = drawing.drawn(figure, name, f"{kind}: {words}", seen)
+    return Picture(name, kind, svg, words)
+
+
+def _draw(figure: Figure, samples: Samples, rate_hz: int, shown: Sequence[Event], span: tuple[float, float]) -> None:
+    # fixed places: pictures side by side should be alike
+    axes = figure.add_axes((0.13, 0.2, 0.84, 0.68))
+    marks = figure.add_axes((0.13, 0.89, 0.84, 0.1), sharex=axes)
+    wave = samples.mean(axis=1)
+    margin = rate_hz // 50
+    start = max(0, int(span[0] * rate_hz) - margin)
+    window_ms = 3.0 if span[1] - span[0] < 1 else 8.0
+    spectrogram(axes, wave[start : int(span[1] * rate_hz) + margin], start, rate_hz, window_ms)
+    for is_pop, marker, colour in ((True, "v", POP), (False, "x", MARK)):
+        at = [event.onset_s for event in shown if event.is_pop == is_pop]
+        marks.plot(at, np.zeros(len(at)), marker, color=colour, markersize=6, clip_on=False)
+        for onset in at:
+            axes.axvline(onset, color=FAINT, linewidth=0.8, linestyle=":")
+    marks.set(ylim=(-1, 1))
+    marks.axis("off")
+    axes.set(xlim=span, xlabel="s", ylabel="kHz")
+    axes.tick_params(labelsize=8, colors=INK)
+
+
+def _words(record: Values, sha256: str) -> str:
+    n = int(record["n_pops"] or 0)
+    heard = [
+        f"{who}: {record[column]}"
+        for who, column in (("patient", "pop_heard_by_patient"), ("therapist", "pop_heard_by_therapist"))
+        if record[column] is not None
+    ]
+    counted = f", {n} pop{'' if n == 1 else 's'}" if record["label"] == "pop" else ""
+    thrust = f", thrust {record['thrust_no']}" if record["thrust_no"] is not None else ""
+    verdict = f"{GROUP_NAMES[str(record['label'])]}, probability {_p(record):.2f}{counted}"
+    return f"{record['patient']}{thrust} (recording {sha256[:8]}): {'; '.join([verdict, *heard])}"
+
+
+def _marked(shown: Sequence[Event]) -> str:
+    pops = [f"{event.onset_s:.3f} s" for event in shown if event.is_pop]
+    others = sum(not event.is_pop for event in shown)
+    said = [f"pops marked at {', '.join(pops)}"] if pops else ["no pop marked"]
+    return "; ".join(said + ([f"{others} other sounds looked at"] if others else []))

@@ -1,0 +1,1 @@
+"""Studies with a known effect, to practise on and to test with."""

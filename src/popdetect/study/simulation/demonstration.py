@@ -1,0 +1,108 @@
+"""The whole way on one small study, as ``demo`` shows it: simulate, label, log, report.
+
+Everything lies in one folder of its own: ``session/`` (clips, scores, truth, labels), ``demo.db``, ``demo.key`` and
+``report.html``. What is there from before is used again; a folder that holds anything else is left alone, as it may be
+somebody's study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from popdetect.errors import UsageError
+from popdetect.session import labelling as batch
+from popdetect.session.files import OUT_NAME, readable
+from popdetect.session.summary import Summary
+from popdetect.session.tables import Row, read_rows
+from popdetect.study.journal.logging import Logged, log
+from popdetect.study.report import report
+from popdetect.study.simulation import session as simulated_session
+from popdetect.study.simulation.study import StudyPlan
+
+# large enough an effect for so small a study to show it more often than not
+PLAN: Final = StudyPlan(n_patients=15, n_thrusts=60, effect=-1.5, pop_share=0.6)
+SEED: Final = 1
+SESSION, JOURNAL, REPORT = "session", "demo.db", "report.html"
+TITLE = "Demonstration: a simulated study of pops and pain"
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """What was made, and what came of it.
+
+    Attributes
+    ----------
+    session : Path
+    summary : Summary
+        Of labelling.
+    rows : tuple of (dict, dict)
+        Each clip as it was labelled, and its truth.
+    logged : Logged
+    report : Written
+        With the three sentences.
+    effect : float
+        True effect of a pop, in NPRS points.
+    """
+
+    session: Path
+    summary: Summary
+    rows: tuple[tuple[Row, Row], ...]
+    logged: Logged
+    report: report.Written
+    effect: float
+
+
+def demonstrate(
+    folder: Path,
+    *,
+    on_stage: Callable[[str], None] | None = None,
+    on_progress: Progress | None = None,
+) -> Demonstration:
+    """Go the whole way; what an earlier run finished is not made again.
+
+    Parameters
+    ----------
+    folder : Path
+        Not there yet, empty, or of an earlier run.
+    on_stage : callable, optional
+        Told in words what comes next.
+    on_progress : callable, optional
+        Told of clips done, and of how many.
+
+    Raises
+    ------
+    UsageError
+        When there is something else in the folder, or it cannot be written.
+    """
+    tell = on_stage or (lambda _: None)
+    session = folder / SESSION
+    if not (session / simulated_session.TRUTH).is_file():
+        _must_be_empty(folder)
+        tell(f"making a study of {PLAN.n_thrusts} clips in {readable(str(session))}")
+        simulated_session.simulate(session, PLAN, seed=SEED, on_progress=on_progress)
+    summary = batch.label(session, formats=("audacity",), on_progress=on_progress)
+    logged = log(session, folder / JOURNAL, update=True)  # another model may have labelled it before
+    tell("writing the report")
+    written = report.write(folder / JOURNAL, folder / REPORT, sessions=[session], title=TITLE, force=True)
+    found = {row["file"]: row for row in read_rows(session / OUT_NAME / "clips.csv")}
+    truths = read_rows(session / simulated_session.TRUTH_TABLE)
+    rows = tuple((found[truth["file"]], truth) for truth in truths if truth["file"] in found)
+    return Demonstration(session, summary, rows, logged, written, PLAN.effect)
+
+
+def _must_be_empty(folder: Path) -> None:
+    try:
+        others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"{readable(str(folder))}: cannot be used: {error.strerror or error}") from error
+    if others:
+        raise UsageError(
+            f"{readable(str(folder))} is not empty, and not of an earlier demo; name a folder that does not exist yet"
+        )

@@ -1,0 +1,266 @@
+"""A session folder whose clips, pain scores and true effect are all known: the one call behind ``simulate --study``.
+
+With sound, clips are mixed first, and pain follows from the pops that are truly in them; `popdetect label` then judges
+the clips with the errors that the real detector makes. Without sound there is nothing to hear: the verdicts are drawn
+with the errors that the plan names and written as ``popdetect/clips.csv``, so that cohorts of thousands can be logged.
+
+Each thrust is a visit a week after the one before. The truth stands beside: ``study_truth.csv`` has it clip by clip,
+``study_truth.json`` the plan behind it. Every line of ``session.csv`` has a column that says that it is simulated, and
+the journal keeps it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from popdetect import __version__
+from popdetect.errors import UsageError
+from popdetect.session.files import OUT_NAME, make_folder, write_text
+from popdetect.session.tables import CLIP_COLUMNS, Row, csv_text
+from popdetect.study.analysis.thrusts import SIMULATED
+from popdetect.study.journal.session_table import COLUMNS, NAME
+from popdetect.study.simulation.study import MODEL, Known, StudyPlan, simulate_known
+from popdetect.training.data import simulated_sessions as sessions
+from popdetect.training.data.scenes import SceneRule, compose
+from popdetect.training.data.simulated_sessions import (
+    MARK,
+    bank_of,
+    clip_file,
+    drafted,
+    make_clip,
+    patient_name,
+    write_truth,
+)
+
+TRUTH_TABLE, TRUTH = "study_truth.csv", "study_truth.json"
+TRUTH_COLUMNS = ("file", "patient_id", "label", "n_pops", "effect_points")
+MOST_VISITS = 200  # of a patient: four years
+NOTE = "simulated: nothing in this folder was heard, asked or felt by anybody"
+
+_FIRST_VISIT = date(2000, 1, 3)
+_COLUMNS = (*(column for column in COLUMNS if column != "notes"), SIMULATED)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedStudy:
+    """What was written.
+
+    Attributes
+    ----------
+    folder : Path
+    n_clips, n_pop_clips, n_pops, n_patients : int
+        What is in it; fewer clips than planned where patients dropped out.
+    has_sound : bool
+    effect : float
+        True effect of a pop at belief 3, in NPRS points.
+    mean_effect : float or None
+        The average over the thrusts that popped; None where none did.
+    n_cut : int
+        Thrusts whose pain after would have been beyond an end of the scale, which makes effects look smaller.
+    """
+
+    folder: Path
+    n_clips: int
+    n_pop_clips: int
+    n_pops: int
+    n_patients: int
+    has_sound: bool
+    effect: float
+    mean_effect: float | None
+    n_cut: int
+
+
+def simulate(
+    folder: Path,
+    plan: StudyPlan | None = None,
+    *,
+    seed: int = 0,
+    sound: bool = True,
+    rule: SceneRule | None = None,
+    sounds: Path | None = None,
+    role: str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> SimulatedStudy:
+    """Write a session folder with ``session.csv`` and the truth; the same arguments give the same files.
+
+    Parameters
+    ----------
+    folder : Path
+        Must not exist or be empty.
+    plan : StudyPlan, optional
+        What is true. With sound, `sensitivity`, `specificity`, `uncertain` and `unjudged` are the real detector's.
+    seed : int ≥ 0
+    sound : bool
+        Mix clips, to be labelled; else draw verdicts as the plan says, ready to be logged.
+    rule : SceneRule, optional
+        How clips are mixed; whether one holds pops is for the plan to say.
+    sounds : Path, optional
+        Mix recordings of this folder, which has a ``MANIFEST.csv``.
+    role : str, optional
+        Only recordings of this role.
+
+    Raises
+    ------
+    UsageError
+        More than `MOST_VISITS` thrusts of a patient, options that contradict each other, or no place to write.
+    """
+    plan = plan or StudyPlan()
+    n_each = plan.thrusts_per_patient if plan.n_thrusts is None else plan.n_thrusts / plan.n_patients
+    if n_each > MOST_VISITS:
+        raise UsageError(
+            f"{n_each:g} thrusts for each patient; at most {MOST_VISITS} are allowed, as each is a weekly visit: name "
+            "more patients"
+        )
+    if seed < 0:
+        raise UsageError(f"seed {seed}: at least 0 is allowed")
+    if not sound and sounds is not None:
+        raise UsageError("a study without sound has no recordings to mix; leave out one of the two")
+    if role is not None and sounds is None:
+        raise UsageError("a role chooses among recorded sounds; name their folder with --sounds")
+    with drafted(folder) as draft:
+        if sound:
+            known = _with_sound(draft, plan, seed, rule or SceneRule(), sounds, role, on_progress)
+        else:
+            known = simulate_known(plan, seed=seed)
+            make_folder(draft / OUT_NAME)
+            write_text(draft / OUT_NAME / "clips.csv", csv_text(CLIP_COLUMNS, map(_clip_row, known)))
+            write_text(draft / OUT_NAME / "run.json", _json(_about(plan, seed) | {"judged_by": "chance, as planned"}))
+            write_text(draft / MARK, _json(_about(plan, seed)))
+        made = _summary(folder, plan, known, has_sound=sound)
+        write_text(draft / NAME, csv_text(_COLUMNS, map(_score_row, known)))
+        write_text(draft / TRUTH_TABLE, csv_text(TRUTH_COLUMNS, map(_truth_row, known)))
+        write_text(draft / TRUTH, _json(_truth(plan, seed, made)))
+    return made
+
+
+def _with_sound(
+    draft: Path,
+    plan: StudyPlan,
+    seed: int,
+    rule: SceneRule,
+    sounds: Path | None,
+    role: str | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> list[Known]:
+    bank = bank_of(sounds, role)
+    n_planned = plan.n_thrusts or round(plan.n_patients * plan.thrusts_per_patient)
+    rows: list[sessions.ClipTruth] = []
+
+    def pops(patient: int, thrust_no: int, popped: bool) -> int:
+        rng = np.random.default_rng([seed, 7, patient, thrust_no])
+        scene = compose(rng, bank, replace(rule, pop_share=float(popped)))
+        rows.append(make_clip(draft, scene, patient, thrust_no))
+        if on_progress:
+            on_progress(len(rows), max(n_planned, len(rows)))
+        return rows[-1].n_pops
+
+    known = simulate_known(plan, seed=seed, pops=pops)
+    if on_progress:  # patients who dropped out have none to come
+        on_progress(len(rows), len(rows))
+    how = {"rule": asdict(replace(rule, pop_share=plan.pop_share)), "role": role}
+    how["sounds"] = "made" if sounds is None else "recorded"
+    write_truth(draft, rows, _about(plan, seed) | how | {"note_on_sound": sessions.NOTE})
+    return known
+
+
+def _about(plan: StudyPlan, seed: int) -> dict[str, Any]:
+    return {
+        "popdetect_version": __version__,
+        "simulated": True,
+        "note": NOTE,
+        "seed": seed,
+        "n_patients": plan.n_patients,
+        "plan": asdict(plan),
+    }
+
+
+def _truth(plan: StudyPlan, seed: int, made: SimulatedStudy) -> dict[str, Any]:
+    about = _about(plan, seed)
+    if made.has_sound:  # whoever judges the clips has errors of its own
+        for name in ("sensitivity", "specificity", "uncertain", "unjudged"):
+            del about["plan"][name]
+    return about | {
+        "units": "effects in NPRS points of pain after; negative relieves",
+        "sound": made.has_sound,
+        "effect_at_belief_3": plan.effect,
+        "effect_per_point_of_belief": plan.interaction,
+        "effect_per_point_of_expectation": plan.expectation,
+        "mean_effect_of_the_pops": made.mean_effect,
+        "n_clips": made.n_clips,
+        "n_clips_with_pops": made.n_pop_clips,
+        "n_pops": made.n_pops,
+        "n_scores_cut_at_the_ends_of_the_scale": made.n_cut,
+    }
+
+
+def _summary(folder: Path, plan: StudyPlan, known: list[Known], *, has_sound: bool) -> SimulatedStudy:
+    effects = [one.effect for one in known if one.n_pops]
+    return SimulatedStudy(
+        folder=folder,
+        n_clips=len(known),
+        n_pop_clips=len(effects),
+        n_pops=sum(one.n_pops for one in known),
+        n_patients=plan.n_patients,
+        has_sound=has_sound,
+        effect=plan.effect,
+        mean_effect=round(float(np.mean(effects)), 4) if effects else None,
+        n_cut=sum(one.is_cut for one in known),
+    )
+
+
+def _file(known: Known) -> str:
+    return clip_file(known.patient_number, known.thrust.session_no or 1)
+
+
+def _truth_row(known: Known) -> Row:
+    return {
+        "file": _file(known),
+        "patient_id": patient_name(known.patient_number),
+        "label": "pop" if known.n_pops else "no_pop",
+        "n_pops": str(known.n_pops),
+        "effect_points": f"{known.effect:z.2f}",
+    }
+
+
+def _score_row(known: Known) -> Row:
+    thrust = known.thrust
+    visit = _FIRST_VISIT + timedelta(days=thrust.day)
+    said: Mapping[str, object] = {
+        "file": _file(known),
+        "patient_id": patient_name(known.patient_number),
+        "date": visit.isoformat(),
+        SIMULATED: "yes",
+    }
+    return {column: _cell(said.get(column, getattr(thrust, column, None))) for column in _COLUMNS}
+
+
+def _clip_row(known: Known) -> Row:
+    thrust = known.thrust
+    judged = thrust.label is not None
+    return dict.fromkeys(CLIP_COLUMNS, "") | {
+        "file": _file(known),
+        "status": "ok" if judged else "unreadable",
+        "label": thrust.label or "",
+        "p_pop": f"{thrust.p_pop:.4f}" if thrust.p_pop is not None else "",
+        "n_pops": _cell(thrust.n_pops),
+        "error": "" if judged else "simulated: as if it could not be read",
+        "model": MODEL,
+        "popdetect_version": __version__,
+    }
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _json(made: Mapping[str, Any]) -> str:
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,1 @@
+"""Labelled and simulated sound to training rows."""

@@ -1,0 +1,145 @@
+"""What was answered in reviewed sessions, as the truth to learn from; several sessions, or tables, together.
+
+Decides whose answer counts. A clip that one person answered has that answer. Where several did, ``consensus`` settles
+it; else they must agree on the label, and the marks are those of the last answer that has any. Where they disagree, and
+nobody settled it, the clip is left out, and named. A ``pop`` without marks says that there was one: where it was is
+for the current model to point out, and no score of events counts the clip.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+from popdetect.errors import TableError, UsageError
+from popdetect.session import corrections
+from popdetect.session.corrections import Correction
+from popdetect.session.labels import Truth, read_labels
+from popdetect.session.tables import read_table
+
+SCORES_NAME = "session.csv"
+FROM_REVIEW = "from_review"  # among a truth's other columns: it is an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Clips with their truth, from one source or several.
+
+    Attributes
+    ----------
+    truths : tuple of Truth
+        With `uncertain` ones.
+    disputed : tuple of str
+        Clips that people labelled differently, and nobody settled.
+    n_reviewed : int
+        Clips of these whose truth is an answer in a review.
+    """
+
+    truths: tuple[Truth, ...]
+    disputed: tuple[str, ...] = ()
+    n_reviewed: int = 0
+
+
+def read(sources: Sequence[Path]) -> Labelled:
+    """Read tables, folders with ``pop/`` and ``no_pop/``, and sessions that were reviewed.
+
+    A folder with ``popdetect/corrections.csv`` in it is a reviewed session, whatever else it holds. Of several sources
+    the clips' names begin with the name of their folder. Patients of a reviewed session are those of its
+    ``session.csv``, else of a ``labels.csv`` in it.
+
+    Raises
+    ------
+    TableError, UsageError
+        For what cannot be used; a clip must not come from two sources.
+    """
+    found = [_of(source) for source in sources]
+    if len(sources) == 1:
+        return found[0]
+    names = _names(sources)
+    truths, disputed = [], []
+    came_from: dict[Path, Path] = {}
+    for source, name, one in zip(sources, names, found, strict=True):
+        for truth in one.truths:
+            path = truth.path.absolute()
+            if came_from.setdefault(path, source) != source:
+                raise UsageError(f"{truth.path} is labelled in {came_from[path]} and in {source}; name one of them")
+            extra = {"group": name, **truth.extra}
+            truths.append(replace(truth, file=f"{name}/{truth.file}", extra=extra))
+        disputed += [f"{name}/{file}" for file in one.disputed]
+    return Labelled(tuple(truths), tuple(disputed), sum(one.n_reviewed for one in found))
+
+
+def is_reviewed(source: Path) -> bool:
+    """Whether it is a session's folder with answers in it."""
+    return source.is_dir() and corrections.place(source).is_file()
+
+
+def _of(source: Path) -> Labelled:
+    if not is_reviewed(source):
+        return Labelled(tuple(read_labels(source)))
+    answers = corrections.read(source)
+    if not answers:
+        raise UsageError(f"{corrections.place(source)}: no answer in it yet; `popdetect review {source}` asks for them")
+    root = source if corrections.place(source).parent != source else source.parent
+    patients = _patients(root)
+    truths, disputed = [], []
+    for file, given in groupby(answers, key=lambda answer: answer.file):
+        answer = _settled(list(given))
+        if answer is None:
+            disputed.append(file)
+            continue
+        onsets_s = () if answer.label == "no_pop" else answer.onsets_s or None
+        label = answer.label or "uncertain"
+        patient = patients.get(posixpath.normpath(file), "")
+        truths.append(
+            Truth(file, root / file, label, None if label == "uncertain" else onsets_s, patient, {FROM_REVIEW: "1"})
+        )
+    return Labelled(tuple(truths), tuple(disputed), len(truths))
+
+
+def _settled(given: list[Correction]) -> Correction | None:
+    """The answer that counts; None where people disagree."""
+    consensus = [answer for answer in given if answer.rater == corrections.CONSENSUS]
+    if consensus:
+        return consensus[0]
+    if len({answer.label for answer in given}) > 1:
+        return None
+    # of answers given in one second, the rater's name decides, so that the order in the file does not
+    return max(given, key=lambda answer: (bool(answer.onsets_s), answer.answered_at, answer.rater))
+
+
+def _patients(root: Path) -> dict[str, str]:
+    """Who each clip is of, by its name; empty where nobody wrote it down."""
+    table = root / SCORES_NAME
+    if table.is_file():
+        read_in = read_table(table, any_separator=True)
+        columns = {column.strip().lower().replace(" ", "_"): column for column in read_in.columns}
+        if "file" not in columns:
+            raise TableError(f"{table}:{read_in.header_line}: no column file; it names the clips")
+        if "patient_id" in columns:
+            file, patient = columns["file"], columns["patient_id"]
+            return {_plain(row[file]): row[patient].strip() for row in read_in.rows if row[file].strip()}
+    if (root / "labels.csv").is_file():
+        return {_plain(truth.file): truth.patient_id for truth in read_labels(root / "labels.csv")}
+    return {}
+
+
+def _plain(file: str) -> str:
+    """A clip's name as the tables of a session have it."""
+    return posixpath.normpath(file.strip().replace("\\", "/"))
+
+
+def _names(sources: Sequence[Path]) -> list[str]:
+    """The name of each source's folder, with as many of those above it as tell it from the others."""
+    parts = [(source if source.is_dir() else source.parent).resolve().parts for source in sources]
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-depth:]) for part in parts]
+        if len(set(names)) == len(set(parts)):
+            break
+    if len(set(names)) != len(names):
+        twice = next(str(source) for source, name in zip(sources, names, strict=True) if names.count(name) > 1)
+        raise UsageError(f"{twice}: its folder is named twice; each session once")
+    return names

@@ -1,0 +1,137 @@
+"""What a sound folder holds: ``MANIFEST.csv``, one line per file, and ``pop_onsets.csv``, one line per marked pop.
+
+Columns ``path`` (relative to the folder), ``role``, ``kind``, ``what``, ``group``, and where known ``licence`` and
+``sha256``; onsets are seconds from the start of the file. A line that cannot be understood is refused by its number.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from popdetect.errors import TableError, UsageError
+from popdetect.session import table_numbers as table
+
+NAME = "MANIFEST.csv"
+MARKS_NAME = "pop_onsets.csv"
+COLUMNS = ("path", "role", "kind", "what", "group")
+MARK_COLUMNS = ("path", "onset_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A line of the manifest."""
+
+    path: Path
+    role: str
+    kind: str
+    what: str
+    group: str
+    licence: str
+    sha256: str
+    onsets_s: tuple[float, ...] = ()
+
+
+def read_manifest(folder: Path, role: str | None = None) -> list[Source]:
+    """Read ``MANIFEST.csv`` of a sound folder, with the pop onsets of ``pop_onsets.csv``.
+
+    Parameters
+    ----------
+    folder : Path
+    role : str, optional
+        Only the sounds of this role, such as ``train`` or ``dev-test``.
+
+    Returns
+    -------
+    list of Source
+        Sorted by path; at least one.
+
+    Raises
+    ------
+    TableError
+        For a line of either table that cannot be used; starts with ``file:line``.
+    UsageError
+        No such folder or manifest, or no sound of this role.
+    """
+    manifest = folder / NAME
+    if not manifest.is_file():
+        raise UsageError(f"{folder}: no {NAME} there; a sound folder has one, with columns {', '.join(COLUMNS)}")
+    rows = _rows(manifest, COLUMNS, "sound")
+    seen: dict[str, int] = {}
+    for line, row in rows:
+        if row["path"] in seen:
+            raise TableError(
+                f"{manifest}:{line}: path {row['path']!r} is already on line {seen[row['path']]}; a file has one line"
+            )
+        seen[row["path"]] = line
+    onsets = _onsets(folder / MARKS_NAME)
+    sources = [
+        Source(
+            path=folder / row["path"],
+            role=row["role"],
+            kind=row["kind"],
+            what=row["what"],
+            group=row["group"],
+            licence=row.get("licence", ""),
+            sha256=row.get("sha256", ""),
+            onsets_s=tuple(sorted(onsets.get(row["path"], ()))),
+        )
+        for _, row in rows
+        if role is None or row["role"] == role
+    ]
+    if not sources:
+        known = ", ".join(sorted({row["role"] for _, row in rows}))
+        raise UsageError(f"{manifest}: no sound of role {role!r}; it has: {known}")
+    return sorted(sources, key=lambda source: source.path.as_posix())
+
+
+def _onsets(path: Path) -> dict[str, list[float]]:
+    """The marks that a person was sure of, by file; none where there is no table of them."""
+    onsets: dict[str, list[float]] = {}
+    if not path.is_file():
+        return onsets
+    for line, row in _rows(path, MARK_COLUMNS, "mark"):
+        try:
+            onset_s = float(row["onset_s"].replace("_", "?"))  # Python's own 1_000 is not meant
+        except ValueError:
+            onset_s = math.nan
+        if not math.isfinite(onset_s) or onset_s < 0:
+            raise TableError(
+                f"{path}:{line}: onset_s {row['onset_s']!r}; seconds from the start of the file are allowed, 0 or more"
+            )
+        if row.get("confidence") != "low":
+            onsets.setdefault(row["path"], []).append(onset_s)
+    return onsets
+
+
+def _rows(path: Path, needed: tuple[str, ...], thing: str) -> list[tuple[int, dict[str, str]]]:
+    """Line numbers and cells by column; at least one line, and no needed cell empty."""
+    lines = table.lines(path)
+    try:
+        line, columns = next(lines)
+    except StopIteration:
+        raise TableError(f"{path}:1: an empty table; its first line names the columns {', '.join(needed)}") from None
+    missing = sorted(name for name in needed if name not in columns)
+    if missing:
+        raise TableError(
+            f"{path}:{line}: column {', '.join(missing)} is missing; the columns are {', '.join(filter(None, columns))}"
+        )
+    rows = []
+    for line, cells in lines:
+        if len(cells) > len(columns):
+            raise TableError(
+                f"{path}:{line}: {len(cells)} cells, the header names {len(columns)} columns; "
+                "text with a separator in it stands in quotes"
+            )
+        # trailing empty cells are often left out
+        row = dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True))
+        for name in needed:
+            if not row[name]:
+                raise TableError(
+                    f"{path}:{line}: column {name} is empty; every {thing} needs {', '.join(needed)} (a cell left out?)"
+                )
+        rows.append((line, row))
+    if not rows:
+        raise TableError(f"{path}:{line}: a header and no {thing}s; at least one line is needed")
+    return rows

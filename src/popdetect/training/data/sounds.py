@@ -1,0 +1,241 @@
+"""Where the sounds of a scene come from: made here, or recorded by people.
+
+A `SoundBank` answers four requests: pops of one voice, a distractor, a background, a room. `Synthetic` makes them;
+`Recorded` takes them from a folder with a ``MANIFEST.csv`` (see `manifest`), together with made pops where recorded
+ones are few. Each sound names the group it came from, so that no source is on both sides of a split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from popdetect.detection.audio import recording as audio
+from popdetect.errors import AudioError, UsageError
+from popdetect.training.data import kinds
+from popdetect.training.data import synthesis as simulation
+from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, faded, random_curve, resample, shaped, stretched
+from popdetect.training.data.manifest import MARKS_NAME
+from popdetect.training.data.manifest import Source as Source
+from popdetect.training.data.manifest import read_manifest as read_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A sound and where it came from."""
+
+    sound: Sound
+    what: str
+    group: str
+
+
+class SoundBank(Protocol):
+    """What a scene asks for."""
+
+    def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
+        """`n` pops of one voice, each starting at its first sample; what and group."""
+        ...
+
+    def distractor(self, rng: Rng) -> Named:
+        """A sound that is not a pop."""
+        ...
+
+    def background(self, rng: Rng, n: int) -> Named:
+        """`n` samples of a room."""
+        ...
+
+    def room(self, rng: Rng) -> Sound:
+        """An impulse response whose direct sound is at the start."""
+        ...
+
+
+class Synthetic:
+    """Everything made by `simulation`."""
+
+    def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
+        """See `SoundBank.pops`."""
+        voice = simulation.draw_voice(rng)
+        curve = random_curve(rng, 3.0)
+        kind = "simulated, skin-mounted" if voice.skin else "simulated, air"
+        return [shaped(simulation.pop(rng, voice), *curve) for _ in range(n)], kind, "simulated"
+
+    def distractor(self, rng: Rng) -> Named:
+        """See `SoundBank.distractor`."""
+        what = str(rng.choice(sorted(simulation.DISTRACTORS)))
+        return Named(simulation.DISTRACTORS[what](rng), what, "simulated")
+
+    def background(self, rng: Rng, n: int) -> Named:
+        """See `SoundBank.background`."""
+        return Named(simulation.background(rng, n), "room noise", "simulated")
+
+    def room(self, rng: Rng) -> Sound:
+        """See `SoundBank.room`."""
+        return simulation.room(rng)
+
+
+@dataclass(slots=True)
+class Recorded:
+    """Recorded sounds, with made ones beside them.
+
+    Parameters
+    ----------
+    sources : list of Source
+        Of one role, or one fold.
+    made_pop_share : float
+        How many of the pop voices are simulated rather than recorded; 1 where there are no recorded ones.
+    made_share : float
+        How many of the distractors and rooms are simulated.
+    speech_share : float
+        How many of the distractors are speech, where there is any.
+    near_share : float
+        How many of the others are of the families of `kinds`, one as often as the other; the rest are of any kind.
+    only : set of str, optional
+        The families that there are; all, by default.
+    room_share : float
+        How many of the backgrounds are of a room, as `kinds` tells; the rest are of any kind.
+    made_room_share : float
+        How many of the backgrounds are simulated.
+    """
+
+    sources: list[Source]
+    made_pop_share: float = 0.6
+    made_share: float = 0.1
+    speech_share: float = 0.15
+    near_share: float = 0.0
+    only: frozenset[str] | None = None
+    room_share: float = 0.0
+    made_room_share: float = 0.0
+    _made: Synthetic = field(default_factory=Synthetic)
+
+    def _of(self, kind: str) -> dict[str, list[Source]]:
+        by_group: dict[str, list[Source]] = {}
+        for source in self.sources:
+            if source.kind == kind:
+                by_group.setdefault(source.group, []).append(source)
+        return by_group
+
+    def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
+        """See `SoundBank.pops`. Recorded ones are cut out, stretched, turned and equalised at random."""
+        groups = self._of("pop")
+        if not groups or rng.random() < self.made_pop_share:
+            return self._made.pops(rng, n)
+        source = _draw(rng, groups)
+        cuts = pops_of(source)
+        factor = float(np.exp(rng.normal(0, 0.2)))
+        curve = random_curve(rng, 3.0)
+        chosen = rng.permutation(len(cuts))[np.arange(n) % len(cuts)]
+        flip = float(rng.choice([-1, 1]))
+        pops = []
+        for index in chosen:
+            own = factor * float(np.exp(rng.normal(0, 0.06)))
+            pops.append(flip * shaped(stretched(cuts[index], own), *curve))
+        return pops, source.what, source.group
+
+    def distractor(self, rng: Rng) -> Named:
+        """See `SoundBank.distractor`. Kinds are drawn first, so that a kind of many files is not heard most."""
+        sources = [s for s in self.sources if s.kind == "distractor"]
+        if not sources or rng.random() < self.made_share:
+            return self._made.distractor(rng)
+        by_family: dict[str, dict[str, list[Source]]] = {}
+        for source in sources:
+            name = kinds.family(source.what)
+            if self.only is None or name in self.only:
+                by_family.setdefault(name, {}).setdefault(kinds.broad(source.what), []).append(source)
+        if not by_family:
+            raise UsageError(f"no sound of these kinds among the distractors: {', '.join(sorted(self.only or ()))}")
+        near = sorted(name for name in by_family if name != kinds.AWAY)
+        if kinds.SPEECH in near and rng.random() < self.speech_share:  # a treatment room talks
+            by_kind = by_family[kinds.SPEECH]
+        elif near and rng.random() < self.near_share:
+            by_kind = by_family[str(rng.choice(near))]
+        else:
+            by_kind = {kind: own for of_family in by_family.values() for kind, own in of_family.items()}
+        own = by_kind[str(rng.choice(sorted(by_kind)))]
+        source = own[int(rng.integers(len(own)))]
+        sound = _load(source.path)
+        longest = int(rng.uniform(0.3, 2.5) * RATE_HZ)
+        if len(sound) > longest:
+            # somewhere loud: an excerpt of silence distracts nobody
+            starts = rng.integers(0, len(sound) - longest, 4)
+            energy = [float(np.square(sound[s : s + longest]).sum()) for s in starts]
+            start = int(starts[int(np.argmax(energy))])
+            sound = faded(sound[start : start + longest], 5, 20)
+        return Named(sound, source.what, source.group)
+
+    def background(self, rng: Rng, n: int) -> Named:
+        """See `SoundBank.background`. Short ones are crossfaded onto themselves."""
+        groups = self._of("background")
+        if not groups or rng.random() < self.made_room_share:
+            return self._made.background(rng, n)
+        rooms = {group: own for group, own in groups.items() if kinds.is_room(own[0].what)}
+        source = _draw(rng, rooms if rooms and rng.random() < self.room_share else groups)
+        return Named(_looped(_load(source.path), n, rng), source.what, source.group)
+
+    def room(self, rng: Rng) -> Sound:
+        """See `SoundBank.room`."""
+        groups = self._of("impulse_response")
+        if not groups or rng.random() < max(self.made_share, 0.3):
+            return self._made.room(rng)
+        response = _load(_draw(rng, groups).path)
+        start = int(np.argmax(np.abs(response)))
+        response = response[start : start + RATE_HZ]
+        return faded(response / max(float(np.abs(response).max()), 1e-9), 0, 50)
+
+
+def _draw(rng: Rng, groups: dict[str, list[Source]]) -> Source:
+    """A group first, then one of its files."""
+    names = sorted(groups)
+    members = groups[names[int(rng.integers(len(names)))]]
+    return members[int(rng.integers(len(members)))]
+
+
+@lru_cache(maxsize=4096)
+def _load(path: Path) -> Sound:
+    """A recording as one channel at 48 kHz."""
+    try:
+        samples, rate_hz = audio.read(path)
+    except AudioError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return resample(np.ascontiguousarray(samples.mean(axis=1)), rate_hz, RATE_HZ)
+
+
+@lru_cache(maxsize=64)
+def pops_of(source: Source) -> tuple[Sound, ...]:
+    """The marked pops of a recording, each cut from its onset to just before the next, at most 40 ms."""
+    if not source.onsets_s:
+        raise UsageError(f"{source.path}: no pop onsets are known of it ({MARKS_NAME} beside the manifest)")
+    sound = _load(source.path)
+    ends = [*source.onsets_s[1:], len(sound) / RATE_HZ]
+    cuts = []
+    for onset, end in zip(source.onsets_s, ends, strict=True):
+        start = max(0, int((onset - 0.0003) * RATE_HZ))
+        stop = min(int((end - 0.0015) * RATE_HZ), start + int(0.040 * RATE_HZ), len(sound))
+        if stop - start < 0.004 * RATE_HZ:  # the first half of a double: too short to stand alone
+            continue
+        cut = faded(sound[start:stop], 0.1, min(5.0, 250 * (stop - start) / RATE_HZ))
+        cuts.append(cut / max(float(np.abs(cut).max()), 1e-9))
+    if not cuts:
+        marks = " ".join(f"{onset:g}" for onset in source.onsets_s)
+        raise UsageError(
+            f"{source.path}: none of its pop onsets ({marks}) is followed by 4 ms of sound before the next or the end; "
+            f"are they seconds from the start of the file ({MARKS_NAME})?"
+        )
+    return tuple(cuts)
+
+
+def _looped(sound: Sound, n: int, rng: Rng) -> Sound:
+    overlap = min(len(sound) // 4, RATE_HZ // 10)
+    out = sound
+    ramp = np.linspace(0, 1, max(overlap, 1), dtype=np.float32)
+    while len(out) < n + 1:
+        if overlap < 2:
+            out = np.concatenate([out, sound]) if len(sound) else np.zeros(n + 1, np.float32)
+            continue
+        joint = out[-overlap:] * np.sqrt(1 - ramp) + sound[:overlap] * np.sqrt(ramp)
+        out = np.concatenate([out[:-overlap], joint, sound[overlap:]])
+    start = int(rng.integers(0, len(out) - n))
+    return out[start : start + n]

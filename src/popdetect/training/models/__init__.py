@@ -1,0 +1,1 @@
+"""Training rows to fitted classifiers and a model bundle."""

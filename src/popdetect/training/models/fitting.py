@@ -1,0 +1,337 @@
+"""Labelled clips to a fitted model: gate, classifier, calibration, operating points.
+
+The order: the gate is fitted on a first look at all candidates; the candidates that pass are described; each recipe
+is cross-validated with whole groups (patients) held out; on the best one's out-of-fold log-odds the context is fitted,
+with the same groups held out, and on its own the calibration and the operating points; then all is fitted once more on
+everything. Where rows of a teacher's own material are at hand (`replay`), the teacher is adapted instead; see
+`adapting`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from popdetect.detection.model.bundle import Model
+from popdetect.detection.model.classifiers import Floats
+from popdetect.detection.signal.context import second_opinion
+from popdetect.detection.signal.features import names
+from popdetect.detection.signal.frames import FrontEnd
+from popdetect.detection.signal.onsets import OnsetRule
+from popdetect.errors import UsageError
+from popdetect.training.data.examples import Example as Example
+from popdetect.training.data.examples import Heard, listen
+from popdetect.training.data.examples import Progress as Progress
+from popdetect.training.data.examples import best_logits as best_logits
+from popdetect.training.evaluation import negative_controls as guarding
+from popdetect.training.models import adaptation as adapting
+from popdetect.training.models import estimators
+from popdetect.training.models.adaptation import Way
+from popdetect.training.models.candidate_filter import FirstLook as FirstLook
+from popdetect.training.models.candidate_filter import default_front_end as default_front_end
+from popdetect.training.models.candidate_filter import fit_gate
+from popdetect.training.models.context_model import among_neighbours, fit_context, lent, nobody
+from popdetect.training.models.feature_range import span_of
+from popdetect.training.models.operating_points import operating_points as operating_points
+from popdetect.training.models.replay import Replay
+
+MIN_CLIPS = 10  # of each class
+MIN_POPS = 20
+ADAPT_CLIPS, ADAPT_POPS = 5, 8  # the same where a model is adapted rather than made
+MIN_GROUPS = 3
+N_FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """How one recipe did with whole groups held out."""
+
+    recipe: estimators.Recipe
+    logits: Floats
+    average_precision: float
+    clip_auroc: float
+
+    @property
+    def merit(self) -> float:
+        """Mean of the two: hearing pops, and judging clips."""
+        return (self.average_precision + self.clip_auroc) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A fitted model before it is written.
+
+    Attributes
+    ----------
+    model : Model
+    arrays : dict
+        For ``weights.npz``.
+    settings : dict
+        The parts of ``model.json`` that describe gate, classifier and context.
+    contests : list of Contest
+        All recipes, the chosen one first.
+    heard : Heard
+    held_out_logits : ndarray, shape (n,)
+        Of the context after the chosen recipe; each row by fits that had not heard its group.
+    context_rows : ndarray, shape (n, n_context)
+        What the context was fitted on.
+    rehearsal : Heard or None
+        Sound without pops by which an adapted model was held back.
+    estimator : fitted scikit-learn estimator
+    """
+
+    model: Model
+    arrays: dict[str, npt.NDArray[Any]]
+    settings: dict[str, Any]
+    contests: list[Contest]
+    heard: Heard
+    held_out_logits: Floats
+    context_rows: Floats
+    rehearsal: Heard | None = None
+    estimator: Any = field(repr=False, default=None)
+
+
+def check_enough(examples: Sequence[Example], *, allow_ungrouped: bool = False, adapts: bool = False) -> None:
+    """Refuse what nothing could be learned from; less is enough where a model is adapted (`adapts`).
+
+    Raises
+    ------
+    UsageError
+        Says what there is and what is needed.
+    """
+    min_clips, min_pops = (ADAPT_CLIPS, ADAPT_POPS) if adapts else (MIN_CLIPS, MIN_POPS)
+    n_pop = sum(example.is_pop for example in examples)
+    n_not = len(examples) - n_pop
+    n_onsets = sum(len(example.onsets_s or ()) or int(example.is_pop) for example in examples)
+    groups = {example.group for example in examples}
+    if not examples:
+        raise UsageError(f"no clips; at least {min_clips} with a pop and {min_clips} without are needed")
+    if n_pop == 0 or n_not == 0:
+        raise UsageError(
+            f"all {len(examples)} clips are labelled {'pop' if n_pop else 'no_pop'}; "
+            f"both are needed, at least {min_clips} clips of each"
+        )
+    if n_pop < min_clips or n_not < min_clips:
+        plural = "s" if n_pop != 1 else ""
+        raise UsageError(
+            f"{n_pop} clip{plural} with a pop and {n_not} without; at least {min_clips} of each are needed"
+        )
+    if n_onsets < min_pops:
+        raise UsageError(f"{n_onsets} pops in all; at least {min_pops} are needed")
+    if len(groups) < MIN_GROUPS and not allow_ungrouped:
+        raise UsageError(
+            f"clips of {len(groups)} patient{'s' if len(groups) != 1 else ''}; at least {MIN_GROUPS} are needed, "
+            "so that the model can be tested on people it has not heard"
+        )
+
+
+def fit(
+    examples: Sequence[Example],
+    *,
+    name: str,
+    version: str,
+    seed: int = 0,
+    recipes: Sequence[estimators.Recipe] = estimators.RECIPES,
+    front_end: FrontEnd | None = None,
+    onset_rule: OnsetRule | None = None,
+    teacher: Model | None = None,
+    replay: Replay | None = None,
+    on_progress: Progress | None = None,
+) -> Fitted:
+    """Fit a model to labelled clips.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+    name, version : str
+    seed : int
+        The same examples and seed give the same model.
+    recipes : sequence of Recipe
+        Cross-validated against each other.
+    front_end, onset_rule : optional
+        The teacher's, or the default ones.
+    teacher : Model, optional
+        Lends its front end, its gate and its context, and points out the pops in clips of which only the label is
+        known.
+    replay : Replay, optional
+        Of the teacher's material: the teacher is adapted, and `recipes` are not asked.
+
+    Raises
+    ------
+    UsageError
+        When no pop is among the candidates.
+    """
+    say = on_progress or (lambda what, done, total: None)
+    if teacher is not None:
+        # its first look, and what neighbours mean, were learned from thousands of clips; a few dozen would only teach
+        # worse ones
+        look = FirstLook.of(teacher)
+    else:
+        look = fit_gate(examples, front_end or default_front_end(), onset_rule or OnsetRule(), seed, say)
+    heard = listen(examples, look.listener(), teacher, say)
+    rehearsal = None
+    if teacher is not None and replay is not None:
+        rehearsal = listen(
+            guarding.rehearsal(), look.listener(), None, lambda _, *steps: say("sound without pops", *steps)
+        )
+    return learn(
+        examples, heard, look, name=name, version=version, seed=seed, recipes=recipes, teacher=teacher, replay=replay,
+        rehearsal=rehearsal, say=say,
+    )  # fmt: skip
+
+
+def learn(
+    examples: Sequence[Example],
+    heard: Heard,
+    look: FirstLook,
+    *,
+    name: str,
+    version: str,
+    seed: int = 0,
+    recipes: Sequence[estimators.Recipe] = estimators.RECIPES,
+    teacher: Model | None = None,
+    replay: Replay | None = None,
+    rehearsal: Heard | None = None,
+    with_context: bool = True,
+    say: Progress = lambda what, done, total: None,
+) -> Fitted:
+    """Fit all that comes after the first look.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+    heard : Heard
+        Their candidates.
+    look : FirstLook
+        What found them.
+    rehearsal : Heard, optional
+        Candidates of sound without pops, on which an adapted model must not get worse.
+    with_context : bool
+        Without, each candidate keeps its first opinion.
+    name, version, seed, recipes, teacher, replay
+        As of `fit`.
+
+    Raises
+    ------
+    UsageError
+        When too few pops are among the candidates.
+    """
+    adapted = teacher if replay is not None else None
+    if (heard.marks == 1).sum() < (ADAPT_POPS if adapted else MIN_POPS) // 2:
+        raise UsageError(
+            f"only {(heard.marks == 1).sum()} of the labelled pops could be found in the sound; "
+            "check that onsets_s are seconds from the start of the clip"
+        )
+    labels = np.array([example.is_pop for example in examples])
+    groups = held_out_together(examples)
+    parts = estimators.folds(labels, groups, min(N_FOLDS, len(set(groups))), seed)
+    n_pops = int((heard.marks == 1).sum())
+    if adapted and replay:
+        more = adapting.rehearsed(replay, adapted, rehearsal) if rehearsal is not None else replay
+        ways = adapting.ways(adapted, more, n_pops)
+    else:
+        ways = [adapting.plain(recipe) for recipe in recipes]
+    tried = []
+    for k, way in enumerate(ways):
+        say("comparing classifiers", k, len(ways))
+        tried.append((way, _contest(way, heard, labels, parts, seed)))
+    tried.sort(key=lambda pair: -(pair[1].merit - (adapting.CLEARLY * ways.index(pair[0]) if adapted else 0)))
+    contests = [contest for _, contest in tried]
+    best = contests[0]
+
+    say("fitting", 0, 1)
+    learnable = heard.marks >= 0
+    estimator = tried[0][0].fit(heard.rows[learnable], heard.marks[learnable], seed)
+    classifier, arrays, settings = estimators.freeze(estimator)
+
+    first = adapting.calibrated(
+        adapted.first_calibration if adapted else None, best.logits[learnable], heard.marks[learnable]
+    )
+    context_rows = among_neighbours(heard, first.log_odds(best.logits), look.front_end.n_columns)
+    if not with_context:
+        fellow = nobody()
+    else:
+        fellow = lent(teacher.context) if teacher is not None else fit_context(context_rows, heard, parts, seed)
+    final = fellow.held_out_logits
+    if final is None:
+        final = second_opinion(fellow.classifier, context_rows)
+
+    span = span_of(heard.rows, teacher.span if teacher is not None else None)
+    event = adapting.calibrated(
+        adapted.event_calibration if adapted else None, final[learnable], heard.marks[learnable]
+    )
+    tops = best_logits(final, heard.clip, len(examples))
+    sets = np.array([example.sets_thresholds for example in examples])
+    clip = adapting.calibrated(adapted.clip_calibration if adapted else None, tops[sets], labels[sets])
+    points = adapting.lent_points(adapted, labels) or operating_points(clip(tops[sets]), labels[sets])
+    model = Model(
+        name=name,
+        version=version,
+        front_end=look.front_end,
+        onset_rule=look.onset_rule,
+        gate=look.gate,
+        gate_from=look.gate_from,
+        feature_names=names(look.front_end.n_columns),
+        classifier=classifier,
+        context=fellow.classifier,
+        first_calibration=first,
+        span=span,
+        event_calibration=event,
+        clip_calibration=clip,
+        operating_points=points,
+        info={},
+        sha256="",
+    )
+    if adapted and rehearsal is not None:
+        model = adapting.held_back(model, adapted, rehearsal)
+    gate_arrays, gate_settings = estimators.arrays_of(look.gate)
+    parts_of = {
+        "gate": gate_arrays,
+        "classifier": arrays,
+        "context": fellow.arrays,
+        "span": {"low": span.low, "high": span.high},
+    }
+    return Fitted(
+        model=model,
+        arrays={f"{part}_{key}": array for part, own in parts_of.items() for key, array in own.items()},
+        settings={
+            "gate": {**gate_settings, "pass_from": look.gate_from},
+            "classifier": {**settings, "recipe": best.recipe.name, "title": best.recipe.title},
+            "context": fellow.settings,
+            "span": {"outside_from": span.outside_from},
+        },
+        contests=contests,
+        heard=heard,
+        held_out_logits=final,
+        context_rows=context_rows,
+        rehearsal=rehearsal,
+        estimator=estimator,
+    )
+
+
+def held_out_together(examples: Sequence[Example]) -> list[str]:
+    """What is never on both sides of a split: the group; where there is only one, each clip by itself."""
+    groups = [example.group for example in examples]
+    return groups if len(set(groups)) > 1 else [example.file for example in examples]
+
+
+def _contest(
+    way: Way,
+    heard: Heard,
+    labels: npt.NDArray[np.bool_],
+    parts: list[npt.NDArray[np.intp]],
+    seed: int,
+) -> Contest:
+    logits = adapting.held_out_logits(way, heard, parts, seed)
+    known = heard.marks >= 0
+    tops = best_logits(logits, heard.clip, len(labels))
+    return Contest(
+        way.recipe,
+        logits,
+        estimators.average_precision(heard.marks[known], logits[known]),
+        estimators.auroc(labels, tops),
+    )

@@ -1,0 +1,135 @@
+"""What is worth a person's time comes first; the estimate rests on chance alone; blind, a place tells nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from popdetect.app.queue import NEAR_LOGIT, Queue, estimate, is_corrected, line_up
+from popdetect.app.sound import spectrogram, wav_bytes
+from popdetect.intervals import wilson
+from popdetect.session.corrections import Correction
+from popdetect.session.session import Labelled, LabelledClip
+
+THRESHOLDS = (0.25, 0.75)
+
+
+def session(probabilities: list[float | None]) -> Labelled:
+    def clip(number: int, p: float | None) -> LabelledClip:
+        label = "" if p is None else "pop" if p >= 0.75 else "no_pop" if p < 0.25 else "uncertain"
+        status = "unreadable" if p is None else "ok"
+        return LabelledClip(number, f"{number:04}.wav", status, label, p, 3.0, (), "", "m", "ab", (), "")
+
+    clips = tuple(clip(number, p) for number, p in enumerate(probabilities))
+    return Labelled(Path("s"), Path("s/popdetect"), clips, THRESHOLDS)
+
+
+@pytest.fixture
+def mixed(rng: np.random.Generator) -> Labelled:
+    return session([None, *rng.uniform(0.001, 0.999, 400).tolist()])
+
+
+def answer(clip: LabelledClip, label: str) -> Correction:
+    return Correction(clip.file, label, (), "anna", "")  # type: ignore[arg-type]
+
+
+def test_uncertain_then_near_then_chance(mixed: Labelled) -> None:
+    queue = line_up(mixed)
+    why = [queue.drawn[number] for number in queue.order]
+
+    assert why == sorted(why, key=["uncertain", "near", "random"].index)
+    assert sorted(queue.order) == list(range(1, 401))  # all that could be judged, once
+    assert queue.order[-len(queue.chance) :] == queue.chance
+    near = [mixed.clips[n].p_pop or 0 for n in queue.order if queue.drawn[n] == "near"]
+    logit = [min(abs(np.log(p / (1 - p)) - np.log(t / (1 - t))) for t in THRESHOLDS) for p in near]
+    assert logit == sorted(logit)
+    assert max(logit) <= NEAR_LOGIT
+
+
+def test_the_order_of_chance_is_the_seeds_and_stays_when_clips_come(mixed: Labelled) -> None:
+    queue = line_up(mixed, seed=3)
+    fewer = Labelled(mixed.folder, mixed.out, mixed.clips[:200], THRESHOLDS)
+
+    assert line_up(mixed, seed=3) == queue
+    assert line_up(mixed, seed=4).chance != queue.chance
+    assert line_up(fewer, seed=3).chance == tuple(n for n in queue.chance if n < 200)
+
+
+def test_a_beginning_of_the_chance_order_estimates_without_bias(rng: np.random.Generator) -> None:
+    """Over many seeds the mean of the estimates is the true share of errors, and the intervals hold it."""
+    made = session(rng.choice([0.01, 0.99], 300).tolist())
+    wrong = {made.clips[n].file for n in rng.choice(300, 45, replace=False)}
+    said = {c.file: answer(c, {"pop": "no_pop", "no_pop": "pop"}[c.label] if c.file in wrong else c.label) for c in
+            made.clips}  # fmt: skip
+    shares, held = [], 0
+    for seed in range(300):
+        queue = line_up(made, seed=seed)
+        first = {made.clips[n].file for n in queue.chance[:40]}
+        found = estimate(made, queue, {file: one for file, one in said.items() if file in first})
+        assert found.n == 40
+        shares.append(found.share)
+        held += (found.low or 0) <= 0.15 <= (found.high or 1)
+
+    assert np.mean(shares) == pytest.approx(0.15, abs=3 * np.std(shares) / 300**0.5)
+    assert held / 300 >= 0.93
+
+
+def test_answers_beyond_one_passed_over_do_not_count(mixed: Labelled) -> None:
+    queue = line_up(mixed)
+    clips = [mixed.clips[n] for n in queue.chance[:10]]
+    said = {clip.file: answer(clip, clip.label) for clip in clips}
+    said[clips[1].file] = answer(clips[1], "uncertain")
+    del said[clips[4].file]
+    found = estimate(mixed, queue, said)
+
+    assert (found.n, found.k, found.n_unsure, found.waits_for) == (3, 0, 1, clips[4].id)
+    assert (found.low, found.high) == wilson(0, 3)
+
+
+def test_nobody_answered_no_estimate(mixed: Labelled) -> None:
+    found = estimate(mixed, line_up(mixed), {})
+
+    assert (found.n, found.share, found.low) == (0, None, None)
+
+
+def test_blind_a_place_does_not_tell_the_verdict(mixed: Labelled) -> None:
+    def first(queue: Queue, n: int) -> list[str]:
+        return [queue.drawn[number] for number in queue.order[:n]]
+
+    shares = [np.mean([why == "random" for why in first(line_up(mixed, seed=s, blind=True), 20)]) for s in range(200)]
+    open_queue, blind = line_up(mixed), line_up(mixed, blind=True)
+
+    assert sorted(blind.order) == sorted(open_queue.order)
+    assert blind.chance == open_queue.chance
+    head = 2 * sum(why != "random" for why in open_queue.drawn.values())
+    drawn = sum(why == "random" for why in first(blind, head)) / len(first(blind, head))
+    assert np.mean(shares) == pytest.approx(drawn, abs=0.05)  # its beginning is mixed as all of it
+
+
+def test_corrected_is_another_label_or_other_pops() -> None:
+    clip = session([0.9]).clips[0]
+
+    assert not is_corrected(clip, answer(clip, "pop"))
+    assert is_corrected(clip, answer(clip, "no_pop"))
+    assert is_corrected(clip, Correction(clip.file, "pop", (0.5,), "anna", ""))
+
+
+def test_a_click_is_where_it_is_in_the_spectrogram() -> None:
+    for rate_hz in (8_000, 44_100, 48_000, 96_000):
+        mono = np.zeros(rate_hz, np.float32)
+        mono[rate_hz // 2] = 0.5
+        levels, hop, window, top_hz = spectrogram(mono, rate_hz)
+        loudest = int(levels.astype(int).sum(axis=1).argmax())
+
+        assert (loudest * hop + window / 2) / rate_hz == pytest.approx(0.5, abs=0.0016)
+        assert levels.max() == 255
+        assert top_hz <= min(12_100, rate_hz / 2)
+
+
+def test_16_bit_sound_passes_unchanged(rng: np.random.Generator) -> None:
+    whole = rng.integers(-32768, 32768, (500, 2)).astype("<i2")
+    made = wav_bytes(whole / np.float64(32768), 48_000)
+
+    assert made[44:] == whole.tobytes()

@@ -1,0 +1,199 @@
+"""A bundle is looked at before it is used; each damage has its own word."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from popdetect.detection.model import bundle
+from popdetect.errors import ModelError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle.shipped(), tmp_path / "model"))
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = folder / "model.json"
+    info = json.loads(path.read_text(encoding="utf-8"))
+    change(info)
+    path.write_text(json.dumps(info), encoding="utf-8")
+
+
+def rewrite(folder: Path, name: str, change: Callable[[dict[str, np.ndarray]], object]) -> None:
+    """Change arrays and make the hash fit again."""
+    with np.load(folder / name) as archive:
+        arrays = dict(archive)
+    change(arrays)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    (folder / name).write_bytes(buffer.getvalue())
+    edit(folder, lambda info: info["files"].update({name: hashlib.sha256(buffer.getvalue()).hexdigest()}))
+
+
+def test_the_shipped_bundle_is_whole() -> None:
+    model, worst, n_rows = bundle.verify()
+
+    assert worst < 1e-9
+    assert n_rows >= 20
+    assert model.title == f"{model.name}-{model.version}"
+    assert {p.name for p in bundle.shipped().iterdir()} == {"model.json", "CARD.md", *model.info["files"]}
+    assert set(model.info["files"]) - {bundle.REPLAY_NAME} == {"weights.npz", "parity.npz"}
+
+
+def test_the_card_says_what_no_figure_is() -> None:
+    card = (bundle.shipped() / "CARD.md").read_text(encoding="utf-8")
+
+    assert "no figure here is clinical accuracy" in card
+    assert "CC0" in card
+    assert "dev-test" in card
+
+
+def _flip(folder: Path) -> None:
+    raw = bytearray((folder / "weights.npz").read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (folder / "weights.npz").write_bytes(raw)
+
+
+def _cut(folder: Path) -> None:
+    raw = (folder / "model.json").read_bytes()
+    (folder / "model.json").write_bytes(raw[: len(raw) // 2])
+
+
+def _drop(name: str) -> Callable[[dict[str, np.ndarray]], None]:
+    def drop(arrays: dict[str, np.ndarray]) -> None:
+        del arrays[name]
+
+    return drop
+
+
+def _outside(arrays: dict[str, np.ndarray]) -> None:
+    arrays["classifier_trees_left"][0] = 10**6
+
+
+def _set(name: str, value: float) -> Callable[[dict[str, np.ndarray]], None]:
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        arrays[name][0] = value
+
+    return change
+
+
+def _short(arrays: dict[str, np.ndarray]) -> None:
+    arrays["classifier_trees_value"] = arrays["classifier_trees_value"][:-1]
+
+
+def _nan(arrays: dict[str, np.ndarray]) -> None:
+    arrays["classifier_trees_value"][3] = np.nan
+
+
+DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
+    ("no json", lambda f: (f / "model.json").unlink(), "not a model bundle"),
+    ("cut json", _cut, "damaged, not JSON"),
+    ("no weights", lambda f: (f / "weights.npz").unlink(), "weights.npz: cannot be read"),
+    ("changed byte", _flip, "changed since the bundle was made"),
+    ("newer format", lambda f: edit(f, lambda i: i.update(format=99)), "format 99; .*update popdetect"),
+    ("older format", lambda f: edit(f, lambda i: i.update(format=0)), "train it again"),
+    ("no format", lambda f: edit(f, lambda i: i.pop("format")), "names no format"),
+    ("other features", lambda f: edit(f, lambda i: i["features"].append("colour")), "other features .*colour"),
+    ("no calibration", lambda f: edit(f, lambda i: i.pop("calibration")), "'calibration' is missing"),
+    (
+        "no array",
+        lambda f: rewrite(f, "weights.npz", _drop("classifier_trees_left")),
+        "weights.npz: array 'classifier_trees_left' is missing",
+    ),
+    ("outside", lambda f: rewrite(f, "weights.npz", _outside), "classifier_trees: a tree points outside itself"),
+    ("negative root", lambda f: rewrite(f, "weights.npz", _set("classifier_trees_roots", -1)), "points outside itself"),
+    ("no such feature", lambda f: rewrite(f, "weights.npz", _set("gate_feature", 999)), "gate: a tree points outside"),
+    ("short", lambda f: rewrite(f, "weights.npz", _short), "classifier_trees: the tree arrays differ in length"),
+    ("feature order", lambda f: edit(f, lambda i: i["features"].reverse()), "other features .*their order"),
+    (
+        "other kind",
+        lambda f: edit(f, lambda i: i["classifier"].update(kind="svm")),
+        "classifier.kind is 'svm'; allowed is 'linear' or 'trees' or 'network' or 'cascade'",
+    ),
+    (
+        "endless",
+        lambda f: edit(f, lambda i: i["classifier"]["trees"].update(depth=10**7)),
+        "classifier.trees.depth is 10000000; allowed",
+    ),
+    (
+        "flat",
+        lambda f: edit(f, lambda i: i["calibration"]["clip"].update(slope=0)),
+        "calibration.clip.slope is 0; allowed is a number from",
+    ),
+    ("nan", lambda f: rewrite(f, "weights.npz", _nan), "'classifier_trees_value' has NaN"),
+    (
+        "thresholds",
+        lambda f: edit(f, lambda i: i["operating_points"]["balanced"].update(no_pop_below=0.99, pop_from=0.5)),
+        "'balanced' is not in order",
+    ),
+    ("no balanced", lambda f: edit(f, lambda i: i["operating_points"].pop("balanced")), "no operating point"),
+]
+
+
+@pytest.mark.parametrize(("name", "damage", "words"), DAMAGES, ids=[case[0] for case in DAMAGES])
+def test_damage_is_named(folder: Path, name: str, damage: Callable[[Path], object], words: str) -> None:
+    damage(folder)
+
+    with pytest.raises(ModelError, match=words) as caught:
+        bundle.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_another_model_fail_the_replay(folder: Path) -> None:
+    def shift(arrays: dict[str, np.ndarray]) -> None:
+        arrays["classifier_trees_value"] += 0.01
+
+    rewrite(folder, "weights.npz", shift)
+    bundle.load(folder)
+
+    with pytest.raises(ModelError, match="probabilities differ from scikit-learn's"):
+        bundle.verify(folder)
+
+
+def test_a_pickle_is_never_opened(folder: Path) -> None:
+    def smuggle(arrays: dict[str, np.ndarray]) -> None:
+        arrays["classifier_trees_value"] = np.array([{"an": "object"}], dtype=object)
+
+    rewrite(folder, "weights.npz", smuggle)
+
+    with pytest.raises(ModelError, match="not a file of plain arrays"):
+        bundle.load(folder)
+
+
+def test_a_missing_folder_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="does not exist"):
+        bundle.load(tmp_path / "nothing")
+
+
+REPLAYS: list[tuple[str, Callable[[Path], object], str]] = [
+    ("gone", lambda f: (f / "parity.npz").unlink(), "parity.npz: cannot be read"),
+    ("changed", lambda f: (f / "parity.npz").write_bytes(b"PK"), "parity.npz: changed since the bundle was made"),
+    ("no rows", lambda f: rewrite(f, "parity.npz", _drop("rows")), "'rows' is missing"),
+    ("other", lambda f: rewrite(f, "parity.npz", _set("p", 0.5)), "probabilities differ from scikit-learn's"),
+    ("nan", lambda f: rewrite(f, "parity.npz", _set("p", np.nan)), "probabilities differ from scikit-learn's"),
+    (
+        "cut walk",
+        lambda f: edit(f, lambda i: i["classifier"]["trees"].update(depth=1)),
+        "depth is 1, but the trees are deeper",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "damage", "words"), REPLAYS, ids=[case[0] for case in REPLAYS])
+def test_a_replay_that_cannot_be_trusted_is_refused(
+    folder: Path, name: str, damage: Callable[[Path], object], words: str
+) -> None:
+    damage(folder)
+
+    with pytest.raises(ModelError, match=words):
+        bundle.verify(folder)

@@ -1,0 +1,104 @@
+"""Material by source: what is heard alone, at which paces and rates, and that no fold hears another's sounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import corpus
+from popdetect.training.data.dsp import Sound
+from popdetect.training.data.sounds import Source
+
+RATE_HZ = 16_000
+
+
+def tone(frequency_hz: float, seconds: float) -> Sound:
+    return (0.1 * np.sin(2 * np.pi * frequency_hz * np.arange(int(seconds * RATE_HZ)) / RATE_HZ)).astype(np.float32)
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> list[Source]:
+    made = {
+        "voice": ("distractor", "speech (en)", tone(500, 13.0)),
+        "door": ("distractor", "door", tone(300, 0.5)),
+        "dumb": ("distractor", "door", np.concatenate([tone(200, 6.0), np.zeros(6 * RATE_HZ, np.float32)])),
+        "fan": ("background", "fan", tone(100, 2.0)),
+        "cracks": ("pop", "knuckle", tone(3000, 0.5)),
+        "hall": ("impulse_response", "hall", tone(50, 0.5)),
+    }
+    for name, (_, _, sound) in made.items():
+        soundfile.write(tmp_path / f"{name}.wav", sound, RATE_HZ, subtype="FLOAT")
+    return [Source(tmp_path / f"{n}.wav", "train", kind, what, n, "", "") for n, (kind, what, _) in made.items()]
+
+
+def test_what_is_no_pop_is_heard_as_it_is_and_paced_and_teaches_only(sources: list[Source]) -> None:
+    examples = corpus.alone(sources)
+    # 13 s are two pieces of 6 s, and silence teaches nothing; a voice at three paces and two rates, and
+    # with mouth clicks thrice; others at two paces
+    n_heard = {"voice": 2 * (6 + 3), "door": 2, "dumb": 2, "fan": 2, "cracks": 0, "hall": 0}
+
+    assert {name: sum(f"{name}.wav" in example.file for example in examples) for name in n_heard} == n_heard
+    assert len({example.file for example in examples}) == len(examples) == sum(n_heard.values())
+    for example in examples:
+        group = next(name for name in n_heard if f"{name}.wav" in example.file)
+        assert example.group == corpus.fold_name(corpus.fold_of(group))
+        assert (example.is_pop, example.onsets_s, example.sets_thresholds) == (False, (), False)
+    (second,) = [example for example in examples if example.file == "alone 0 1 voice.wav"]
+    piece, rate_hz = second.sound()
+    assert rate_hz == RATE_HZ
+    np.testing.assert_array_equal(piece[:, 0], tone(500, 13.0)[6 * RATE_HZ : 12 * RATE_HZ])
+    assert {example.sound()[1] for example in examples if "8 kHz" in example.file} == {8_000}
+
+
+def test_to_fewer_scenes_belong_fewer_recordings_alone(sources: list[Source], monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [replace(s, group=f"{s.group} {n}") for n in range(10) for s in sources if s.kind != "pop"]
+    monkeypatch.setattr(corpus, "N_SCENES", 40)
+    all_of_them, half = corpus.to_learn_from(many, 40, seed=3), corpus.to_learn_from(many, 20, seed=3)
+
+    def alone(examples: list[corpus.Example]) -> list[str]:
+        return [example.file for example in examples if example.file.startswith("alone")]
+
+    assert alone(all_of_them) == [example.file for example in corpus.alone(many)]
+    assert len(all_of_them) - len(alone(all_of_them)) == 40
+    assert set(alone(half)) < set(alone(all_of_them))
+    assert len(alone(half)) / len(alone(all_of_them)) == pytest.approx(0.5, abs=0.15)
+    assert len(corpus.to_learn_from(many, 60, seed=3)) == 60 + len(alone(all_of_them))
+
+
+def test_speech_is_heard_with_clicks_of_a_mouth_in_it() -> None:
+    speech = tone(500, 3.0)
+    found = [corpus.with_mouth_clicks(np.random.default_rng(seed), speech, RATE_HZ) for seed in range(30)]
+    again, _ = corpus.with_mouth_clicks(np.random.default_rng(7), speech, RATE_HZ)
+
+    np.testing.assert_array_equal(found[7][0], again)
+    assert {rate_hz for _, rate_hz in found} == {16_000, 8_000}  # no better than it was recorded
+    assert all(2.3 < len(sound) / rate_hz < 3.8 for sound, rate_hz in found)
+    clicks = 0
+    for sound, rate_hz in found:
+        size = rate_hz // 100
+        parts = sound[: len(sound) // size * size].reshape(-1, size)[2:-2]
+        steps = np.abs(np.diff(parts, n=2, axis=1)).max(axis=1)  # of a tone they are the same all along
+        clicks += bool(steps.max() > 1.5 * np.median(steps))
+    assert clicks >= 20  # the rest too quiet to stand out
+
+
+def test_a_scene_is_mixed_of_one_fold_s_sounds_alone(sources: list[Source], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every fold has its own; what a bank is made of is written down."""
+    everywhere = [replace(s, group=f"{s.group} {n}") for n in range(40) for s in sources if s.kind != "pop"]
+    banks: list[set[int]] = []
+    real = corpus.Recorded
+
+    def recorded(own: list[Source], *args: float, **options: float) -> corpus.SoundBank:
+        banks.append({corpus.fold_of(source.group) for source in own})
+        return real(own, *args, **options)
+
+    monkeypatch.setattr(corpus, "Recorded", recorded)
+    examples = corpus.scenes(everywhere, 10, seed=3)
+
+    assert banks == [{0}, {1}, {2}, {3}, {4}]
+    assert [example.group for example in examples] == [corpus.fold_name(i % 5) for i in range(10)]
+    assert all(example.is_pop == bool(example.onsets_s) for example in examples)

@@ -1,0 +1,293 @@
+"""Laws of a run over a folder: it resumes, it never depends on the number of jobs, no clip ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import session_fakes
+
+from popdetect.errors import ModelError, NothingFound, UsageError
+from popdetect.session import labelling as batch
+from popdetect.session import workers as pool
+from popdetect.session.label_files import read_audacity
+from popdetect.session.tables import read_rows
+
+label: Callable[..., Any] = partial(batch.label, detector_factory=session_fakes.make)
+
+TABLES = ("clips.csv", "events.csv")
+
+
+def tables(out: Path) -> list[bytes]:
+    return [(out / name).read_bytes() for name in TABLES]
+
+
+def stop_at(n: int) -> Callable[[int, int], None]:
+    def on_progress(done: int, total: int) -> None:
+        if done == n:
+            raise KeyboardInterrupt
+
+    return on_progress
+
+
+def test_a_session_becomes_tables_and_a_summary(session: Path) -> None:
+    summary = label(session)
+    clips = read_rows(session / "popdetect/clips.csv")
+    events = read_rows(session / "popdetect/events.csv")
+    assert [row["file"] for row in clips] == sorted(p.relative_to(session).as_posix() for p in session.rglob("*.wav"))
+    assert [row["file"] for row in clips if row["status"] != "ok"] == ["p1/clip 07.wav"]
+    assert summary.out == session / "popdetect"
+    assert (summary.n_clips, summary.n_new, summary.n_skipped, summary.n_failed) == (40, 40, 0, 1)
+    assert summary.failed == (("p1/clip 07.wav", "cut off"),)
+    assert (
+        summary.n_pops == sum(row["is_pop"] == "1" for row in events) == sum(int(row["n_pops"] or 0) for row in clips)
+    )
+    for name, n in summary.n_by_label.items():
+        assert n == sum(row["label"] == name for row in clips)
+    assert list(summary.uncertain) == [row["file"] for row in clips if row["label"] == "uncertain"]
+    assert [path.name for path in summary.written] == ["clips.csv", "events.csv", "run.json"]
+    assert sorted(path.name for path in summary.out.iterdir()) == [*TABLES, "progress.jsonl", "run.json"]
+
+
+def test_the_number_of_jobs_changes_no_byte(session: Path, tmp_path: Path) -> None:
+    label(session, out=tmp_path / "one")
+    summary = label(session, out=tmp_path / "two", jobs=2)
+    assert tables(tmp_path / "one") == tables(tmp_path / "two")
+    assert summary.n_new == 40
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_copied_and_fresh_processes_say_the_same(session: Path, tmp_path: Path, threads: bool) -> None:
+    label(session, out=tmp_path / "one")
+    done = threading.Event()
+    if threads:  # a process with other threads is not copied: its workers are spawned
+        threading.Thread(target=done.wait, daemon=True).start()
+    try:
+        label(session, out=tmp_path / "two", jobs=2)
+    finally:
+        done.set()
+    assert tables(tmp_path / "one") == tables(tmp_path / "two")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_numbers_do_not_depend_on_how_many_cores_there_are(session: Path, jobs: int) -> None:
+    before = session_fakes.blas_threads()
+    summary = batch.label(session, jobs=jobs, detector_factory=session_fakes.make_telling)  # type: ignore[arg-type]
+    expected = {1} if before else set()  # threadpoolctl does not know Apple's library
+    assert {error for _, error in summary.failed} == {f"unexpected RuntimeError: {expected}"}
+    assert session_fakes.blas_threads() == before
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_run_goes_on_and_ends_the_same(session: Path, tmp_path: Path, jobs: int) -> None:
+    label(session, out=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        label(session, out=tmp_path / "out", jobs=jobs, on_progress=stop_at(15))
+    assert not (tmp_path / "out/clips.csv").exists()
+    with (tmp_path / "out/progress.jsonl").open("ab") as handle:
+        handle.write(b'{"file":"p0/clip 39')  # torn by a crash
+    summary = label(session, out=tmp_path / "out", jobs=jobs)
+    assert summary.n_skipped in (14, 15)  # the broken clip, if it was among them, is tried again
+    assert tables(tmp_path / "out") == tables(tmp_path / "whole")
+
+
+def test_a_second_run_judges_only_what_failed(session: Path) -> None:
+    label(session)
+    before = tables(session / "popdetect")
+    seen: list[tuple[int, int]] = []
+    summary = label(session, on_progress=lambda done, total: seen.append((done, total)))
+    assert (summary.n_new, summary.n_skipped) == (1, 39)
+    assert seen == [(39, 40), (40, 40)]
+    assert tables(session / "popdetect") == before
+
+
+@pytest.mark.parametrize("changed", [{"force": True}, {"model": "other"}, {"operating_point": "careful"}])
+def test_what_changes_verdicts_has_all_judged_again(session: Path, changed: dict[str, Any]) -> None:
+    label(session)
+    assert label(session, **changed).n_skipped == 0
+    assert label(session, **{**changed, "force": False}).n_skipped == 39
+
+
+def test_a_changed_file_is_judged_again_and_a_deleted_one_forgotten(session: Path) -> None:
+    label(session)
+    (session / "p0/clip 00.wav").write_bytes(b"another sound")
+    touched = session / "p0/clip 02.wav"
+    os.utime(touched, ns=(0, touched.stat().st_mtime_ns + 1))
+    (session / "p0/clip 04.wav").unlink()
+    (session / "p1/clip 07.wav").write_bytes(b"whole now")
+    summary = label(session)
+    assert (summary.n_clips, summary.n_new, summary.n_failed) == (39, 3, 0)
+    assert "clip 04" not in (session / "popdetect/progress.jsonl").read_text()
+    resumed = tables(session / "popdetect")
+    label(session, force=True)
+    assert tables(session / "popdetect") == resumed
+
+
+def test_progress_counts_every_clip_to_the_end(session: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    label(session, jobs=2, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(n, 40) for n in range(41)]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_unexpected_error_is_a_row(session: Path, jobs: int) -> None:
+    (session / "p0/clip 10.wav").write_bytes(b"surprise")
+    summary = label(session, jobs=jobs)
+    assert dict(summary.failed)["p0/clip 10.wav"] == "unexpected RuntimeError: nobody expected it"
+    assert summary.n_failed == 2
+    (row,) = [row for row in read_rows(session / "popdetect/clips.csv") if row["file"] == "p0/clip 10.wav"]
+    assert (row["status"], row["label"]) == ("unreadable", "")
+
+
+def test_clips_that_kill_their_process_cost_only_their_rows(session: Path, tmp_path: Path) -> None:
+    killers = ["p0/clip 04.wav", "p0/clip 06.wav", "p1/clip 39.wav"]
+    for file in killers:
+        (session / file).write_bytes(b"broken")
+    label(session, out=tmp_path / "one")
+    for file in killers:
+        (session / file).write_bytes(b"killer")
+    summary = label(session, out=tmp_path / "two", jobs=2)
+    assert [file for file, error in summary.failed if error == "the decoder crashed on it"] == killers
+    others = [
+        [row for row in read_rows(tmp_path / out / "clips.csv") if row["file"] not in killers] for out in ("one", "two")
+    ]
+    assert others[0] == others[1]
+    assert len(others[0]) == 37
+
+
+def test_processes_that_cannot_start_are_not_blamed_on_the_clips(
+    session: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_may_fork", lambda: False)  # a copy has its detector already
+    with pytest.raises(UsageError, match="worker processes die"):
+        batch.label(session, jobs=2, detector_factory=session_fakes.make_dying)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "file", ["Ä ö.WAV", "line\nbreak.wav", "-rf.wav", '"quoted", .wav', "=1+1.wav", "semi;colon.flac", "\r.wav"]
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="such names cannot be")
+def test_strange_names_come_through(session: Path, file: str) -> None:
+    (session / file).write_bytes(b"sound")
+    label(session, formats=("audacity",))
+    rows = {row["file"]: row for row in read_rows(session / "popdetect/clips.csv")}
+    assert rows[file]["status"] == "ok"
+    assert (session / f"popdetect/audacity/{file}.txt").exists()
+    assert label(session).n_skipped == 40
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="file names are always Unicode here")
+def test_names_that_are_not_utf8_come_through(session: Path) -> None:
+    Path(os.fsdecode(os.fsencode(session) + b"/gr\xfcn.wav")).write_bytes(b"sound")
+    label(session, formats=("raven",), jobs=2)
+    assert read_rows(session / "popdetect/clips.csv")[0]["file"] == "gr\\xfcn.wav"
+    assert label(session).n_skipped == 40
+
+
+def test_label_files_are_written_for_every_judged_clip(session: Path) -> None:
+    summary = label(session, formats=("audacity", "raven", "textgrid", "raven"))
+    out = summary.out
+    assert [path.name for path in summary.written] == [*TABLES, "audacity", "raven", "textgrid", "run.json"]
+    for folder in summary.written[2:5]:
+        assert sum(path.is_file() for path in folder.rglob("*")) == 39
+    pops = [row for row in read_rows(out / "events.csv") if row["is_pop"] == "1"]
+    for row in pops:
+        assert any(
+            abs(t - float(row["onset_s"])) < 1e-5 for t in read_audacity(out / "audacity" / f"{row['file']}.txt")
+        )
+
+
+def test_label_files_of_an_earlier_run_are_replaced_or_taken_away(session: Path) -> None:
+    label(session, formats=("audacity",))
+    first, second = session / "p0/clip 00.wav", session / "p0/clip 02.wav"
+    labels = session / "popdetect/audacity/p0"
+    (labels / "clip 00.wav.txt").write_text("stale")
+    untouched = (labels / "clip 04.wav.txt").stat().st_mtime_ns
+    second.write_bytes(b"broken")
+    assert first.exists()
+    label(session, formats=("audacity",))
+    assert (labels / "clip 00.wav.txt").read_text() != "stale"
+    assert not (labels / "clip 02.wav.txt").exists()
+    assert (labels / "clip 04.wav.txt").stat().st_mtime_ns == untouched
+
+
+def test_run_json_tells_how_and_names_nobody(session: Path) -> None:
+    summary = label(session, jobs=2, formats=("raven",), model="/home/somebody/bundles/mine")
+    text = (summary.out / "run.json").read_text()
+    run = json.loads(text)
+    assert next(iter(run)) == "schema_version"
+    assert run["settings"] == {"folder": "session", "out": "popdetect", "formats": ["raven"], "jobs": 2, "force": False}
+    assert run["model"]["bundle"] == "mine"
+    assert run["operating_point"] == {"name": "balanced", "no_pop_below": 0.2, "pop_from": 0.8, "train_from": 0.5}
+    assert all(run["versions"].values())
+    assert run["counts"]["clips"] == len(run["inputs"]) == 40
+    assert re.fullmatch("[0-9a-f]{64}", run["inputs"][0]["sha256"])
+    assert datetime.fromisoformat(run["started"]).utcoffset() is not None
+    assert datetime.fromisoformat(run["started"]) <= datetime.fromisoformat(run["ended"])
+    assert "somebody" not in text
+    assert str(session.parent) not in text
+
+
+def test_when_every_clip_fails_the_tables_say_so(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).write_bytes(b"broken")
+    summary = label(tmp_path)
+    assert summary.n_failed == summary.n_clips == 2
+    assert [row["status"] for row in read_rows(summary.out / "clips.csv")] == ["truncated"] * 2
+    assert read_rows(summary.out / "events.csv") == []
+
+
+def test_nothing_to_judge_leaves_no_folder_behind(tmp_path: Path) -> None:
+    with pytest.raises(NothingFound):
+        label(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"jobs": 0}, "jobs 0; at least 1"),
+        ({"formats": ("raven", "elan")}, "format 'elan'; there are: audacity, raven"),
+    ],
+)
+def test_arguments_that_cannot_be_are_refused_before_anything_is_done(
+    session: Path, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        label(session, **options)
+    assert not (session / "popdetect").exists()
+
+
+def test_output_that_cannot_be_written_is_known_before_the_first_clip(session: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"cannot be written: .*a file stands where a folder is needed"):
+        label(session, out=tmp_path / "file" / "out", on_progress=stop_at(0))
+
+
+def test_output_below_the_session_is_not_taken_for_clips(session: Path) -> None:
+    out = session / "labels"
+    label(session, out=out)
+    (out / "cut.wav").write_bytes(b"sound")
+    assert label(session, out=out).n_clips == 40
+
+
+def test_a_moved_session_is_still_known(session: Path, tmp_path: Path) -> None:
+    label(session)
+    shutil.move(session, tmp_path / "moved")
+    assert label(tmp_path / "moved").n_skipped == 39
+
+
+def test_a_missing_model_ends_the_run(session: Path) -> None:
+    with pytest.raises(ModelError):
+        batch.label(session, model=session / "no bundle")
+    assert not (session / "popdetect").exists()

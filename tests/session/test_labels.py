@@ -1,0 +1,164 @@
+"""The truth a person wrote, and the ways people write it."""
+
+from pathlib import Path
+
+import pytest
+
+from popdetect.errors import TableError, UsageError
+from popdetect.session.labels import Truth, read_labels
+
+TABLE = "file,label,onsets_s,patient_id,side\npop/a.wav,pop,0.5 0.512,p1,left\nb.wav,no_pop,,p2,\nc.wav,uncertain,,,\n"
+
+
+def written(folder: Path, text: str | bytes, name: str = "labels.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_a_table_says_what_when_and_whose(tmp_path: Path) -> None:
+    truths = read_labels(written(tmp_path, TABLE))
+
+    assert truths == [
+        Truth("pop/a.wav", tmp_path / "pop" / "a.wav", "pop", (0.5, 0.512), "p1", {"side": "left"}),
+        Truth("b.wav", tmp_path / "b.wav", "no_pop", (), "p2", {"side": ""}),
+        Truth("c.wav", tmp_path / "c.wav", "uncertain", None, "", {"side": ""}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        TABLE.replace("\n", "\r\n"),
+        TABLE.replace("\n", "\r"),
+        "\ufeff" + TABLE,
+        TABLE.replace(",", ";"),
+        TABLE.replace(",", ";").replace("0.5 0.512", "0,5  0,512"),
+        TABLE.replace(",", " , "),
+        TABLE.replace("0.5 0.512", '"0.512 0.5"'),
+        TABLE.replace("file,label", "File,LABEL").replace("no_pop", "No_Pop"),
+        TABLE.replace("\n", "\n\n"),
+        TABLE.replace("\n", "\n,,,,\n"),
+        TABLE.replace("b.wav,no_pop,,p2,", "b.wav,no_pop,,p2"),
+    ],
+    ids=["crlf", "cr", "bom", "semicolon", "decimal-comma", "spaces", "quoted", "case", "blank", "empty", "short"],
+)
+def test_spreadsheets_write_the_same_table_in_many_ways(tmp_path: Path, variant: str) -> None:
+    plain = read_labels(written(tmp_path, TABLE, "plain.csv"))
+
+    assert read_labels(written(tmp_path, variant)) == plain
+
+
+def test_a_pop_without_onsets_is_not_marked_and_an_onset_at_zero_is(tmp_path: Path) -> None:
+    truths = read_labels(written(tmp_path, "file,label,onsets_s\na.wav,pop,\nb.wav,pop,0\n"))
+
+    assert [truth.onsets_s for truth in truths] == [None, (0.0,)]
+    assert truths[0].patient_id == ""
+
+
+def test_a_folder_with_a_table_is_its_table(tmp_path: Path) -> None:
+    path = written(tmp_path, TABLE)
+    (tmp_path / "pop").mkdir()
+    (tmp_path / "no_pop").mkdir()
+
+    assert read_labels(tmp_path) == read_labels(path)
+
+
+def test_a_clip_may_lie_anywhere(tmp_path: Path) -> None:
+    (truth,) = read_labels(written(tmp_path, "file,label,onsets_s\n../other/a.wav,pop,\n"))
+
+    assert truth.path == tmp_path / "../other/a.wav"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("file,label,onsets_s\na.wav,crack,\n", 2, "label 'crack'; pop, no_pop, uncertain are allowed"),
+        ("file,label,onsets_s\na.wav,,\n", 2, "label ''"),
+        ("file,label,onsets_s\n\na.wav,pop,0.1 soon\n", 3, "onset 'soon'; seconds from the start"),
+        ("file,label,onsets_s\na.wav,pop,-0.1\n", 2, "onset '-0.1'"),
+        ("file,label,onsets_s\na.wav,pop,nan\n", 2, "onset 'nan'"),
+        ("file,label,onsets_s\na.wav,pop,1_0\n", 2, "onset '1_0'"),
+        ("file,label,onsets_s\na.wav,no_pop,0.1\n", 2, "no_pop with onsets 0.1"),
+        ("file,label,onsets_s\na.wav,pop,\nb.wav,pop,\n./a.wav,pop,\n", 4, "already on line 2"),
+        ("file,label,onsets_s\n,pop,\n", 2, "no file name"),
+        ("file,label\na.wav,pop\n", 1, "no column onsets_s; the columns are file, label"),
+        ("file,label,onsets_s,file\na.wav,pop,,\n", 1, "column file is there twice"),
+        ("file,label,onsets_s\na.wav,pop,0.1,0.2\n", 2, "4 cells, the header names 3 columns"),
+        ("file,label,onsets_s\n", 1, "a header and no clips"),
+        ("", 1, "an empty table"),
+        ("\n \n", 1, "an empty table"),
+        ('file,label,onsets_s\na.wav,"pop,\n', 2, "quotation mark left open"),
+        ("file,label,onsets_s\nä.wav,pop,\n".encode("latin-1"), 2, "not UTF-8"),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, text: str | bytes, line: int, words: str) -> None:
+    path = written(tmp_path, text)
+
+    with pytest.raises(TableError) as caught:
+        read_labels(path)
+
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+    assert words in str(caught.value)
+
+
+@pytest.fixture
+def sorted_clips(tmp_path: Path) -> Path:
+    for name in ("pop/b.wav", "pop/a.WAV", "pop/deep/c.flac", "no_pop/d.mp3"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("pop/notes.txt", "pop/._b.wav"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_two_folders_are_two_labels(sorted_clips: Path) -> None:
+    truths = read_labels(sorted_clips)
+
+    assert [(truth.file, truth.label, truth.onsets_s) for truth in truths] == [
+        ("pop/a.WAV", "pop", None),
+        ("pop/b.wav", "pop", None),
+        ("pop/deep/c.flac", "pop", None),
+        ("no_pop/d.mp3", "no_pop", ()),
+    ]
+    assert all(truth.path.is_file() and truth.patient_id == "" for truth in truths)
+
+
+def test_a_label_track_beside_a_clip_says_when(sorted_clips: Path) -> None:
+    track = "0.612\t0.612\tpop\n0.5\t0.503\tpop\n\\\t300.0\t4000.0\n\n"
+    written(sorted_clips / "pop", track, "b.wav.txt")
+    written(sorted_clips / "no_pop", "", "d.mp3.txt")
+
+    onsets_s = {truth.file: truth.onsets_s for truth in read_labels(sorted_clips)}
+
+    assert onsets_s["pop/b.wav"] == (0.5, 0.612)
+    assert onsets_s["no_pop/d.mp3"] == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "track", "words"),
+    [
+        ("pop/b.wav.txt", "0.5\t0.5\tpop\nsoon\tlater\n", "b.wav.txt:2: onset 'soon'"),
+        ("no_pop/d.mp3.txt", "0.5\t0.5\tpop\n", "d.mp3.txt:1: no_pop with onsets 0.5"),
+    ],
+)
+def test_a_label_track_that_cannot_be_used_is_named(sorted_clips: Path, name: str, track: str, words: str) -> None:
+    written(sorted_clips, track, name)
+
+    with pytest.raises(TableError) as caught:
+        read_labels(sorted_clips)
+
+    assert words in str(caught.value)
+
+
+def test_where_there_is_no_truth_it_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file or folder"):
+        read_labels(tmp_path / "nowhere.csv")
+    with pytest.raises(UsageError, match="missing: pop, no_pop"):
+        read_labels(tmp_path)
+    (tmp_path / "pop").mkdir()
+    with pytest.raises(UsageError, match="missing: no_pop"):
+        read_labels(tmp_path)
+    (tmp_path / "no_pop").mkdir()
+    with pytest.raises(UsageError, match="no clips in pop and no_pop"):
+        read_labels(tmp_path)

@@ -1,0 +1,167 @@
+"""Candidates are marked one to one, and training sees to the bit what deciding sees."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from learning_fakes import Says, examples
+
+from popdetect.detection.audio import recording as audio
+from popdetect.detection.detector import Detector
+from popdetect.detection.model import bundle
+from popdetect.detection.signal import candidate_filter as gate
+from popdetect.detection.signal import context, features, onsets
+from popdetect.detection.signal import frames as spectrum
+from popdetect.detection.signal.onsets import OnsetRule
+from popdetect.detection.signal.refinement import locate, snippets
+from popdetect.errors import AudioError
+from popdetect.training.data.candidates import ECHO_S, MATCH_S, Listener, first_looks, mark
+from popdetect.training.evaluation.matching import match
+from popdetect.training.models.fitting import default_front_end
+
+times = st.lists(st.integers(0, 40_000).map(lambda n: n / 200_000), max_size=12, unique=True)  # steps of 5 µs
+FRONT, RULE = default_front_end(), OnsetRule()
+
+
+@given(found=times, true=times)
+@settings(max_examples=300, deadline=None)
+def test_each_pop_is_taken_once_and_its_echo_teaches_nothing(found: list[float], true: list[float]) -> None:
+    found, true = sorted(found), sorted(true)
+    marks = mark(np.array(found), tuple(true))
+    pops = [time for time, m in zip(found, marks, strict=True) if m == 1]
+
+    assert marks.dtype == np.int8
+    assert set(marks.tolist()) <= {-1, 0, 1}
+    assert len(match(true, pops, MATCH_S).pairs) == len(pops)  # every mark has a pop of its own
+    for time, m in zip(found, marks, strict=True):
+        near = [time - pop for pop in true]
+        in_echo = any(ECHO_S[0] + 1e-9 < lag < ECHO_S[1] - 1e-9 for lag in near)
+        if m == 0:
+            assert not in_echo
+        if m == -1:
+            assert any(ECHO_S[0] - 1e-9 < lag < ECHO_S[1] + 1e-9 for lag in near)
+    if found and true:  # the nearest pair of all is one
+        lag, nearest = min((abs(f - t), f) for f in found for t in true)
+        if lag < MATCH_S - 1e-9:
+            assert any(abs(abs(nearest - t) - lag) < 1e-9 for t in true)
+            assert pops
+
+
+@given(found=times)
+def test_where_nothing_is_true_nothing_is_marked(found: list[float]) -> None:
+    assert mark(np.array(sorted(found)), ()).tolist() == [0] * len(found)
+    assert mark(np.array([]), tuple(sorted(found))).tolist() == []
+
+
+def test_the_nearest_candidate_is_the_pop() -> None:
+    assert mark(np.array([0.4970, 0.4995, 0.5020]), (0.5,)).tolist() == [0, 1, -1]
+    # and the other pop takes what is left
+    assert mark(np.array([0.4970, 0.4995]), (0.5, 0.5001)).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("lag_ms", "expected"),
+    [(-6, 0), (-4.9, 1), (-2.1, 1), (0, 1), (4.9, 1), (5.1, -1), (8.9, -1), (9.1, 0)],
+)
+def test_the_reach_of_a_match_and_of_an_echo(lag_ms: float, expected: int) -> None:
+    assert mark(np.array([1 + lag_ms / 1000]), (1.0,)).tolist() == [expected]
+
+
+def test_a_listener_hears_what_describe_gives() -> None:
+    """The whole line, walked by hand."""
+    for example in examples()[:8]:
+        samples, rate_hz = example.sound()
+        shape = spectrum.transform(FRONT, rate_hz)
+        power = shape.power(np.ascontiguousarray(samples[:, 0]))
+        rises = onsets.rise(power, shape.groups, FRONT.window_hops, RULE)
+        frames_db = spectrum.to_db(power.copy(), shape.present)
+        groups_db = np.asarray(frames_db[:, shape.present] @ shape.groups[shape.present])
+        frames = onsets.pick(onsets.greatest(rises), RULE)
+        frames = frames[onsets.greatest(onsets.prominence(groups_db, frames, RULE)) >= RULE.prominence_db]
+        located = locate(partial(snippets, samples), frames, shape, rate_hz)
+        described = features.describe(frames_db, located, shape.hop, FRONT.window_hops, rate_hz)
+        heard = Listener(FRONT, RULE).hear(samples, rate_hz)
+
+        assert len(heard.rows) > 3
+        np.testing.assert_allclose(heard.onsets_s, np.maximum(located.sample, 0) / rate_hz, atol=1e-12)
+        np.testing.assert_array_equal(heard.rows, described.rows)
+        assert heard.duration_s == pytest.approx(len(samples) / rate_hz)
+
+
+def test_without_a_gate_everything_passes_and_a_shut_one_lets_nothing_by() -> None:
+    samples, rate_hz = examples()[0].sound()
+    everything = Listener(FRONT, RULE).hear(samples, rate_hz)
+    open_ = Listener(FRONT, RULE, Says(0.0), 0.0).hear(samples, rate_hz)
+    shut = Listener(FRONT, RULE, Says(-1.0), 0.0).hear(samples, rate_hz)
+
+    np.testing.assert_array_equal(everything.rows, open_.rows)
+    np.testing.assert_array_equal(everything.onsets_s, open_.onsets_s)
+    assert shut.rows.shape == (0, len(features.names(FRONT.n_columns)))
+    assert shut.onsets_s.shape == (0,)
+
+
+def test_training_sees_what_the_model_judges() -> None:
+    """Listening through the shipped model's gate gives the rows from which its own probabilities follow."""
+    model = bundle.load()
+    listener = Listener(model.front_end, model.onset_rule, model.gate, model.gate_from)
+    for example in examples()[:12]:
+        samples, rate_hz = example.sound()
+        heard = listener.hear(samples, rate_hz)
+        judged = Detector(model).detect_samples(samples, rate_hz)
+        first = model.first_calibration.log_odds(model.classifier.logit(heard.rows))
+        level_and_shape = features.level_and_shape(heard.rows, model.front_end.n_columns)
+        p_event = model.event_calibration(
+            context.second_opinion(model.context, context.describe(heard.onsets_s * 1000, first, *level_and_shape))
+        )
+        listed = p_event >= 0.05
+        if (heard.onsets_s == 0).any():
+            continue  # a sound cut by the clip's start is placed a hair before it, and told as 0
+
+        assert [event.onset_s for event in judged.events] == heard.onsets_s[listed].tolist()
+        np.testing.assert_allclose([event.p_pop for event in judged.events], p_event[listed], atol=1e-9)
+
+
+def test_one_listener_hears_clip_after_clip_without_mixing_them_up() -> None:
+    listener = Listener(FRONT, RULE)
+    first, second = examples()[0].sound(), examples()[1].sound()
+    before = listener.hear(*first)
+    listener.hear(*second)
+    after = listener.hear(*first)
+
+    np.testing.assert_array_equal(before.rows, after.rows)
+
+
+def test_files_and_samples_sound_the_same(tmp_path: Path) -> None:
+    samples, rate_hz = examples()[0].sound()
+    path = tmp_path / "a.wav"
+    audio.write_wav(path, samples, rate_hz)
+    listener = Listener(FRONT, RULE)
+
+    from_file, from_samples = listener.hear(str(path)), listener.hear(*audio.read(path))
+    np.testing.assert_array_equal(from_file.rows, from_samples.rows)
+    with pytest.raises(AudioError):
+        listener.hear(str(tmp_path / "b.wav"))
+    with pytest.raises(TypeError, match="rate_hz"):
+        listener.hear(samples)
+
+
+def test_silence_has_no_candidates() -> None:
+    heard = Listener(FRONT, RULE).hear(np.zeros((48_000, 1), np.float32), 48_000)
+
+    assert len(heard.rows) == len(heard.onsets_s) == 0
+
+
+def test_the_gate_learns_from_what_it_will_look_at() -> None:
+    samples, rate_hz = examples()[0].sound()
+    when, looks = first_looks(samples[:, 0], rate_hz, FRONT, RULE)
+    heard = Listener(FRONT, RULE).hear(samples, rate_hz)
+
+    assert looks.shape == (len(when), len(gate.names(FRONT.n_columns)))
+    assert np.isfinite(looks).all()
+    # each located candidate came from such a look, a window away at the most
+    assert all(np.abs(when - onset).min() < 0.005 for onset in heard.onsets_s)

@@ -1,0 +1,101 @@
+"""Reviewed sessions are as good as a table of labels, and say whose answer counts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from popdetect.errors import UsageError
+from popdetect.records import Label
+from popdetect.session import corrections
+from popdetect.session.corrections import CONSENSUS, Correction
+from popdetect.session.files import write_text
+from popdetect.session.labels import Truth, read_labels
+from popdetect.session.tables import csv_text
+from popdetect.training.data import answers
+
+
+def answered(folder: Path, given: Sequence[Correction]) -> Path:
+    """The folder, with these answers in it."""
+    (folder / "popdetect").mkdir(parents=True, exist_ok=True)
+    text = csv_text(corrections.COLUMNS, map(corrections.row, given))
+    write_text(folder / "popdetect" / corrections.NAME, text)
+    return folder
+
+
+def said(file: str, label: Label, rater: str = "anna", onsets_s: tuple[float, ...] = (), at: int = 0) -> Correction:
+    return Correction(file, label, onsets_s, rater, f"2026-03-01T10:00:{at:02d}Z")
+
+
+def corrected_copy(practice: Path, folder: Path, truths: Sequence[Truth]) -> Path:
+    """The clips of `practice`, each answered with its truth, and who they are of in a ``session.csv``."""
+    shutil.copytree(practice, folder)
+    (folder / "labels.csv").unlink()
+    rows = [{"file": truth.file, "Patient ID": truth.patient_id} for truth in truths]
+    write_text(folder / "session.csv", csv_text(("file", "Patient ID"), rows))
+    return answered(folder, [said(t.file, t.label, onsets_s=t.onsets_s or ()) for t in truths])
+
+
+def test_a_reviewed_session_is_the_same_as_the_table_of_its_labels(practice: Path, tmp_path: Path) -> None:
+    truths = read_labels(practice)
+    found = answers.read([corrected_copy(practice, tmp_path / "session", truths)])
+
+    plain = [replace(truth, path=Path(), extra={}) for truth in found.truths]
+    assert plain == [replace(truth, path=Path(), extra={}) for truth in sorted(truths, key=lambda t: t.file)]
+    assert all(truth.path.is_file() for truth in found.truths)
+    assert (found.n_reviewed, found.disputed) == (len(truths), ())
+
+
+def test_whose_answer_counts(tmp_path: Path) -> None:
+    folder = answered(tmp_path / "s", [
+        said("agreed.wav", "pop", "anna", (0.5,), at=9), said("agreed.wav", "pop", "ben", (0.501, 0.6), at=10),
+        said("marked.wav", "pop", "anna", (0.5,), at=1), said("marked.wav", "pop", "ben", (), at=30),
+        said("settled.wav", "pop", "anna", (0.1,)), said("settled.wav", "no_pop", "ben"),
+        said("settled.wav", "no_pop", CONSENSUS),
+        said("open.wav", "pop", "anna", (0.1,)), said("open.wav", "no_pop", "ben", at=5),
+        said("unsure.wav", "uncertain"),
+        said("unmarked.wav", "pop"),
+    ])  # fmt: skip
+    found = answers.read([folder])
+
+    assert {truth.file: (truth.label, truth.onsets_s) for truth in found.truths} == {
+        "agreed.wav": ("pop", (0.501, 0.6)),
+        "marked.wav": ("pop", (0.5,)),
+        "settled.wav": ("no_pop", ()),
+        "unsure.wav": ("uncertain", None),
+        "unmarked.wav": ("pop", None),
+    }
+    assert found.disputed == ("open.wav",)
+    assert {truth.patient_id for truth in found.truths} == {""}
+
+
+def test_several_sources_keep_their_clips_apart(tmp_path: Path) -> None:
+    one = answered(tmp_path / "a" / "monday", [said("1.wav", "pop", onsets_s=(0.2,)), said("2.wav", "no_pop")])
+    other = answered(tmp_path / "b" / "monday", [said("1.wav", "no_pop")])
+    write_text(tmp_path / "labels.csv", "file,label,onsets_s,patient_id\nx.wav,pop,0.5,p9\n")
+    found = answers.read([one, other, tmp_path / "labels.csv"])
+
+    names = [truth.file for truth in found.truths]
+    assert len(set(names)) == 4
+    assert names[:3] == ["a/monday/1.wav", "a/monday/2.wav", "b/monday/1.wav"]
+    assert found.n_reviewed == 3
+    assert [truth.path for truth in found.truths][:3] == [one / "1.wav", one / "2.wav", other / "1.wav"]
+    with pytest.raises(UsageError, match="named twice"):
+        answers.read([one, one])
+
+
+def test_the_same_clip_from_two_tables_is_refused(tmp_path: Path) -> None:
+    write_text(tmp_path / "labels.csv", "file,label,onsets_s\ns/1.wav,pop,0.5\n")
+    session = answered(tmp_path / "s", [said("1.wav", "no_pop")])
+
+    with pytest.raises(UsageError, match=r"1\.wav is labelled in .* and in .*; name one of them"):
+        answers.read([tmp_path / "labels.csv", session])
+
+
+def test_a_session_that_nobody_answered_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no answer in it yet; `popdetect review"):
+        answers.read([answered(tmp_path / "s", [])])

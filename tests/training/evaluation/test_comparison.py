@@ -1,0 +1,150 @@
+"""Advice rests on figures: on the same people, and on sound that has no pops."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from learning_fakes import Says, examples, fitted
+from learning_verdicts import verdicts
+
+from popdetect.detection.detector import Detector
+from popdetect.detection.model import bundle
+from popdetect.detection.model.bundle import Model
+from popdetect.detection.signal import context
+from popdetect.training.evaluation import advice, comparison
+from popdetect.training.evaluation import negative_controls as guarding
+from popdetect.training.evaluation.negative_controls import Guard
+from popdetect.training.evaluation.scores import Scores, score
+from popdetect.training.models import context_model as fellows
+
+
+def saying(logit: float) -> Model:
+    """The small model with one opinion of everything, the gate open."""
+    return replace(fitted().model, classifier=Says(logit), gate=Says(0.0), gate_from=0.0)
+
+
+def scores(right: int) -> Scores:
+    return score(verdicts(right), n_boot=50)
+
+
+@pytest.fixture(scope="module")
+def loud_guard() -> Guard:
+    return guarding.listen(saying(12.0))
+
+
+def test_a_model_that_calls_everything_a_pop_fails_on_the_guard_set(loud_guard: Guard) -> None:
+    adopt, sentence = advice.advise(
+        verdicts(20), verdicts(10), loud_guard, Guard(dict.fromkeys(guarding.KINDS, 0), loud_guard.minutes)
+    )
+
+    assert loud_guard.steady_per_min > 100
+    assert not adopt
+    assert sentence.startswith(
+        "Keep the current model: the new one hears more pops where there are none, on the guard set: "
+        f"{loud_guard.per_min:.1f} pops per minute in sound that has none (the current one 0.0); "
+    )
+
+
+def test_a_model_that_calls_nothing_a_pop_passes_the_guard_set() -> None:
+    assert guarding.listen(saying(-12.0)).per_min == 0
+
+
+def test_the_guard_set_is_always_the_same_and_the_shipped_model_passes() -> None:
+    once = guarding.listen(bundle.load())
+
+    assert once == guarding.listen(bundle.load())
+    assert once.steady_per_min <= advice.GUARD_LIMIT_PER_MIN
+
+
+def test_the_whole_comparison_refuses_a_model_that_calls_everything(loud_guard: Guard) -> None:
+    loud = replace(fitted(), model=saying(12.0))
+    compared = comparison.compare(loud, examples(), bundle.load())
+
+    assert not compared.adopt
+    assert compared.guard_new == loud_guard
+    assert compared.advice.startswith("Keep the current model: the new one hears ")
+    alone = comparison.compare(loud, examples(), None)
+    assert not alone.adopt
+    assert "not usable" in alone.advice
+    assert re.search(r"clip AUROC \d\.\d\d\d .* on 60 held-out clips of 6 groups; it hears \d+\.\d pops", alone.advice)
+    assert alone.current is alone.guard_current is None
+
+
+def test_held_out_answers_are_one_per_clip_and_rest_on_the_held_out_log_odds() -> None:
+    small = fitted()
+    scored = comparison.held_out(small, examples())
+    quiet = comparison.held_out(replace(small, held_out_logits=small.held_out_logits * 0 - 12), examples())
+
+    assert [clip.file for clip in scored] == [example.file for example in examples()]
+    for clip, example in zip(scored, examples(), strict=True):
+        assert clip.group == example.group
+        assert clip.true_onsets_s == example.onsets_s
+        assert clip.truth_label == ("pop" if example.is_pop else "no_pop")
+        assert clip.duration_s == pytest.approx(1.0)
+        assert (clip.label == "pop") == bool(clip.found_onsets_s)
+    assert all(not clip.found_onsets_s and clip.label != "pop" for clip in quiet)
+
+
+def test_a_finished_model_is_judged_as_it_would_decide() -> None:
+    model = bundle.load()
+    for clip, example in zip(comparison.judged(model, examples()[:10]), examples(), strict=False):
+        detection = Detector(model).detect_samples(*example.sound())
+        assert (clip.p_pop, clip.label) == (detection.p_pop, detection.label)
+        assert clip.found_onsets_s == tuple(event.onset_s for event in detection.pops)
+
+
+def test_in_sample_and_held_out_go_by_the_same_rules() -> None:
+    """With the final classifier's own log-odds, `held_out` says what the detector says."""
+    small = fitted()
+    model = small.model
+    first = model.first_calibration.log_odds(model.classifier.logit(small.heard.rows))
+    rows = fellows.among_neighbours(small.heard, first, model.front_end.n_columns)
+    final = replace(small, held_out_logits=context.second_opinion(model.context, rows))
+    for own, detected in zip(
+        comparison.held_out(final, examples()), comparison.judged(small.model, examples()), strict=True
+    ):
+        assert own.p_pop == pytest.approx(detected.p_pop, abs=1e-9)
+        assert own.label == detected.label
+        assert own.found_onsets_s == pytest.approx(detected.found_onsets_s)
+
+
+def test_the_figures_of_a_card_keep_their_names_and_order() -> None:
+    figures = comparison.figures(scores(15))
+
+    assert list(figures) == [
+        "clips",
+        "clip AUROC",
+        "sensitivity (uncertain counts as missed)",
+        "specificity (uncertain counts as wrong)",
+        "share of uncertain clips",
+        "sensitivity at specificity 0.95",
+        "calibration error (ECE) of the clip probability",
+        "event precision (±5 ms)",
+        "event recall (±5 ms)",
+        "event F1 (±5 ms)",
+        "median timing error, ms",
+        "mean absolute count error per clip",
+        "false pops per minute of clips without pops",
+    ]
+    assert figures["clips"] == "40 (20 with pops), 5 groups"
+    assert figures["clip AUROC"] == scores(15).to_dict()["auroc"]
+
+
+def test_advice_is_one_sentence() -> None:
+    compared = comparison.compare(fitted(), examples(), bundle.load())
+
+    assert compared.advice.endswith(".")
+    assert not re.search(r"[.!?]\s", compared.advice)
+    assert "\n" not in compared.advice
+    assert re.search(r"\d\.\d\d\d against \d\.\d\d\d", compared.advice)
+
+
+def test_clips_that_the_current_model_has_heard_are_counted() -> None:
+    heard = [example.file for example in examples()[:9]]
+    compared = comparison.compare(fitted(), examples(), bundle.load(), heard=[*heard, "of another session.wav"])
+
+    assert compared.n_heard_by_current == 9
+    assert "the current model was trained on 9 of these 60 clips: its figures flatter" in compared.advice
+    assert not compared.advice.startswith("Keep the current model: the new one does worse")

@@ -1,0 +1,354 @@
+"""A model is adapted and not destroyed: what travels with it, what is corrected, what stays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from learning_fakes import Says, examples
+from learning_verdicts import verdicts
+from test_reviewed_sessions import corrected_copy
+
+from popdetect.detection.model import bundle
+from popdetect.detection.model.cascade import Cascade
+from popdetect.detection.model.classifiers import Calibration, sigmoid
+from popdetect.errors import ModelError, UsageError
+from popdetect.session.labels import Truth, read_labels
+from popdetect.training import retraining
+from popdetect.training.data import answers
+from popdetect.training.data.examples import Example, Heard, listen
+from popdetect.training.evaluation import learning_curve as curve
+from popdetect.training.evaluation import negative_controls as guarding
+from popdetect.training.evaluation.held_out import counted, final_logits, part_of
+from popdetect.training.evaluation.scores import ScoredClip
+from popdetect.training.models import adaptation as adapting
+from popdetect.training.models import bundle_files as bundling
+from popdetect.training.models import estimators
+from popdetect.training.models import fitting as training
+from popdetect.training.models import incremental as amending
+from popdetect.training.models import replay as replaying
+from popdetect.training.models.replay import Replay
+
+pytestmark = pytest.mark.usefixtures("small_guard")
+
+
+@lru_cache(maxsize=1)
+def heard() -> Heard:
+    model = bundle.load()
+    look = training.FirstLook.of(model)
+    return listen(examples(), look.listener(), None)
+
+
+@lru_cache(maxsize=1)
+def rows() -> Replay:
+    """As if the shipped model had learned from a few made clips."""
+    return replaying.of(heard(), bundle.load().classifier.logit(heard().rows), 0, 900)
+
+
+@pytest.fixture(scope="module")
+def travelling(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped bundle with those rows beside it."""
+    folder = tmp_path_factory.mktemp("bundles") / "base"
+    shutil.copytree(bundle.shipped(), folder)
+    with_rows(folder, bundling.npz_bytes(replaying.arrays(rows())))
+    return folder
+
+
+def with_rows(folder: Path, raw: bytes) -> None:
+    (folder / replaying.NAME).write_bytes(raw)
+    info = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    info["files"][replaying.NAME] = hashlib.sha256(raw).hexdigest()
+    (folder / "model.json").write_text(json.dumps(info), encoding="utf-8")
+
+
+# --- rows that travel -----------------------------------------------------------------------------------------------
+
+
+def test_rows_come_back_as_half_precision_leaves_them(travelling: Path) -> None:
+    found = replaying.read(travelling, bundle.load(travelling))
+
+    assert found is not None
+    np.testing.assert_allclose(found.rows, rows().rows, rtol=1e-3, atol=1e-6)
+    np.testing.assert_array_equal(found.marks, rows().marks)
+    np.testing.assert_allclose(found.logits, rows().logits, atol=0.01)
+    assert bundle.verify(travelling)[1] < 1e-9
+
+
+def test_rows_stand_for_all_that_was_learned_from() -> None:
+    kinds = {mark: int((heard().marks == mark).sum()) for mark in (0, 1)}
+
+    for mark, n in kinds.items():
+        assert rows().weights[rows().marks == mark].sum() == pytest.approx(n, rel=0.02)
+    assert len(rows().rows) <= 900
+
+
+def damage_missing(folder: Path) -> None:
+    (folder / replaying.NAME).unlink()
+
+
+def damage_changed(folder: Path) -> None:
+    raw = bytearray((folder / replaying.NAME).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (folder / replaying.NAME).write_bytes(bytes(raw))
+
+
+def damage_no_archive(folder: Path) -> None:
+    with_rows(folder, b"no archive at all")
+
+
+def damage_short(folder: Path) -> None:
+    with_rows(folder, bundling.npz_bytes({**replaying.arrays(rows()), "marks": np.array([0, 1], np.int8)}))
+
+
+def damage_one_kind(folder: Path) -> None:
+    arrays = replaying.arrays(rows())
+    with_rows(folder, bundling.npz_bytes({**arrays, "marks": np.zeros_like(arrays["marks"])}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (damage_missing, "cannot be read"),
+        (damage_changed, "changed since the bundle was made"),
+        (damage_no_archive, "not a file of plain arrays"),
+        (damage_short, "2 marks"),
+        (damage_one_kind, "all rows have one mark"),
+    ],
+)
+def test_damaged_rows_are_named_and_the_model_still_decides(
+    travelling: Path, tmp_path: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(travelling, folder)
+    damage(folder)
+    model = bundle.load(folder)  # deciding never opens the rows
+
+    with pytest.raises(ModelError, match=rf"replay\.npz: .*{words}"):
+        replaying.read(folder, model)
+
+
+def test_a_bundle_without_rows_says_so_and_is_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(bundle.shipped(), folder)
+    info = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    info["files"].pop(replaying.NAME, None)
+    (folder / "model.json").write_text(json.dumps(info), encoding="utf-8")
+
+    assert replaying.read(folder, bundle.verify(folder)[0]) is None
+
+
+# --- corrections ----------------------------------------------------------------------------------------------------
+
+
+def corrected(marks: np.ndarray) -> amending.Amended:
+    base = bundle.load().classifier
+    start = base.logit(heard().rows)
+    return amending.amend(base, heard().rows, marks, start, np.ones(len(marks)), 0)
+
+
+def test_corrections_leave_the_models_own_trees_and_freeze_without_loss() -> None:
+    base = bundle.load().classifier
+    assert isinstance(base, Cascade)
+    amended = corrected(np.maximum(heard().marks, 0))
+    frozen, arrays, settings = estimators.freeze(amended)
+
+    assert isinstance(frozen, Cascade)
+    n = len(base.trees.feature)
+    for name in ("feature", "threshold", "left", "right", "nan_left", "value"):
+        np.testing.assert_array_equal(arrays[f"trees_{name}"][:n], getattr(base.trees, name))
+    for name in ("centre", "scale", "inner", "middle", "outer"):
+        np.testing.assert_array_equal(arrays[f"network_{name}"], getattr(base.network, name))
+    assert settings["trees"]["n_trees"] == len(base.trees.roots) + amending.N_TREES
+    strange = heard().rows.copy()
+    strange[::3, ::5] = np.nan
+    for asked in (heard().rows, strange):
+        p = amended.predict_proba(asked)[:, 1]
+        np.testing.assert_allclose(sigmoid(frozen.logit(asked)), p, atol=1e-9)
+
+
+def test_corrections_learn_what_the_model_got_wrong() -> None:
+    marks = np.maximum(heard().marks, 0)
+    before = bundle.load().classifier.logit(heard().rows)
+    after = corrected(marks).logit(heard().rows)
+
+    def loss(logits: np.ndarray) -> float:
+        return float(np.logaddexp(0, np.where(marks == 1, -logits, logits)).mean())
+
+    assert loss(after) < 0.8 * loss(before)
+
+
+def test_only_sums_of_trees_are_lengthened() -> None:
+    assert not amending.can_amend(Says(0.0))
+    with pytest.raises(TypeError, match="nothing can be added to a Says"):
+        estimators.lengthened(Says(0.0), [], 0.1)
+
+
+def test_a_calibration_moves_as_far_as_the_answers_carry_it() -> None:
+    before = Calibration(0.8, -0.5)
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, 20_000)
+    labels = rng.random(len(logits)) < sigmoid(0.5 * logits + 1.0)
+    none = adapting.recalibrated(before, logits[:0], labels[:0])
+    few, many = (adapting.recalibrated(before, logits[:n], labels[:n]) for n in (20, 20_000))
+
+    assert (none.slope, none.offset) == pytest.approx((0.8, -0.5))
+    assert (many.slope, many.offset) == pytest.approx((0.5, 1.0), abs=0.05)
+    assert before.offset < few.offset < many.offset
+
+
+def test_an_adapted_model_is_held_back_until_it_hears_no_more_than_its_teacher() -> None:
+    teacher = bundle.load()
+    eager = replace(teacher, event_calibration=Calibration(1.0, 1.5), clip_calibration=Calibration(1.0, 1.5))
+    logits = final_logits(teacher, heard())
+    silent = part_of(heard(), [i for i, example in enumerate(examples()) if not example.is_pop])
+    held = adapting.held_back(eager, teacher, silent)
+
+    def heard_pops(model: bundle.Model, among: Heard) -> int:
+        return int(counted(model, among, final_logits(model, among)).sum())
+
+    assert heard_pops(held, silent) <= heard_pops(teacher, silent)
+    assert counted(eager, heard(), logits).sum() >= counted(held, heard(), logits).sum()
+    assert adapting.held_back(teacher, teacher, silent).clip_calibration == teacher.clip_calibration
+
+
+# --- the whole ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def truths(practice: Path) -> list[Truth]:
+    return read_labels(practice)
+
+
+@pytest.fixture(scope="module")
+def flipped(truths: list[Truth]) -> list[Truth]:
+    """The truths with two labels turned round: of a clip with many loud pops, and of one without."""
+    loudest = max((t for t in truths if t.label == "pop"), key=lambda t: len(t.onsets_s or ()))
+    return [replace(t, label="no_pop", onsets_s=()) if t is loudest else t for t in truths]
+
+
+@pytest.fixture(scope="module")
+def adapted(
+    practice: Path, truths: list[Truth], travelling: Path, tmp_path_factory: pytest.TempPathFactory
+) -> retraining.Retrained:
+    """By a reviewed session."""
+    folder = tmp_path_factory.mktemp("adapted")
+    session = corrected_copy(practice, folder / "session", truths)
+    found = answers.read([session]).truths
+    return retraining.train(found, folder / "ours", current=bundle.load(travelling), replay=rows())
+
+
+def test_an_adapted_bundle_is_whole_and_can_be_adapted_again(adapted: retraining.Retrained) -> None:
+    model, worst, _ = bundle.verify(adapted.out)
+    carried = replaying.read(adapted.out, model)
+
+    assert worst < 1e-9
+    assert carried is not None
+    np.testing.assert_array_equal(carried.marks, rows().marks)
+    assert "adapted_from" in model.info["provenance"]
+    assert model.operating_points == bundle.load().operating_points  # too few clips for others
+
+
+def test_a_reviewed_session_and_its_table_give_the_same_bytes(
+    adapted: retraining.Retrained, truths: list[Truth], travelling: Path, tmp_path: Path
+) -> None:
+    again = retraining.train(truths[::-1], tmp_path / "ours", current=bundle.load(travelling), replay=rows())
+
+    for path in sorted(adapted.out.iterdir()):
+        assert path.read_bytes() == (again.out / path.name).read_bytes(), path.name
+
+
+def test_a_turned_label_is_listed_as_a_possible_slip(
+    flipped: list[Truth], truths: list[Truth], travelling: Path, tmp_path: Path
+) -> None:
+    done = retraining.train(flipped, tmp_path / "ours", current=bundle.load(travelling), replay=rows())
+    turned = next(t for t, was in zip(flipped, truths, strict=True) if t.label != was.label)
+    true = next(t for t in truths if t.file == turned.file)
+    slip = next((slip for slip in done.slips if slip.file == turned.file), None)
+
+    assert slip is not None
+    assert (slip.label, slip.p_pop >= 0.9) == ("no_pop", True)
+    assert any(abs(look - onset) < 0.005 for look in slip.look_s for onset in true.onsets_s or ())
+    assert len(done.slips) < 10
+
+
+def test_what_the_current_model_has_heard_is_adapted_from_the_origin(
+    adapted: retraining.Retrained, truths: list[Truth], tmp_path: Path
+) -> None:
+    done = retraining.train(
+        truths, tmp_path / "second", current=adapted.model, replay=rows(), origin=(bundle.load(), rows())
+    )
+
+    assert done.model.info["provenance"]["adapted_from"].startswith(bundle.load().title)
+    assert done.comparison.n_heard_by_current == len(truths)
+
+
+def test_fewer_clips_are_enough_to_adapt_than_to_begin(truths: list[Truth]) -> None:
+    some = [example for example in examples() if example.is_pop][:6]
+    others = [example for example in examples() if not example.is_pop][:6]
+
+    training.check_enough([*some, *others], adapts=True)
+    with pytest.raises(UsageError, match="at least 10 of each"):
+        training.check_enough([*some, *others])
+    with pytest.raises(UsageError, match="at least 5 of each"):
+        training.check_enough([*some, *others[:3]], adapts=True)
+
+
+def test_reviewed_clips_of_nobody_are_refused_with_what_helps(practice: Path, tmp_path: Path) -> None:
+    truths = [replace(t, patient_id="") for t in read_labels(practice)]
+    session = corrected_copy(practice, tmp_path / "session", truths)
+
+    with pytest.raises(UsageError, match=r"60 of 60 clips name no patient .*log --init.*--allow-ungrouped"):
+        retraining.train(answers.read([session]).truths, tmp_path / "ours", current=None)
+
+
+def test_the_rehearsal_is_not_the_guard_set() -> None:
+    for kind in guarding.KINDS:
+        assert not np.array_equal(guarding.sound(kind, 0), guarding.sound(kind, 0, guarding.SEED + 1))
+        np.testing.assert_array_equal(guarding.sound(kind, 3), guarding.sound(kind, 3))
+
+
+# --- the learning curve ---------------------------------------------------------------------------------------------
+
+
+def found(right: int) -> list[ScoredClip]:
+    return verdicts(right, 40, n_groups=10)
+
+
+@pytest.mark.parametrize(
+    ("rights", "words"),
+    [
+        ((10, 20, 38), "more labelled clips are worth it"),
+        ((30, 38, 38), "hardly worth the listening"),
+        ((38,), "too few clips for a learning curve"),
+    ],
+)
+def test_the_curve_says_whether_more_clips_are_worth_it(rights: tuple[int, ...], words: str) -> None:
+    made = curve.concluded([(15 * 2**k, found(right)) for k, right in enumerate(rights)], 0)
+
+    assert words in made.sentence
+    assert [n for n, _ in made.points] == [15 * 2**k for k in range(len(rights))]
+    assert made.to_dict()["sentence"] == made.sentence
+
+
+def test_the_curve_is_drawn_on_all_clips_with_a_growing_number(truths: list[Truth]) -> None:
+    model = bundle.load()
+    look = training.FirstLook.of(model)
+
+    def fit(some: Sequence[Example], among: Heard) -> training.Fitted:
+        return training.learn(some, among, look, name="x", version="1", teacher=model, recipes=estimators.RECIPES[:1])
+
+    told: list[tuple[int, int]] = []
+    made = curve.draw(examples(), heard(), fit, model, say=lambda what, done, total: told.append((done, total)))
+
+    sizes = [n for n, _ in made.points]
+    assert sizes[0] == 0
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == 45  # of 60, a quarter held out
+    assert told == [(k, 12) for k in range(12)]

@@ -1,0 +1,164 @@
+"""The card says what model.json says, and what it is not."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from popdetect.detection.model import bundle
+from popdetect.training.models import card, overlap, provenance
+
+
+@pytest.fixture
+def info() -> dict[str, Any]:
+    return json.loads((bundle.shipped() / "model.json").read_text(encoding="utf-8"))
+
+
+def test_the_shipped_card_is_rendered_from_the_shipped_model(info: dict[str, Any]) -> None:
+    assert (bundle.shipped() / "CARD.md").read_text(encoding="utf-8") == card.render(info)
+
+
+def test_every_figure_is_on_the_card(info: dict[str, Any]) -> None:
+    lines = card.render(info).splitlines()
+
+    assert info["scores"]
+    for title, part in info["scores"].items():
+        assert f"## {title}" in lines
+        assert part["about"] in lines
+        assert part["figures"]
+        for name, value in part["figures"].items():
+            assert f"| {name} | {card.figure(value)} |" in lines
+    for name, point in info["operating_points"].items():
+        numbers = " | ".join(f"{point[key]:.3f}" for key in ("no_pop_below", "pop_from", "train_from"))
+        assert f"| {name} | {numbers} |" in lines
+    for line in (*info["intended_use"], *info["limits"]):
+        assert f"* {line}" in lines
+    for contest in info["contest"]:
+        assert f"| {contest['title']} | {contest['average_precision']:.3f} | {contest['clip_auroc']:.3f} |" in lines
+
+
+def test_the_card_says_that_no_figure_is_clinical_accuracy(info: dict[str, Any]) -> None:
+    text = card.render(info)
+
+    assert "A research tool, not a medical device." in text
+    assert "**no figure here is clinical accuracy**" in text
+    # before any figure
+    assert text.index("clinical accuracy") < min(text.index(f"## {title}") for title in info["scores"])
+    assert "it does not show who made it" in text
+    assert info["files"]["weights.npz"] in text
+
+
+def test_provenance_is_on_the_card(info: dict[str, Any]) -> None:
+    text = card.render(info)
+    for value in info["provenance"].values():
+        if isinstance(value, dict):
+            for key, item in value.items():
+                assert f"    * {key}: {item}" in text
+        elif isinstance(value, list):
+            assert ", ".join(map(str, value)) in text or all(f"    * {item}\n" in text for item in value)
+        else:
+            assert str(value) in text
+
+
+def test_a_model_of_own_clips_says_so_and_claims_nothing_of_the_shipped_one(info: dict[str, Any]) -> None:
+    info.update(provenance.own_statements(provenance.OwnClips(50, 12, 7, 2.04)))
+    info["provenance"] = {overlap.KEY: "00aa 11bb 22cc", "seed": 0}
+    text = card.render(info)
+
+    assert "no clinical recording" not in text
+    assert "half" not in text
+    assert "3 s" not in text
+    assert "its user's own labelled clips, 50 of 7 people" in text
+    assert "popdetect cannot know whether they are clinical" in text
+    assert "The figures are from these people only" in text
+    assert "**no figure here is clinical accuracy**" in text
+    assert text.count("12 of 50 (24 %) with pops") == 2  # among the limits, and beside the thresholds
+    assert "about 2.0 s long" in text
+    assert "* clips known again: 3, by digests" in text
+    assert "22cc" not in text
+
+
+@pytest.mark.parametrize(
+    ("n_people", "words"), [(None, "of people who are not named"), (1, "of one person"), (2, "of 2 people")]
+)
+def test_whose_clips_they_are_is_said_in_words(n_people: int | None, words: str) -> None:
+    said = provenance.own_statements(provenance.OwnClips(20, 10, n_people, 1.0))
+
+    assert words in said["notice"]
+    assert ("may have heard others of the same person" in said["calibrated_on"]) == (n_people != 2)
+
+
+def test_new_models_carry_the_words_that_the_shipped_card_has(info: dict[str, Any]) -> None:
+    said = provenance.statements()
+
+    assert card.render({**info, **said}) == card.render(info)
+    assert said.keys() == provenance.own_statements(provenance.OwnClips(20, 10, 3, 1.0)).keys()
+
+
+def test_what_is_not_known_takes_no_place(info: dict[str, Any]) -> None:
+    for name in ("intended_use", "limits", "scores", "contest", "provenance"):
+        del info[name]
+    text = card.render(info)
+
+    for title in ("What it is for", "What it cannot do", "Classifiers that were compared"):
+        assert title not in text
+    assert "clinical accuracy" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "not known"),
+        ({"value": 0.98765, "low": 0.9, "high": 1.0}, "0.988 (0.900 to 1.000)"),
+        ({"value": 0.98765, "low": None, "high": None}, "0.988"),
+        ({"value": 0.5}, "0.500"),
+        (0.0, "0.000"),
+        (3, "3"),
+        ("60 (30 with pops)", "60 (30 with pops)"),
+    ],
+)
+def test_a_figure_has_its_interval_or_says_what_can_be_said(value: Any, words: str) -> None:
+    assert card.figure(value) == words
+
+
+def test_only_what_was_measured_has_a_column(info: dict[str, Any]) -> None:
+    row = {"auroc": 0.9, "sensitivity_at_95": 0.8, "f1": None, "count_error": None, "ece": 0.02}
+    info["ablations"] = {"about": "Ten clips", "rows": {"all of it": row}}
+    info["peers"] = {"about": "Ten clips", "rows": {"us": {**row, "among_candidates": 0.97}, "them": row}}
+    parts = card.render(info).split("\n## ")
+    by_title = {part.split("\n")[0]: part for part in parts}
+
+    assert "among the candidates" not in by_title["What each part buys"]
+    assert "| all of it | 0.900 | 0.800 | not known | not known | 0.020 |" in by_title["What each part buys"]
+    assert "| ECE | true pops among the candidates |\n| --- | --- |" in by_title["Beside other ways"]
+    assert "| us | 0.900 | 0.800 | not known | not known | 0.020 | 0.970 |" in by_title["Beside other ways"]
+    assert "| them | 0.900 | 0.800 | not known | not known | 0.020 | not known |" in by_title["Beside other ways"]
+
+
+def test_sounds_that_no_fit_had_heard_have_their_table(info: dict[str, Any]) -> None:
+    row = {"auroc": 0.9, "f1": None, "timing_ms": 0.2}
+    info["unheard"] = {"about": "Ten clips", "rows": {"everyday, borq1": row}}
+    part = card.render(info).split("## Sounds and pops that no fit had heard\n\n")[1].split("\n## ")[0]
+
+    assert part.splitlines()[0] == "Ten clips. Intervals are 95 %, whole folds resampled."
+    assert "| clip AUROC | event F1 (±5 ms) | median timing error, ms |" in part
+    assert "| everyday, borq1 | 0.900 | not known | 0.200 |" in part
+
+
+def test_false_pops_are_told_by_kind(info: dict[str, Any]) -> None:
+    rate = {"value": 0.5, "low": 0.061, "high": 1.806}
+    rows = {"speech": {"recordings": 7, "minutes": 4.0, "pops": 2, "a_minute": rate}}
+    info["unheard"] = {"about": "Ten clips", "rows": {}, "false_pops": {"dev-test": rows}}
+    text = card.render(info)
+
+    assert "## False pops, dev-test" in text
+    assert "| speech | 7 | 4.0 | 2 | 0.50 (0.06 to 1.81) |" in text
+    info.pop("voices", None)
+    del info["unheard"]
+    assert "False pops" not in card.render(info)
+    info["voices"] = {"about": "Voices of nobody", "false_pops": rows}
+    part = card.render(info).split("## False pops, recorded voices\n\n")[1]
+    assert part.startswith("Voices of nobody. Exact 95 % Poisson limits.\n")
+    assert "| speech | 7 | 4.0 | 2 | 0.50 (0.06 to 1.81) |" in part

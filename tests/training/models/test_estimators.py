@@ -1,0 +1,178 @@
+"""Frozen classifiers say what scikit-learn's say; folds keep groups together."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.naive_bayes import GaussianNB
+
+from popdetect.detection.model.classifiers import sigmoid
+from popdetect.detection.model.loading import thaw
+from popdetect.detection.signal import context
+from popdetect.training.models import bundle_files as bundling
+from popdetect.training.models import estimators
+
+MAKERS = {recipe.name: recipe.make for recipe in estimators.RECIPES} | {
+    "gate": lambda seed, n: estimators.small_boosting(seed)
+}
+OF_TREES = sorted(MAKERS.keys() - {"logistic", "cascade"})
+
+
+def material(seed: int = 0, n: int = 400, missing: float = 0.15) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in float32, as features are; the label hangs on two columns, and on one being missing."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(0, 10, (n, 8)).astype(np.float32).astype(np.float64)
+    labels = (rows[:, 0] + 5 * np.sin(rows[:, 1] / 3) + rng.normal(0, 3, n) > 2).astype(np.int8)
+    rows[rng.random(rows.shape) < missing] = np.nan
+    rows[labels == 1, 5] = np.where(rng.random((labels == 1).sum()) < 0.7, np.nan, rows[labels == 1, 5])
+    rows[:, 6] = 3.0  # says nothing
+    rows[rng.random(n) < 0.5, 7] = -60.0  # many ties
+    return rows, labels
+
+
+@pytest.fixture(scope="module", params=sorted(MAKERS))
+def pair(request: pytest.FixtureRequest) -> tuple[Any, tuple[Any, ...]]:
+    rows, labels = material()
+    fitted = MAKERS[request.param](3, len(rows)).fit(rows, labels)
+    return fitted, estimators.freeze(fitted)
+
+
+def test_frozen_is_predict_proba(pair: tuple[Any, tuple[Any, ...]]) -> None:
+    fitted, (frozen, _, _) = pair
+    for seed, missing in ((0, 0.15), (1, 0.0), (2, 0.5), (3, 0.95)):
+        rows, _ = material(seed, missing=missing)
+        np.testing.assert_allclose(sigmoid(frozen.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-9)
+    nothing = np.full((3, 8), np.nan)
+    np.testing.assert_allclose(sigmoid(frozen.logit(nothing)), fitted.predict_proba(nothing)[:, 1], atol=1e-9)
+    assert frozen.logit(np.empty((0, 8))).shape == (0,)
+
+
+@pytest.mark.parametrize("pair", OF_TREES, indirect=True)
+def test_on_a_threshold_both_go_the_same_way(pair: tuple[Any, tuple[Any, ...]]) -> None:
+    """Rows made of the very thresholds (to float32, as features are), and their neighbours."""
+    fitted, (_, arrays, settings) = pair
+    edges = arrays["threshold"][np.isfinite(arrays["threshold"])].astype(np.float32)
+    values = np.concatenate([edges, np.nextafter(edges, np.float32(np.inf)), np.nextafter(edges, -np.float32(np.inf))])
+    rows = np.random.default_rng(0).choice(values, (500, 8)).astype(np.float64)
+    frozen = thaw("trees", arrays, settings)
+
+    np.testing.assert_allclose(sigmoid(frozen.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-9)
+
+
+def test_arrays_through_a_file_make_the_same_classifier(pair: tuple[Any, tuple[Any, ...]]) -> None:
+    _, (frozen, arrays, settings) = pair
+    with np.load(io.BytesIO(bundling.npz_bytes(arrays)), allow_pickle=False) as archive:
+        thawed = thaw(settings["kind"], dict(archive), settings)
+    rows, _ = material(9)
+
+    np.testing.assert_array_equal(thawed.logit(rows), frozen.logit(rows))
+
+
+def test_a_frozen_classifier_gives_its_arrays_back(pair: tuple[Any, tuple[Any, ...]]) -> None:
+    _, (frozen, arrays, settings) = pair
+    again, also = estimators.arrays_of(frozen)
+
+    assert also == settings
+    assert bundling.npz_bytes(again) == bundling.npz_bytes(arrays)
+
+
+def test_all_arrays_are_plain_numbers(pair: tuple[Any, tuple[Any, ...]]) -> None:
+    _, (_, arrays, _) = pair
+    for name, array in arrays.items():
+        assert array.dtype.kind in "fib", name
+        assert not (array.dtype.kind == "f" and np.isnan(array).any()), name
+
+
+@pytest.mark.parametrize("what", sorted(MAKERS))
+def test_the_same_seed_fits_the_same(what: str) -> None:
+    rows, labels = material()
+    one, same = (estimators.freeze(MAKERS[what](5, len(rows)).fit(rows, labels))[1] for _ in range(2))
+
+    assert bundling.npz_bytes(one) == bundling.npz_bytes(same)
+
+
+@pytest.mark.parametrize("what", sorted(MAKERS))
+def test_a_column_that_was_never_measured_is_borne(what: str) -> None:
+    """Bands above half the sample rate: in a session recorded at 8 kHz nobody ever heard them."""
+    rows, labels = material()
+    rows[:, 2] = np.nan
+    fitted = MAKERS[what](0, len(rows)).fit(rows, labels)
+    frozen, arrays, _ = estimators.freeze(fitted)
+
+    assert not any(np.isnan(a).any() for a in arrays.values() if a.dtype.kind == "f")
+    np.testing.assert_allclose(sigmoid(frozen.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-9)
+    # a clip of another rate comes along: what nobody ever heard decides nothing
+    before = frozen.logit(rows)
+    for value in (0.0, -80.0, 1e6):
+        rows[:, 2] = value
+        np.testing.assert_array_equal(frozen.logit(rows), before)
+        np.testing.assert_allclose(sigmoid(frozen.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize("what", ["boosting", "gate"])
+def test_nothing_changes_where_every_column_was_measured(what: str) -> None:
+    rows, labels = material()
+    borne = MAKERS[what](5, len(rows)).fit(rows, labels)
+    bare = MAKERS[what](5, len(rows)).estimator.fit(rows, labels)
+
+    np.testing.assert_array_equal(borne.predict_proba(rows), bare.predict_proba(rows))
+    assert bundling.npz_bytes(estimators.freeze(borne)[1]) == bundling.npz_bytes(estimators.freeze(bare)[1])
+
+
+def test_others_cannot_be_frozen() -> None:
+    with pytest.raises(TypeError, match="cannot freeze a GaussianNB"):
+        estimators.freeze(GaussianNB())
+    with pytest.raises(TypeError, match="not frozen"):
+        estimators.arrays_of(GaussianNB())
+
+
+@given(n_groups=st.integers(5, 20), n=st.integers(60, 120), seed=st.integers(0, 1000))
+@settings(max_examples=40, deadline=None)
+def test_folds_are_a_partition_of_whole_groups(n_groups: int, n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels, groups = np.arange(n) % 2 == 0, [f"p{g}" for g in rng.integers(0, n_groups, n)]
+    parts = estimators.folds(labels, groups, 5, seed)
+
+    assert sorted(np.concatenate(parts).tolist()) == list(range(n))
+    home = {group: k for k, part in enumerate(parts) for group in {groups[i] for i in part}}
+    assert all(home[groups[i]] == k for k, part in enumerate(parts) for i in part)
+    for one, same in zip(parts, estimators.folds(labels, groups, 5, seed), strict=True):
+        np.testing.assert_array_equal(one, same)
+
+
+def test_platts_scaling_finds_the_slope_and_is_never_turned_round() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, 20_000)
+    labels = rng.random(20_000) < sigmoid(0.7 * logits - 0.5)
+
+    assert estimators.platt(logits, labels) == pytest.approx((0.7, -0.5), abs=0.05)
+    assert estimators.platt(-logits, labels)[0] == 0.05
+
+
+def test_areas_are_1_when_all_is_right_and_half_when_all_is_even() -> None:
+    labels = np.array([0, 0, 1, 1])
+
+    assert estimators.auroc(labels, np.array([0.0, 1, 2, 3])) == 1
+    assert estimators.average_precision(labels, np.array([0.0, 1, 2, 3])) == 1
+    assert estimators.auroc(labels, np.zeros(4)) == 0.5
+
+
+def test_a_frozen_context_is_predict_proba_and_never_holds_a_likelier_neighbour_against_a_pop() -> None:
+    rng = np.random.default_rng(4)
+    rows = rng.normal(0, 3, (3000, len(context.names()))).astype(np.float32).astype(np.float64)
+    labels = (rows[:, 0] + rows[:, context.names().index("best_after")] + rng.normal(0, 2, 3000) > 2).astype(np.int8)
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    fitted = estimators.context_boosting(0).fit(rows, labels)
+    frozen, _, _ = estimators.freeze(fitted)
+
+    np.testing.assert_allclose(sigmoid(frozen.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-9)
+    along = np.repeat(np.nan_to_num(rows[:1]), 50, axis=0)
+    along[:, context.names().index("best_after")] = np.linspace(-8, 8, 50)
+    steps = np.diff(frozen.logit(along))
+    assert (steps >= -1e-12).all()
+    assert steps.max() > 0
