@@ -4,7 +4,8 @@
 
     PopdetectError
     ├── UsageError            an option, a table or a folder that cannot be used as given     exit code 2
-    │   └── TableError        a line of a csv file, named as file:line
+    │   ├── TableError        a line of a csv file, named as file:line
+    │   └── MissingExtra      an optional package that is not installed
     ├── AudioError            one recording that cannot be judged; `status` says why          exit code 3
     │   ├── Unreadable        no such file, not audio, a pipe, a rate outside 8 to 192 kHz
     │   ├── Empty             no samples in it
@@ -52,6 +53,50 @@ class TableError(UsageError):
     def lines(self) -> tuple[str, ...]:
         """One for each problem."""
         return self.problems
+
+
+class MissingExtra(UsageError, ImportError):
+    """An optional package is not installed; the message names the extra that contains it.
+
+    Parameters
+    ----------
+    what : str
+        What needs the package, such as ``popdetect report``.
+    extra : str
+        Name of the extra, a value of `EXTRAS`.
+    """
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra '{extra}': pip install 'popdetect[{extra}]'")
+        self.extra = extra
+
+
+# Import names of the optional packages and the extra of pyproject.toml that installs each.
+EXTRAS = {
+    "matplotlib": "plot",
+    "statsmodels": "study",
+    "jinja2": "study",
+    "markupsafe": "study",
+    "pandas": "study",
+    "starlette": "app",
+    "uvicorn": "app",
+}
+
+
+def missing_extra(error: BaseException, what: str) -> MissingExtra | None:
+    """Return the error to show if `error` says that an optional package is not installed, else None.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any error; only a `ModuleNotFoundError` that names a package of `EXTRAS` counts.
+    what : str
+        What needs the package, such as ``popdetect report``.
+    """
+    if not isinstance(error, ModuleNotFoundError) or isinstance(error, MissingExtra):
+        return None
+    extra = EXTRAS.get((error.name or "").partition(".")[0])
+    return MissingExtra(what, extra) if extra else None
 
 
 class AudioError(PopdetectError, ValueError):

@@ -21,7 +21,7 @@ from popdetect.cli import terminal
 from popdetect.cli import text as wording
 from popdetect.cli.options import NOTE, parser, refuse_idle
 from popdetect.cli.terminal import one_line
-from popdetect.errors import NothingFound, PopdetectError, UsageError
+from popdetect.errors import NothingFound, PopdetectError, UsageError, missing_extra
 
 if TYPE_CHECKING:
     from popdetect.detection.detector import Detector
@@ -57,6 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except terminal.ReaderGoneError:
         return 0
     except Exception as error:
+        words = sys.argv[1:] if argv is None else argv
+        missing = missing_extra(error, f"popdetect {next(iter(words), '')}")
+        if missing is not None:
+            print(missing, file=sys.stderr)
+            return missing.exit_code
         if os.environ.get("POPDETECT_DEBUG"):
             raise
         what = f"{type(error).__name__}: {error}"
