@@ -5,7 +5,7 @@ Absolute times drift with the machine, so each pair is run in turn and the media
 
 Examples: scripts/bench.py · scripts/bench.py --clips 200 --repeat 3 · scripts/bench.py --full --json bench.json
 With --study: log, outcomes and report of 100, 1,000 and 10,000 thrusts: scripts/bench.py --study
-With --accuracy: how well, beside other ways to hear pops, on recordings that none has heard (needs --sounds, and
+With --accuracy: how well, beside other strategies to hear pops, on recordings that none has heard (needs --sounds, and
 pip install "popdetect[peers]"; half an hour): scripts/bench.py --accuracy --sounds ../shared/audio
 """
 

@@ -30,8 +30,7 @@ from popdetect.errors import PopdetectError
 from popdetect.training.data.sounds import Recorded, Source, read_manifest
 from popdetect.training.evaluation import comparison
 from popdetect.training.evaluation.scores import score
-from popdetect.training.models import bundle_files as bundling
-from popdetect.training.models import provenance, replay
+from popdetect.training.models import bundle_files, card, replay
 from popdetect.training.models.fitting import fit
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -53,7 +52,7 @@ def main() -> int:
         parser.error("--sounds is needed, a folder of recordings with a MANIFEST.csv")
     try:
         if args.tables:
-            print(f"{args.out}: sha256 {bundling.tell(args.out, {**provenance.statements(), **_tables()}).sha256}")
+            print(f"{args.out}: sha256 {bundle_files.tell(args.out, {**card.statements(), **_tables()}).sha256}")
         else:
             with threadpool_limits(THREADS):
                 build(args)
@@ -65,8 +64,8 @@ def main() -> int:
 
 def build(args: argparse.Namespace) -> None:
     """Fit, look, write."""
-    shipped = args.out.resolve() == bundling.bundle.shipped().resolve()
-    bundling.check_target(args.out, force=args.force, replace_shipped=True)
+    shipped = args.out.resolve() == bundle_files.bundle.shipped().resolve()
+    bundle_files.check_target(args.out, force=args.force, replace_shipped=True)
     train = read_manifest(args.sounds, "train")
     rule, examples = corpus.LEARN, corpus.to_learn_from(train, args.scenes, args.seed)
     fitted = fit(examples, name="popdetect", version=__version__, seed=args.seed, on_progress=_say)
@@ -93,7 +92,7 @@ def build(args: argparse.Namespace) -> None:
         "figures": comparison.figures(score(comparison.judged(fitted.model, look), seed=args.seed)),
     }
     facts = {
-        **provenance.statements(),
+        **card.statements(),
         "provenance": {
             "clips": f"{args.scenes} mixed clips of {rule.duration_s:g} s, {rule.pop_share:.0%} of them with 1 to "
             f"{rule.max_pops} pops, {rule.far_share:.0%} heard across the room, and {len(examples) - args.scenes} "
@@ -108,20 +107,20 @@ def build(args: argparse.Namespace) -> None:
             "sha256_of_all_inputs": _digest(train),
             "simulated": "pops (air and skin-mounted), one in ten distractors, mouth clicks, a third of the rooms, "
             "devices, codecs",
-            "libraries": provenance.versions(),
+            "libraries": card.versions(),
         },
         "scores": scores,
-        "contest": provenance.contest(fitted),
+        "contest": card.contest(fitted),
         **_tables(),
     }
     # the log-odds of the recipe that was chosen, each by a fit that had not heard the row's source
-    rows = replay.of(fitted.heard, fitted.contests[0].logits, args.seed)
-    model = bundling.write(fitted, args.out, facts, replay=rows, force=args.force, replace_shipped=shipped)
+    rows = replay.of(fitted.heard, fitted.selection[0].logits, args.seed)
+    model = bundle_files.write(fitted, args.out, facts, replay=rows, force=args.force, replace_shipped=shipped)
     print(f"{args.out}: {model.title}, sha256 {model.sha256}")
     for title, part in scores.items():
         print(f"\n{title}")
         for name, value in part["figures"].items():
-            print(f"  {name:50} {bundling.card.figure(value)}")
+            print(f"  {name:50} {bundle_files.card.figure(value)}")
 
 
 def _tables() -> dict[str, Any]:

@@ -23,24 +23,23 @@ import numpy as np
 
 import corpus
 from accuracy import SHIPPED, Looked, candidates, figures
-from popdetect.training.data import kinds
-from popdetect.training.data.examples import Example, Heard, listen
+from popdetect.training.data import manifest
+from popdetect.training.data.examples import CandidateSet, Example, listen
 from popdetect.training.data.sounds import Source, Synthetic, read_manifest
 from popdetect.training.evaluation import comparison
 from popdetect.training.evaluation.scores import ScoredClip, score
 from popdetect.training.models import estimators
-from popdetect.training.models.candidate_filter import fit_gate
-from popdetect.training.models.cascades import Perceptron
-from popdetect.training.models.estimators import Recipe
-from popdetect.training.models.fitting import FirstLook, Fitted, fit, learn
+from popdetect.training.models.candidate_filter import fit_candidate_filter
+from popdetect.training.models.estimators import EstimatorSpec, Perceptron
+from popdetect.training.models.fitting import CandidateFinder, Fitted, fit, learn
 
 INSTEAD = {
-    "network alone, without the trees": Recipe("network", "a small network", lambda seed, _: Perceptron(seed)),
+    "network alone, without the trees": EstimatorSpec("network", "a small network", lambda seed, _: Perceptron(seed)),
     "trees alone (gradient boosting), without the network": estimators.BY_NAME["boosting"],
     "linear classifier in place of network and trees": estimators.BY_NAME["logistic"],
 }
 WHOLE, NARROW = "all of it", "with a higher onset rule and a narrower gate (fewer candidates)"
-Variant = Callable[[Sequence[Example], Heard, FirstLook], Fitted]
+Variant = Callable[[Sequence[Example], CandidateSet, CandidateFinder], Fitted]
 
 
 def main() -> int:
@@ -66,7 +65,10 @@ def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int, out: Pa
     ]
     pops = sorted({source.group for source in train if source.kind == "pop"})
     trials = [
-        example for test in kinds.TESTS for one in pops for example in corpus.trials(train, one, n_trials // 2, 7, test)
+        example
+        for test in manifest.TESTS
+        for one in pops
+        for example in corpus.trials(train, one, n_trials // 2, 7, test)
     ]
     judged: dict[str, list[ScoredClip]] = {}
     looked_at = {WHOLE: Looked(), NARROW: Looked()}
@@ -74,9 +76,9 @@ def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int, out: Pa
         name = corpus.fold_name(fold)
         own = [example for example in clips if example.group != name]
         of_fold = [example for example in trials if example.group == name]
-        whole = fit(own, name="trial", version="0", recipes=SHIPPED)
+        whole = fit(own, name="trial", version="0", specs=SHIPPED)
         model = whole.model
-        look = FirstLook.of(model)
+        look = CandidateFinder.of(model)
         judged.setdefault(WHOLE, []).extend(comparison.judged(model, of_fold))
         looked_at[WHOLE] += candidates(model, of_fold)
         for title, variant in variants(made, name).items():
@@ -125,19 +127,19 @@ def variants(made: list[Example], fold: str) -> dict[str, Variant]:
     }
 
 
-def _learn(examples: Sequence[Example], heard: Heard, look: FirstLook, **how: Any) -> Fitted:
-    return learn(examples, heard, look, name="trial", version="0", **{"recipes": SHIPPED, **how})
+def _learn(examples: Sequence[Example], heard: CandidateSet, look: CandidateFinder, **how: Any) -> Fitted:
+    return learn(examples, heard, look, name="trial", version="0", **{"specs": SHIPPED, **how})
 
 
 def _without(*beginnings: str) -> Variant:
     return lambda examples, heard, look: _learn(examples, _blind(heard, look, beginnings), look)
 
 
-def _by(recipe: Recipe) -> Variant:
-    return lambda examples, heard, look: _learn(examples, heard, look, recipes=[recipe])
+def _by(recipe: EstimatorSpec) -> Variant:
+    return lambda examples, heard, look: _learn(examples, heard, look, specs=[recipe])
 
 
-def _blind(heard: Heard, look: FirstLook, parts: Sequence[str]) -> Heard:
+def _blind(heard: CandidateSet, look: CandidateFinder, parts: Sequence[str]) -> CandidateSet:
     """Features whose names begin with one of these (or end with it, if it begins with _) were never measured."""
     from popdetect.detection.signal.features import names
 
@@ -148,26 +150,26 @@ def _blind(heard: Heard, look: FirstLook, parts: Sequence[str]) -> Heard:
     return replace(heard, rows=rows)
 
 
-def _mixes(examples: Sequence[Example], heard: Heard) -> tuple[list[Example], Heard]:
+def _mixes(examples: Sequence[Example], heard: CandidateSet) -> tuple[list[Example], CandidateSet]:
     kept = [i for i, example in enumerate(examples) if example.file.startswith("scene")]
     number = np.full(len(examples), -1)
     number[kept] = np.arange(len(kept))
     own = number[heard.clip] >= 0
-    part = Heard(
+    part = CandidateSet(
         heard.rows[own], heard.marks[own], number[heard.clip[own]], heard.onsets_s[own], heard.durations_s[kept]
     )
     return [examples[i] for i in kept], part
 
 
-def _of_made(made: list[Example], fold: str, look: FirstLook) -> Fitted:
+def _of_made(made: list[Example], fold: str, look: CandidateFinder) -> Fitted:
     own = [example for example in made if example.group != fold]
     return _learn(own, listen(own, look.listener(), None), look)
 
 
-def _narrow(examples: Sequence[Example], look: FirstLook) -> Fitted:
+def _narrow(examples: Sequence[Example], look: CandidateFinder) -> Fitted:
     """A higher onset rule, and a gate that sends more away."""
     rule = replace(look.onset_rule, rise_db=4.5, prominence_db=7.5, radius_hops=4)
-    narrow = fit_gate(examples, look.front_end, rule, 0, lambda *_: None, keeps=0.975)
+    narrow = fit_candidate_filter(examples, look.front_end, rule, 0, lambda *_: None, keeps=0.975)
     return _learn(examples, listen(examples, narrow.listener(), None), narrow)
 
 

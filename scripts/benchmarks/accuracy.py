@@ -1,7 +1,7 @@
 """How well popdetect and its peers hear pops of recordings that none of them has heard; the --accuracy of bench.py.
 
 Every source lies in one of five folds. In each turn all fit on mixed clips and single recordings of four folds, with
-simulated pops only, and judge mixed clips of the fifth, with the real pops of a recording that nobody learned from.
+simulated pops only, and judge mixed clips of the fifth, with the real pops of a recording that no_context learned from.
 The dev-test sounds are judged by fits to all five folds. Same clips for all; popdetect fits its gate, its classifier
 and its context anew in each turn, and also says how many of the true pops are among its candidates, and how many pops
 it hears in recordings that hold none.
@@ -23,14 +23,13 @@ import corpus
 import false_pops
 import peers
 from popdetect.detection.model.bundle import Model
-from popdetect.training.data import kinds
-from popdetect.training.data.candidates import mark
-from popdetect.training.data.examples import Example
+from popdetect.training.data import manifest
+from popdetect.training.data.examples import Example, mark
 from popdetect.training.data.sounds import Recorded, Source, read_manifest
 from popdetect.training.evaluation import comparison
 from popdetect.training.evaluation.scores import ScoredClip, Scores, score
 from popdetect.training.models import estimators
-from popdetect.training.models.candidate_filter import FirstLook
+from popdetect.training.models.candidate_filter import CandidateFinder
 from popdetect.training.models.fitting import fit
 
 OURS = "popdetect"
@@ -63,11 +62,11 @@ def run(sounds: Path, *, n_scenes: int, n_trials: int, rivals: bool = True, out:
     print(f"{len(learn)} clips to learn from, {', '.join(f'{len(t)} with pops of {p}' for p, t in trials.items())}")
     judged: Judged = {OURS: {pops: [] for pops in trials}}
     looked_at = {pops: Looked() for pops in trials}
-    heard: dict[str, list[false_pops.Heard]] = {"sources held out": [], DEV: []}
+    heard: dict[str, list[false_pops.CandidateSet]] = {"sources held out": [], DEV: []}
     for fold in silent:
         own = _of_other_folds(learn, fold)
         begun = time.perf_counter()
-        model = fit(own, name="trial", version="0", recipes=SHIPPED).model
+        model = fit(own, name="trial", version="0", specs=SHIPPED).model
         for pops, clips in _of_fold(trials, fold).items():
             judged[OURS][pops] += comparison.judged(model, clips)
             looked_at[pops] += candidates(model, clips)
@@ -130,7 +129,7 @@ class Looked:
 
 def candidates(model: Model, clips: Sequence[Example]) -> Looked:
     """What passes the gate of a model."""
-    listener = FirstLook.of(model).listener()
+    listener = CandidateFinder.of(model).listener()
     looked = Looked()
     for example in clips:
         found = listener.hear(*example.sound())
@@ -147,7 +146,7 @@ def material(sounds: Path, n_scenes: int, n_trials: int) -> Material:
     learn = corpus.to_learn_from(without_pops, n_scenes)
     trials = {
         f"{test}, {pops}": corpus.trials(train, pops, n_trials, 7, test)
-        for test in kinds.TESTS
+        for test in manifest.TESTS
         for pops in _pops_of(train)
     }
     bank = Recorded(dev, made_pop_share=0.0, made_share=0.0)
@@ -185,7 +184,7 @@ def _turn(fold: int | None) -> str:
 def _rivals(learn: list[Example], trials: dict[str, list[Example]]) -> Judged:
     everything = [*learn, *(example for clips in trials.values() for example in clips)]
     jobs = [_mono(example) for example in everything]
-    heard: list[list[peers.Heard]] = []
+    heard: list[list[peers.CandidateSet]] = []
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         for i, one in enumerate(pool.imap(peers.hear_all, jobs, 8)):
             heard.append(one)
@@ -220,7 +219,7 @@ def _decider(peer: peers.Peer, rows: list[np.ndarray], labels: list[bool]) -> An
     return lambda numbers: float(1 / (1 + np.exp(-fitted.decision_function(numbers[None])[0])))
 
 
-def _scored(example: Example, heard: peers.Heard, decide: Any) -> ScoredClip:
+def _scored(example: Example, heard: peers.CandidateSet, decide: Any) -> ScoredClip:
     p_pop = decide(heard.numbers)
     samples, rate_hz = example.sound()
     return ScoredClip(

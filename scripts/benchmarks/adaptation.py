@@ -23,11 +23,9 @@ import numpy as np
 import clinics
 from popdetect.detection.model import bundle
 from popdetect.errors import PopdetectError, UsageError
-from popdetect.training.evaluation import advice, comparison
-from popdetect.training.evaluation import negative_controls as guarding
+from popdetect.training.evaluation import comparison, negative_controls
 from popdetect.training.evaluation.scores import score
-from popdetect.training.models import fitting as training
-from popdetect.training.models import replay
+from popdetect.training.models import fitting, replay
 
 SIZES = (0, 15, 30, 60)
 GUARD_SEED = 77_000  # of sounds that nothing else hears
@@ -70,46 +68,46 @@ def one_clinic(model: bundle.Model, rows: replay.Replay, seed: int) -> dict[str,
     own = clinics.clips(clinic, max(SIZES), max(SIZES) // PER_PATIENT)
     test = clinics.clips(clinic, TEST_CLIPS, TEST_PATIENTS, first=TEST_FIRST)
     current = comparison.judged(model, test)
-    told = {"guard": guarding.listen(model), "fresh": guarding.made(model, seed=GUARD_SEED)}
+    told = {"guard": negative_controls.listen(model), "fresh": negative_controls.made(model, seed=GUARD_SEED)}
     sizes: dict[str, Any] = {"0": _figures(current, told["fresh"])}
     for n in SIZES[1:]:
         began = time.process_time()
         try:
             # the first n clips are of as many people as come first: five clips of each
             examples = _first(own, n)
-            training.check_enough(examples, adapts=True)
-            fitted = training.fit(examples, name="adapted", version="1", teacher=model, replay=rows)
+            fitting.check_enough(examples, adapts=True)
+            fitted = fitting.fit(examples, name="adapted", version="1", base_model=model, replay=rows)
         except UsageError as error:
             print(f"clinic {seed}, {n} clips: {error}", file=sys.stderr)
             continue
         seconds = time.process_time() - began
         theirs = comparison.judged(model, examples)
         ours = comparison.held_out(fitted, examples)
-        adopt, _ = advice.advise(ours, theirs, guarding.listen(fitted.model), told["guard"])
+        adopt, _ = comparison.advise(ours, theirs, negative_controls.listen(fitted.model), told["guard"])
         judged = comparison.judged(fitted.model, test)
-        fresh = guarding.made(fitted.model, seed=GUARD_SEED)
+        fresh = negative_controls.made(fitted.model, seed=GUARD_SEED)
         sizes[str(n)] = {
             **_figures(judged, fresh),
-            "way": fitted.contests[0].recipe.name,
+            "way": fitted.selection[0].recipe.name,
             "adopt": adopt,
             "cpu_s": round(seconds, 1),
         }
     return {"clinic": seed, "sizes": sizes}
 
 
-def _first(own: list[training.Example], n: int) -> list[training.Example]:
+def _first(own: list[fitting.Example], n: int) -> list[fitting.Example]:
     people = sorted({example.group for example in own})[: n // PER_PATIENT]
     return [example for example in own if example.group in people]
 
 
-def _figures(judged: list[Any], fresh: guarding.Guard) -> dict[str, Any]:
+def _figures(judged: list[Any], fresh: negative_controls.ControlResult) -> dict[str, Any]:
     scores = score(judged, n_boot=0)
     return {
         "f1": round(scores.events.f1.value, 4) if scores.events.f1 else None,
         "auroc": round(scores.auroc.value, 4) if scores.auroc else None,
         "false_per_min": round(scores.false_pops_per_minute.value, 3) if scores.false_pops_per_minute else None,
         "guard": sum(fresh.n_false.values()),
-        "steady": sum(fresh.n_false[kind] for kind in guarding.STEADY),
+        "steady": sum(fresh.n_false[kind] for kind in negative_controls.STEADY),
     }
 
 
@@ -133,7 +131,7 @@ def table(found: list[dict[str, Any]], title: str) -> str:
     """Markdown: a row for each size, and one for each clinic."""
     said = lambda values, digits=3: "{:.{d}f} ({:.{d}f} to {:.{d}f})".format(*mean_of(values), d=digits)  # noqa: E731
     base_f1, base_guard = _column(found, 0, "f1"), _column(found, 0, "guard")
-    minutes = guarding.CLIPS_OF_EACH * guarding.CLIP_S / 60 * len(guarding.KINDS)
+    minutes = negative_controls.CLIPS_OF_EACH * negative_controls.CLIP_S / 60 * len(negative_controls.KINDS)
     heads = [
         "corrected clips", "event F1 (±5 ms)", "gain", "clinics with a gain", "clip AUROC",
         "false pops/min, the clinic's clips without pops", "false pops, guard sounds", "clinics with more than before",

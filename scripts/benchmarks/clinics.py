@@ -4,7 +4,7 @@ Each clinic has one microphone, one room, one kind of patients' pops and a few n
 that lie outside those of `simulation` and `scenes` in at least one respect: a microphone that falls off or rises
 steeply, a long reverberation, pops that are lower and ring longer than any made pop, and noises (a rattling table, a
 ratchet, a crinkling paper cover, dripping water) of which the training material has none. What a model gains here
-says that adapting works; it says nothing of how well any model does in a real clinic.
+says that adaptation works; it says nothing of how well any model does in a real clinic.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from popdetect.training.data import synthesis as simulation
+from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, coloured_noise, shaped
 from popdetect.training.data.examples import Example
 from popdetect.training.data.scenes import SceneRule, compose
@@ -30,7 +30,7 @@ def _rattle(rng: Rng) -> Sound:
     out = np.zeros(int(0.5 * RATE_HZ), np.float32)
     beat_s = float(rng.uniform(0.018, 0.06))
     for index in range(int(rng.integers(3, 8))):
-        blow = simulation._modes(rng, 250, 2500, float(rng.uniform(1.5, 5)), 4, 0.04)
+        blow = synthesis._modes(rng, 250, 2500, float(rng.uniform(1.5, 5)), 4, 0.04)
         start = int((index * beat_s + float(rng.normal(0, 0.001)) + 0.004) * RATE_HZ)
         out[start : start + len(blow)] += float(rng.uniform(0.4, 1)) * blow
     return out
@@ -42,7 +42,7 @@ def _ratchet(rng: Rng) -> Sound:
     beat_s = float(rng.uniform(0.03, 0.09))
     voice = float(rng.uniform(2500, 7000))
     for index in range(int(rng.integers(2, 6))):
-        tooth = simulation._modes(rng, voice, 1.4 * voice, float(rng.uniform(0.6, 2)), 3, 0.02)
+        tooth = synthesis._modes(rng, voice, 1.4 * voice, float(rng.uniform(0.6, 2)), 3, 0.02)
         start = int((index * beat_s + 0.004) * RATE_HZ)
         out[start : start + len(tooth)] += float(rng.uniform(0.5, 1)) * tooth
     return out
@@ -110,8 +110,8 @@ class Clinic:
 
     def _ringing(self, rng: Rng, voice: PopVoice) -> Sound:
         """A made pop, and modes under it that last longer than any made pop's."""
-        sound = simulation.pop(rng, voice)
-        ring = simulation._modes(rng, 0.7 * voice.centre_hz, 1.3 * voice.centre_hz, voice.decay20_ms / 2.3, 3, 0.04)
+        sound = synthesis.pop(rng, voice)
+        ring = synthesis._modes(rng, 0.7 * voice.centre_hz, 1.3 * voice.centre_hz, voice.decay20_ms / 2.3, 3, 0.04)
         size = min(len(sound), len(ring))
         sound[:size] += float(rng.uniform(0.4, 1.2)) * ring[:size]
         return sound
@@ -121,8 +121,8 @@ class Clinic:
         if rng.random() < 0.5:
             what = str(rng.choice(self.noises))
             return Named(self._heard(NOISES[what](rng)), what, "clinic")
-        what = str(rng.choice(sorted(simulation.DISTRACTORS)))
-        return Named(self._heard(simulation.DISTRACTORS[what](rng)), what, "simulated")
+        what = str(rng.choice(sorted(synthesis.DISTRACTORS)))
+        return Named(self._heard(synthesis.DISTRACTORS[what](rng)), what, "simulated")
 
     def background(self, rng: Rng, n: int) -> Named:
         """See `SoundBank.background`."""

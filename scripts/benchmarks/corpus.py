@@ -14,8 +14,7 @@ from functools import partial
 import numpy as np
 
 from popdetect.detection.audio import recording as audio
-from popdetect.training.data import kinds
-from popdetect.training.data import synthesis as simulation
+from popdetect.training.data import manifest, synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, random_curve, resample, shaped
 from popdetect.training.data.examples import Example
 from popdetect.training.data.scenes import SceneRule, compose
@@ -35,7 +34,7 @@ LEARN = SceneRule(
     pop_db=(12.0, 48.0),
     distractor_db=(0.0, 42.0),
     rates_hz=(48_000, 48_000, 48_000, 44_100, 44_100, 32_000, 24_000, 22_050, 16_000, 8_000),
-    worn_share=0.35,
+    degraded_share=0.35,
     far_share=0.4,
 )
 TRY = SceneRule(pop_db=(15.0, 45.0), distractor_db=(0.0, 40.0), rates_hz=(48_000, 44_100))
@@ -97,27 +96,27 @@ def alone(sources: Sequence[Source], share: float = 1.0) -> list[Example]:
             if not np.abs(part).max() > 0:
                 continue
             name, group = f"alone {index} {piece} {source.path.name}", fold_name(fold_of(source.group))
-            for how, heard in _ways(part, rate_hz, (index, piece), speaks=speaks).items():
+            for how, heard in _variants(part, rate_hz, (index, piece), speaks=speaks).items():
                 if drawn.random() < share:
                     examples.append(_kept(f"{name}{how}", group, *heard(), (), sets_thresholds=False))
     return examples
 
 
-def _ways(part: Sound, rate_hz: int, place: tuple[int, int], *, speaks: bool) -> dict[str, Callable[[], Clip]]:
+def _variants(part: Sound, rate_hz: int, place: tuple[int, int], *, speaks: bool) -> dict[str, Callable[[], Clip]]:
     """How a piece of a recording is heard, by the end of its name."""
     index, piece = place
     lower = rate_hz > 8000 and (speaks or index % 4 == 0)
-    ways: dict[str, Callable[[], Clip]] = {}
+    strategies: dict[str, Callable[[], Clip]] = {}
     for pace in (1.0, *_paces(index + piece, speaks=speaks)):
         how = "" if pace == 1 else f" x{pace:g}"
         if lower:
-            ways[f"{how} 8 kHz"] = partial(_heard, part, rate_hz, pace, 8000)
+            strategies[f"{how} 8 kHz"] = partial(_heard, part, rate_hz, pace, 8000)
         if speaks or not lower:
-            ways[how] = partial(_heard, part, rate_hz, pace, rate_hz)
+            strategies[how] = partial(_heard, part, rate_hz, pace, rate_hz)
     for number in range(MOUTHS if speaks else 0):
         rng = np.random.default_rng([index, piece, number])
-        ways[f" mouth {number}"] = partial(with_mouth_clicks, rng, part, rate_hz)
-    return ways
+        strategies[f" mouth {number}"] = partial(with_mouth_clicks, rng, part, rate_hz)
+    return strategies
 
 
 def _heard(part: Sound, rate_hz: int, pace: float, own_hz: int) -> Clip:
@@ -139,7 +138,7 @@ def with_mouth_clicks(rng: Rng, speech: Sound, rate_hz: int) -> Clip:
     sound = shaped(resample(paced, rate_hz, RATE_HZ), *random_curve(rng, 3.0)).copy()
     peak = np.abs(sound).max()
     for _ in range(rng.integers(1, 4)):
-        clicks = simulation.mouth_clicks(rng) * np.float32(peak * 10 ** (rng.uniform(*MOUTH_DB) / 20))
+        clicks = synthesis.mouth_clicks(rng) * np.float32(peak * 10 ** (rng.uniform(*MOUTH_DB) / 20))
         if len(clicks) < len(sound):
             start = int(rng.integers(0, len(sound) - len(clicks)))
             sound[start : start + len(clicks)] += clicks
@@ -148,7 +147,7 @@ def with_mouth_clicks(rng: Rng, speech: Sound, rate_hz: int) -> Clip:
 
 
 def _paces(index: int, *, speaks: bool) -> tuple[float, ...]:
-    """How many times slower a recording is heard besides: a voice both ways, other things one way."""
+    """How many times slower a recording is heard besides: a voice both strategies, other things one way."""
     slower, faster = (1.12, 1.2)[index % 2], (0.84, 0.9)[index % 2]
     return (slower, faster) if speaks else ((slower, faster)[index // 2 % 2],)
 
@@ -161,14 +160,14 @@ def _paced(sound: Sound, pace: float) -> Sound:
 def trials(sources: Sequence[Source], pops: str, n: int, seed: int, test: str = "everyday") -> list[Example]:
     """Mixed clips to be tried on, the folds in turn: real pops of one source, everything else recorded, too.
 
-    In rooms alone, and with the distractors of one of `kinds.TESTS`.
+    In rooms alone, and with the distractors of one of `manifest.TESTS`.
     """
     of_pops = [source for source in sources if source.kind == "pop" and source.group == pops]
     banks = []
     for fold in range(N_FOLDS):
         own = [source for source in sources if source.kind != "pop" and fold_of(source.group) == fold]
         banks.append(
-            Recorded([*own, *of_pops], made_pop_share=0.0, made_share=0.0, only=kinds.TESTS[test], room_share=1.0)
+            Recorded([*own, *of_pops], made_pop_share=0.0, made_share=0.0, only=manifest.TESTS[test], room_share=1.0)
         )
     salt = zlib.crc32(f"{test} {pops}".encode())
     return [

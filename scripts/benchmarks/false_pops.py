@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import Model
-from popdetect.training.data import kinds
+from popdetect.training.data import manifest
 from popdetect.training.data.sounds import Source
 
 ROOMS, OUTSIDE = "room sound", "weather, water and engines"
 
 
-class Heard(NamedTuple):
+class CandidateSet(NamedTuple):
     """One recording: what it is of, how many pops were counted in it, its length in seconds."""
 
     kind: str
@@ -22,12 +22,12 @@ class Heard(NamedTuple):
     duration_s: float
 
 
-def judged(model: Model, sources: Sequence[Source]) -> list[Heard]:
+def judged(model: Model, sources: Sequence[Source]) -> list[CandidateSet]:
     """Judge the recordings that are not of pops; what cannot be read is passed over."""
     silent = [source for source in sources if source.kind in ("distractor", "background")]
     verdicts = Detector(model).verdicts([(source.path, source.path.name) for source in silent])
     return [
-        Heard(kind_of(source), len(verdict.detection.pops), verdict.detection.duration_s)
+        CandidateSet(kind_of(source), len(verdict.detection.pops), verdict.detection.duration_s)
         for source, verdict in zip(silent, verdicts, strict=True)
         if verdict.detection is not None
     ]
@@ -36,15 +36,15 @@ def judged(model: Model, sources: Sequence[Source]) -> list[Heard]:
 def kind_of(source: Source) -> str:
     """The family of a distractor, and what a background is of."""
     if source.kind == "background":
-        return ROOMS if kinds.is_room(source.what) else OUTSIDE
-    return kinds.family(source.what)
+        return ROOMS if manifest.is_room(source.what) else OUTSIDE
+    return manifest.family(source.what)
 
 
-def table(heard: Iterable[Heard]) -> dict[str, dict[str, Any]]:
+def table(heard: Iterable[CandidateSet]) -> dict[str, dict[str, Any]]:
     """Pops a minute by kind, with exact 95 % Poisson limits (Garwood 1936); most first."""
     from scipy.stats import chi2
 
-    by_kind: dict[str, list[Heard]] = defaultdict(list)
+    by_kind: dict[str, list[CandidateSet]] = defaultdict(list)
     for one in heard:
         by_kind[one.kind].append(one)
     rows = {}

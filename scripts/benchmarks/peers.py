@@ -1,4 +1,4 @@
-"""What else one could use: other people's ways to say whether a clip holds a pop, behind one face.
+"""What else one could use: other people's strategies to say whether a clip holds a pop, behind one face.
 
 Each `Peer` describes a clip by numbers; where it learns, a scikit-learn classifier does so from the same clips as
 popdetect. None was made for pops: they stand for what a laboratory would try first.
@@ -18,7 +18,7 @@ Sound = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Heard:
+class CandidateSet:
     """What a peer has of a clip: numbers to learn from (or its own score, alone), and when it hears something."""
 
     numbers: npt.NDArray[np.float64]
@@ -30,20 +30,20 @@ class Peer:
     """One way. `classifier` is None where the first number is the score."""
 
     name: str
-    hear: Callable[[Sound, int], Heard]
+    hear: Callable[[Sound, int], CandidateSet]
     classifier: Callable[[], Any] | None
     has_onsets: bool
 
 
-def plain(sound: Sound, rate_hz: int) -> Heard:
+def plain(sound: Sound, rate_hz: int) -> CandidateSet:
     """Librosa's onsets and usual spectral features, as in plain_script.py."""
     from plain_script import describe
 
     numbers, onsets = describe(sound, rate_hz)
-    return Heard(np.nan_to_num(numbers), tuple(onsets.tolist()))
+    return CandidateSet(np.nan_to_num(numbers), tuple(onsets.tolist()))
 
 
-def burst(sound: Sound, rate_hz: int) -> Heard:
+def burst(sound: Sound, rate_hz: int) -> CandidateSet:
     """auditok: any burst of energy, 12 dB above the clip's median and 5 ms long at the least, is a pop."""
     import auditok
     from auditok.signal import calculate_energy
@@ -65,10 +65,10 @@ def burst(sound: Sound, rate_hz: int) -> Heard:
         energy_threshold=median + 12,
     )
     onsets = tuple(float(region.start) for region in regions)
-    return Heard(np.array([max(energies) - median]), onsets)
+    return CandidateSet(np.array([max(energies) - median]), onsets)
 
 
-def short_term(sound: Sound, rate_hz: int) -> Heard:
+def short_term(sound: Sound, rate_hz: int) -> CandidateSet:
     """In the manner of pyAudioAnalysis: 34 short-term features in 50 ms frames, their mean and spread over the clip."""
     import librosa
 
@@ -90,13 +90,13 @@ def short_term(sound: Sound, rate_hz: int) -> Heard:
         librosa.feature.chroma_stft(S=power, sr=rate_hz, tuning=0.0),
     ]
     numbers = np.concatenate([f(part, axis=1) for part in parts for f in (np.mean, np.std)])
-    return Heard(np.nan_to_num(numbers))
+    return CandidateSet(np.nan_to_num(numbers))
 
 
 _EMBED: list[Any] = []
 
 
-def embedding(sound: Sound, rate_hz: int) -> Heard:
+def embedding(sound: Sound, rate_hz: int) -> CandidateSet:
     """The speech embedding of openWakeWord (weights in pyopen-wakeword): mean and maximum of its 96 numbers."""
     import librosa
     from pyopen_wakeword import OpenWakeWordFeatures
@@ -110,7 +110,7 @@ def embedding(sound: Sound, rate_hz: int) -> Heard:
     pcm = (slow / peak * 0.5 * 32767).astype(np.int16)
     found = [np.asarray(block).reshape(-1, 96) for block in features.process_streaming(pcm.tobytes())]
     rows = np.concatenate(found) if found else np.zeros((1, 96))
-    return Heard(np.concatenate([rows.mean(axis=0), rows.max(axis=0)]).astype(np.float64))
+    return CandidateSet(np.concatenate([rows.mean(axis=0), rows.max(axis=0)]).astype(np.float64))
 
 
 def _forest() -> Any:
@@ -143,7 +143,7 @@ PEERS = (
 )
 
 
-def hear_all(job: tuple[Sound, int]) -> list[Heard]:
+def hear_all(job: tuple[Sound, int]) -> list[CandidateSet]:
     """All peers on one clip."""
     sound, rate_hz = job
     with warnings.catch_warnings():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from popdetect.training.data import synthesis as simulation
+from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import breadth
 from popdetect.training.data.sounds import Synthetic, pops_of, read_manifest
 
@@ -34,7 +34,7 @@ def main() -> None:
     rng, bank = np.random.default_rng(0), Synthetic()
     made = {
         "simulated pops, as scenes have them": lambda: bank.pops(rng, 1)[0][0],
-        "simulated mouth clicks": lambda: simulation.mouth_clicks(rng),
+        "simulated mouth clicks": lambda: synthesis.mouth_clicks(rng),
     }
     print("\n" + " " * 42 + "".join(format(f"{quantile:.0%}", ">7") for quantile in QUANTILES))
     for name, draw in made.items():

@@ -48,7 +48,7 @@ def main() -> int:
                     refused += 1
                     continue
                 pops = verdict.detection.pops
-                heard.append(false_pops.Heard(kind, len(pops), verdict.detection.duration_s))
+                heard.append(false_pops.CandidateSet(kind, len(pops), verdict.detection.duration_s))
                 if pops:
                     print(f"  {package} {verdict.file}: {', '.join(f'{pop.onset_s:.3f} s' for pop in pops)}")
     rows = false_pops.table(heard)

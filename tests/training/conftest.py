@@ -9,7 +9,7 @@ import pytest
 
 from popdetect.training.data import simulated_sessions as sessions
 from popdetect.training.data.scenes import SceneRule
-from popdetect.training.evaluation import negative_controls as guarding
+from popdetect.training.evaluation import negative_controls
 
 
 @pytest.fixture(scope="session")
@@ -24,5 +24,5 @@ def practice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_guard() -> Iterator[None]:
     """A tenth of the guard set: for tests in which many models are trained, and what it says is not looked at."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guarding, "CLIPS_OF_EACH", 4)
+        patch.setattr(negative_controls, "CLIPS_OF_EACH", 4)
         yield

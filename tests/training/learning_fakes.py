@@ -10,11 +10,10 @@ import numpy.typing as npt
 from popdetect.training.data.dsp import Rng, Sound
 from popdetect.training.data.scenes import Scene, SceneRule, compose
 from popdetect.training.data.sounds import Named, Synthetic
-from popdetect.training.models import estimators
-from popdetect.training.models import fitting as training
+from popdetect.training.models import estimators, fitting
 from popdetect.training.models.fitting import Example, Fitted
 
-LOGISTIC = estimators.RECIPES[:1]
+LOGISTIC = estimators.ESTIMATORS[:1]
 N_GROUPS = 6
 
 
@@ -72,4 +71,4 @@ def examples(n: int = 60, rates_hz: tuple[int, ...] = (48_000,)) -> tuple[Exampl
 
 @lru_cache(maxsize=1)
 def fitted() -> Fitted:
-    return training.fit(examples(), name="small", version="1", recipes=LOGISTIC)
+    return fitting.fit(examples(), name="small", version="1", specs=LOGISTIC)

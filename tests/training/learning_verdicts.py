@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from popdetect.records import Label
-from popdetect.training.evaluation.negative_controls import Guard
+from popdetect.training.evaluation.negative_controls import ControlResult
 from popdetect.training.evaluation.scores import ScoredClip
 
 
@@ -24,7 +24,7 @@ def verdicts(right: int, n: int = 20, early_s: float = 0.0, n_groups: int = 5) -
     return clips
 
 
-def hears(per_min: float, kind: str = "noise") -> Guard:
+def hears(per_min: float, kind: str = "noise") -> ControlResult:
     """A guard set of ten minutes of noise, and as much else, with so many false pops a minute of all of it."""
     minutes = {"noise": 10.0, "click": 10.0}
-    return Guard({name: round(20 * per_min) if name == kind else 0 for name in minutes}, minutes)
+    return ControlResult({name: round(20 * per_min) if name == kind else 0 for name in minutes}, minutes)

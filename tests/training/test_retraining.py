@@ -1,4 +1,4 @@
-"""Labelled clips to a bundle: end to end, deterministic, and refusing what teaches nothing."""
+"""TrainingLabels clips to a bundle: end to end, deterministic, and refusing what teaches nothing."""
 
 from __future__ import annotations
 
@@ -14,12 +14,9 @@ from popdetect.detection.model import bundle
 from popdetect.errors import ModelError, UsageError
 from popdetect.session.labels import Truth, read_labels
 from popdetect.training import retraining
-from popdetect.training.data.candidates import mark
-from popdetect.training.evaluation import advice
-from popdetect.training.evaluation import negative_controls as guarding
-from popdetect.training.models import bundle_files as bundling
-from popdetect.training.models import estimators
-from popdetect.training.models import fitting as training
+from popdetect.training.data.examples import mark
+from popdetect.training.evaluation import comparison, negative_controls
+from popdetect.training.models import bundle_files, estimators, fitting
 
 pytestmark = pytest.mark.usefixtures("small_guard")
 
@@ -42,7 +39,7 @@ def test_the_bundle_is_whole_and_says_what_it_rests_on(trained: retraining.Retra
     assert model.info["provenance"]["groups"] == 6
     assert "no figure here is clinical accuracy" in card
     assert trained.comparison.advice in card
-    for contest in trained.contests:
+    for contest in trained.selection:
         assert contest["title"] in card
 
 
@@ -115,11 +112,11 @@ def test_nothing_is_overwritten(trained: retraining.Retrained, tmp_path: Path) -
     (tmp_path / "thesis").mkdir()
 
     with pytest.raises(UsageError, match=r"already holds a model.*--force"):
-        bundling.check_target(trained.out, force=False)
+        bundle_files.check_target(trained.out, force=False)
     with pytest.raises(UsageError, match="not a model bundle"):
-        bundling.check_target(tmp_path / "thesis", force=True)
+        bundle_files.check_target(tmp_path / "thesis", force=True)
     with pytest.raises(UsageError, match="shipped model"):
-        bundling.check_target(bundle.shipped(), force=True)
+        bundle_files.check_target(bundle.shipped(), force=True)
 
 
 def test_a_bundle_that_fails_its_check_leaves_nothing_behind(
@@ -128,7 +125,7 @@ def test_a_bundle_that_fails_its_check_leaves_nothing_behind(
     def refuse(path: Path) -> None:
         raise ModelError("not today")
 
-    monkeypatch.setattr(bundling.bundle, "verify", refuse)
+    monkeypatch.setattr(bundle_files.bundle, "verify", refuse)
     with pytest.raises(ModelError, match="not today"):
         retraining.train(truths, tmp_path / "a", current=None)
     assert list(tmp_path.iterdir()) == []
@@ -136,12 +133,12 @@ def test_a_bundle_that_fails_its_check_leaves_nothing_behind(
 
 def test_a_model_that_hears_pops_everywhere_is_not_advised(trained: retraining.Retrained) -> None:
     clips = verdicts(15)
-    adopt, why = advice.advise(clips, clips, hears(4), hears(0))
+    adopt, why = comparison.advise(clips, clips, hears(4), hears(0))
 
     assert not adopt
     assert "4.0 pops per minute in sound that has none" in why
-    assert advice.advise(clips, clips, hears(0), hears(0))[0] is False  # no better is not better
-    assert guarding.listen(trained.model).steady_per_min <= 60
+    assert comparison.advise(clips, clips, hears(0), hears(0))[0] is False  # no better is not better
+    assert negative_controls.listen(trained.model).steady_per_min <= 60
 
 
 def test_marks_take_each_pop_once_and_leave_its_echo_out() -> None:
@@ -166,7 +163,7 @@ def test_operating_points_are_in_order_and_ask_for_what_they_say() -> None:
     rng = np.random.default_rng(0)
     labels = rng.random(4_000) < 0.5
     p = np.clip(0.5 + 0.2 * (labels - 0.5) + 0.15 * rng.standard_normal(4_000), 0, 1)
-    points = training.operating_points(p, labels)
+    points = fitting.operating_points(p, labels)
 
     assert list(points) == ["balanced", "sensitive", "specific"]
     assert all(0 <= point.no_pop_below <= point.pop_from <= 1 for point in points.values())

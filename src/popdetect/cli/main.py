@@ -161,12 +161,12 @@ def train(args: argparse.Namespace) -> int:
     """Retrain on labelled clips."""
     from popdetect.training import retraining
     from popdetect.training.data import answers
-    from popdetect.training.evaluation import negative_controls as guarding
+    from popdetect.training.evaluation import negative_controls
     from popdetect.training.models import replay
 
     labelled = answers.read(args.labels)
     current, rows, origin = replay.to_start_from(args.current)
-    own_guard = guarding.recordings(args.guard) if args.guard else ()
+    own_guard = negative_controls.recordings(args.guard) if args.guard else ()
     with terminal.stages(args.quiet) as on_progress:
         done = retraining.train(
             labelled.truths,
@@ -174,7 +174,7 @@ def train(args: argparse.Namespace) -> int:
             current=current,
             replay=rows,
             origin=origin,
-            own_guard=own_guard,
+            own_controls=own_guard,
             with_curve=args.curve,
             name=args.name,
             seed=args.seed,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from popdetect.app.review_session import Reviewed
     from popdetect.detection.detector import Detector
     from popdetect.session.summary import Summary
-    from popdetect.training.data.answers import Labelled
+    from popdetect.training.data.answers import TrainingLabels
     from popdetect.training.retraining import Retrained
 
 SCHEMA_VERSION = 1
@@ -130,7 +130,7 @@ def reviewed_dict(done: Reviewed) -> dict[str, Any]:
     }
 
 
-def training_text(done: Retrained, labelled: Labelled, current: str) -> str:
+def training_text(done: Retrained, labelled: TrainingLabels, current: str) -> str:
     """The new model beside the current one, whose title is `current`, and what to do about it."""
     from popdetect.training.evaluation.comparison import figures
     from popdetect.training.models.card import figure
@@ -141,18 +141,18 @@ def training_text(done: Retrained, labelled: Labelled, current: str) -> str:
     lines.append(f"{'held-out clips, whole patients at a time':50}  {'new model':24}  current model ({current})")
     for name, value in figures(compared.new).items():
         lines.append(f"{name:50}  {figure(value):24}  {figure(before[name]) if name in before else ''}".rstrip())
-    for kind, n_false in compared.guard_new.n_false.items():
-        theirs = compared.guard_current.n_false[kind] if compared.guard_current else ""
-        name = f"false pops, {compared.guard_new.minutes[kind]:.1f} min without pops: {kind}"
+    for kind, n_false in compared.controls_new.n_false.items():
+        theirs = compared.controls_current.n_false[kind] if compared.controls_current else ""
+        name = f"false pops, {compared.controls_new.minutes[kind]:.1f} min without pops: {kind}"
         lines.append(f"{name:50}  {n_false:<24}  {theirs}".rstrip())
-    if done.slips:
+    if done.label_issues:
         lines.append("\nPossible slips (the label contradicts a confident held-out answer; worth hearing again):")
-        for slip in done.slips:
+        for slip in done.label_issues:
             look = " ".join(f"{time_s:.3f}" for time_s in slip.look_s)
             where = f", look at {look} s" if look else ""
             lines.append(f"  {one_line(slip.file)}: labelled {slip.label}, p_pop {slip.p_pop:.2f}{where}")
-    if done.curve:
-        lines.append(f"\n{done.curve.sentence}")
+    if done.learning_curve:
+        lines.append(f"\n{done.learning_curve.sentence}")
     lines += [
         f"\n{compared.advice}",
         f"Written: {done.out} (CARD.md says all of it). Use it with --model {done.out}",
@@ -161,7 +161,7 @@ def training_text(done: Retrained, labelled: Labelled, current: str) -> str:
     return "\n".join(lines)
 
 
-def _learned_from(done: Retrained, labelled: Labelled) -> str:
+def _learned_from(done: Retrained, labelled: TrainingLabels) -> str:
     """How many clips, and which not."""
     text = f"Learned from {counted(done.counts['learned_from'], 'clip')}"
     text += f", {labelled.n_reviewed} of them answered in review" if labelled.n_reviewed else ""
@@ -177,10 +177,10 @@ def _learned_from(done: Retrained, labelled: Labelled) -> str:
     return "\n".join(lines)
 
 
-def training_dict(done: Retrained, labelled: Labelled) -> dict[str, Any]:
+def training_dict(done: Retrained, labelled: TrainingLabels) -> dict[str, Any]:
     """The same as an object."""
     compared = done.comparison
-    guards = {"new": compared.guard_new, "current": compared.guard_current}
+    guards = {"new": compared.controls_new, "current": compared.controls_current}
     return {
         "schema_version": SCHEMA_VERSION,
         "bundle": str(done.out),
@@ -194,12 +194,12 @@ def training_dict(done: Retrained, labelled: Labelled) -> dict[str, Any]:
             name: None if one is None else {"false_pops": one.n_false, "minutes": one.minutes}
             for name, one in guards.items()
         },
-        "classifiers": done.contests,
+        "classifiers": done.selection,
         "left_out": [list(pair) for pair in done.left_out],
         "clips": {**done.counts, "reviewed": labelled.n_reviewed},
         "disputed": list(labelled.disputed),
-        "possible_slips": [slip.to_dict() for slip in done.slips],
-        "learning_curve": done.curve.to_dict() if done.curve else None,
+        "possible_slips": [slip.to_dict() for slip in done.label_issues],
+        "learning_curve": done.learning_curve.to_dict() if done.learning_curve else None,
     }
 
 

@@ -1,1 +1,1 @@
-"""Labelled clips to a better model. The only room that knows librosa and scikit-learn."""
+"""TrainingLabels clips to a better model. The only room that knows librosa and scikit-learn."""

@@ -16,17 +16,13 @@ from popdetect.detection.model.bundle import Model
 from popdetect.errors import AudioError, NothingFound, UsageError
 from popdetect.session.labels import Truth
 from popdetect.training.data.answers import FROM_REVIEW
-from popdetect.training.data.examples import Heard
-from popdetect.training.evaluation import comparison
-from popdetect.training.evaluation import label_issues as slips
-from popdetect.training.evaluation import learning_curve as curve
+from popdetect.training.data.examples import CandidateSet
+from popdetect.training.evaluation import comparison, label_issues, learning_curve
 from popdetect.training.evaluation.comparison import Comparison
-from popdetect.training.evaluation.label_issues import Slip
-from popdetect.training.evaluation.learning_curve import Curve
-from popdetect.training.models import bundle_files as bundling
-from popdetect.training.models import estimators, overlap, provenance
-from popdetect.training.models import fitting as training
-from popdetect.training.models.fitting import Example, Fitted, Progress
+from popdetect.training.evaluation.label_issues import LabelIssue
+from popdetect.training.evaluation.learning_curve import LearningCurve
+from popdetect.training.models import bundle_files, card, estimators, fitting
+from popdetect.training.models.fitting import Example, Fitted, OnProgress
 from popdetect.training.models.replay import Replay
 
 
@@ -40,26 +36,26 @@ class Retrained:
         As written to `out` and read back.
     out : Path
     comparison : Comparison
-    contests : list of dict
+    selection : list of dict
         The classifiers that were tried, the chosen one first.
     left_out : tuple of (str, str)
         Files that could not be used, and why.
     counts : dict of str to int
         Clips ``learned_from``, ``uncertain`` ones left out, and those with pops that are ``unmarked``.
-    slips : tuple of Slip
+    label_issues : tuple of LabelIssue
         Clips whose label contradicts a confident held-out answer.
-    curve : Curve or None
+    learning_curve : LearningCurve or None
         Where it was asked for.
     """
 
     model: Model
     out: Path
     comparison: Comparison
-    contests: list[dict[str, Any]]
+    selection: list[dict[str, Any]]
     left_out: tuple[tuple[str, str], ...]
     counts: dict[str, int]
-    slips: tuple[Slip, ...] = ()
-    curve: Curve | None = None
+    label_issues: tuple[LabelIssue, ...] = ()
+    learning_curve: LearningCurve | None = None
 
 
 def train(
@@ -69,14 +65,14 @@ def train(
     current: Model | None,
     replay: Replay | None = None,
     origin: tuple[Model, Replay | None] | None = None,
-    own_guard: Sequence[Path] = (),
+    own_controls: Sequence[Path] = (),
     with_curve: bool = False,
     name: str = "retrained",
     version: str = "1",
     seed: int = 0,
     allow_ungrouped: bool = False,
     force: bool = False,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Retrained:
     """Fit a model to labelled clips and write its bundle, card and metrics.
 
@@ -89,13 +85,13 @@ def train(
     out : Path
         Folder of the bundle; must not exist unless `force`.
     current : Model or None
-        Points out the pops in clips whose onsets nobody marked, and is what the new model is compared with.
+        Points out the pops in clips whose onsets no_context marked, and is what the new model is compared with.
     replay : Replay, optional
         Rows that travel with the current model: it is adapted. Without them the new one is made from the clips alone.
     origin : (Model, Replay), optional
         What is adapted in place of a current model that has learned from some of these very clips: an adaptation of
         that one could not be tested on people it has not heard.
-    own_guard : sequence of Path
+    own_controls : sequence of Path
         Recordings without pops, for the guard set.
     with_curve : bool
         Draw the learning curve, which takes as long as a dozen trainings.
@@ -109,7 +105,7 @@ def train(
     NothingFound
         Not one of the clips could be read.
     """
-    bundling.check_target(out, force=force)
+    bundle_files.check_target(out, force=force)
     usable = sorted((truth for truth in truths if truth.label != "uncertain"), key=lambda truth: truth.file)
     if not usable:
         raise UsageError(f"{len(truths)} clips, none labelled pop or no_pop; there is nothing to learn from")
@@ -127,13 +123,13 @@ def train(
         )
     heard = _hear(usable)
     examples = heard.examples
-    before = overlap.heard_by(current)
-    teacher = current
+    before = card.known_digests(current)
+    base_model = current
     if origin is not None and replay is not None and not before.isdisjoint(heard.digests.values()):
-        teacher, replay = origin
+        base_model, replay = origin
     _check_enough(heard, allow_ungrouped=allow_ungrouped, adapts=replay is not None)
-    fitted = training.fit(
-        examples, name=name, version=version, seed=seed, teacher=teacher, replay=replay, on_progress=on_progress
+    fitted = fitting.fit(
+        examples, name=name, version=version, seed=seed, base_model=base_model, replay=replay, on_progress=on_progress
     )
     compared = comparison.compare(
         fitted,
@@ -142,24 +138,24 @@ def train(
         seed=seed,
         heard=[file for file, digest in heard.digests.items() if digest in before],
         caveat=heard.caveat,
-        own_guard=own_guard,
+        own_controls=own_controls,
     )
     drawn = None
     if with_curve:
-        drawn = curve.draw(
-            examples, fitted.heard, _refit(fitted, teacher, replay, seed), current if current is teacher else None,
-            seed=seed, say=on_progress or (lambda what, done, total: None),
+        drawn = learning_curve.draw(
+            examples, fitted.heard, _refit(fitted, base_model, replay, seed),
+            current if current is base_model else None, seed=seed, say=on_progress or (lambda what, done, total: None),
         )  # fmt: skip
-    suspects = slips.possible(fitted, examples, comparison.held_out(fitted, examples))
-    contests = provenance.contest(fitted)
-    clips = provenance.OwnClips(
+    suspects = label_issues.possible(fitted, examples, comparison.held_out(fitted, examples))
+    selection = card.contest(fitted)
+    clips = card.OwnClips(
         len(examples),
         sum(example.is_pop for example in examples),
         heard.n_people,
         float(np.median(fitted.heard.durations_s)),
     )
     facts = {
-        **provenance.own_statements(clips),
+        **card.own_statements(clips),
         "provenance": {
             "clips": f"{len(examples)} labelled clips, {clips.n_pop} with pops",
             "groups": len({example.group for example in examples}),
@@ -167,37 +163,37 @@ def train(
             "clips_without_marks": sum(example.is_pop and example.onsets_s is None for example in examples),
             "seed": seed,
             "sha256_of_labels_and_clips": heard.digest,
-            overlap.KEY: overlap.written(heard.digests.values()),
-            "pointed_out_by": teacher.title if teacher is not None else "nobody",
-            "first_look_of": teacher.title if teacher is not None else "these clips",
-            **({"adapted_from": f"{teacher.title}, sha256 {teacher.sha256}"} if teacher and replay else {}),
-            "libraries": provenance.versions(),
-            "guard_false_pops_per_minute": round(compared.guard_new.per_min, 3),
+            card.KEY: card.written(heard.digests.values()),
+            "pointed_out_by": base_model.title if base_model is not None else "no_context",
+            "first_look_of": base_model.title if base_model is not None else "these clips",
+            **({"adapted_from": f"{base_model.title}, sha256 {base_model.sha256}"} if base_model and replay else {}),
+            "libraries": card.versions(),
+            "guard_false_pops_per_minute": round(compared.controls_new.per_min, 3),
         },
         "advice": compared.advice,
         "scores": _scores(compared, heard, current),
-        "contest": contests,
+        "contest": selection,
         **({"learning_curve": drawn.to_dict()} if drawn else {}),
     }
-    model = bundling.write(fitted, out, facts, replay=replay, force=force)
+    model = bundle_files.write(fitted, out, facts, replay=replay, force=force)
     counts = {
         "learned_from": len(examples),
         "uncertain": len(truths) - len(usable),
         "unmarked": facts["provenance"]["clips_without_marks"],
     }
-    return Retrained(model, out, compared, contests, heard.left_out, counts, suspects, drawn)
+    return Retrained(model, out, compared, selection, heard.left_out, counts, suspects, drawn)
 
 
-def _refit(fitted: Fitted, teacher: Model | None, replay: Replay | None, seed: int) -> curve.Fit:
+def _refit(fitted: Fitted, base_model: Model | None, replay: Replay | None, seed: int) -> learning_curve.Fit:
     """Fits the same kind of model to some of the clips: the way that was chosen for all of them."""
     model = fitted.model
-    look = training.FirstLook.of(model)
-    recipes = [fitted.contests[0].recipe] if replay is None else estimators.RECIPES
+    look = fitting.CandidateFinder.of(model)
+    specs = [fitted.selection[0].recipe] if replay is None else estimators.ESTIMATORS
 
-    def fit(examples: Sequence[Example], heard: Heard) -> Fitted:
-        return training.learn(
-            examples, heard, look, name="part", version="0", seed=seed, recipes=recipes, teacher=teacher, replay=replay,
-            rehearsal=fitted.rehearsal,
+    def fit(examples: Sequence[Example], heard: CandidateSet) -> Fitted:
+        return fitting.learn(
+            examples, heard, look, name="part", version="0", seed=seed, specs=specs, base_model=base_model,
+            replay=replay, negatives=fitted.negatives,
         )  # fmt: skip
 
     return fit
@@ -207,7 +203,7 @@ def _refit(fitted: Fitted, teacher: Model | None, replay: Replay | None, seed: i
 class _Heard:
     """The clips that can be read, those that cannot with the reason, a digest of labels and samples, and one of each.
 
-    `n_people` is None where some of the clips name nobody.
+    `n_people` is None where some of the clips name no_context.
     """
 
     examples: list[Example]
@@ -235,8 +231,8 @@ class _Heard:
 def _hear(truths: Sequence[Truth]) -> _Heard:
     examples, left_out, digests = [], [], {}
     sessions = {truth.extra.get("group", "") for truth in truths if truth.extra.get(FROM_REVIEW)} - {""}
-    # where nobody is named, whole sessions are held out, if there are enough of them
-    stands_in = {name: f"session {name}" for name in sessions} if len(sessions) >= training.MIN_GROUPS else {}
+    # where no_context is named, whole sessions are held out, if there are enough of them
+    stands_in = {name: f"session {name}" for name in sessions} if len(sessions) >= fitting.MIN_GROUPS else {}
     state = hashlib.sha256()
     for truth in truths:
         try:
@@ -246,7 +242,7 @@ def _hear(truths: Sequence[Truth]) -> _Heard:
             continue
         state.update(repr((truth.file, truth.label, truth.onsets_s, truth.patient_id)).encode())
         state.update(samples.tobytes())
-        digests[truth.file] = overlap.digest(samples, rate_hz)
+        digests[truth.file] = card.digest(samples, rate_hz)
         group = truth.patient_id or stands_in.get(truth.extra.get("group", ""), f"clip {truth.file}")
         examples.append(Example(truth.file, group, truth.label == "pop", truth.onsets_s, _Reader(truth.path)))
     people = {truth.patient_id for truth in truths if truth.file in digests}
@@ -254,13 +250,13 @@ def _hear(truths: Sequence[Truth]) -> _Heard:
 
 
 def _check_enough(heard: _Heard, *, allow_ungrouped: bool, adapts: bool) -> None:
-    """As `training.check_enough`, and says where clips are missing because they cannot be read."""
+    """As `fitting.check_enough`, and says where clips are missing because they cannot be read."""
     n_unread = len(heard.left_out)
     if not heard.examples:
         file, why = heard.left_out[0]
         raise NothingFound(f"none of the {n_unread} labelled clips could be read; the first, {file}: {why}")
     try:
-        training.check_enough(heard.examples, allow_ungrouped=allow_ungrouped, adapts=adapts)
+        fitting.check_enough(heard.examples, allow_ungrouped=allow_ungrouped, adapts=adapts)
     except UsageError as error:
         if not n_unread:
             raise

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from popdetect.detection.model.classifiers import Calibration, Linear, Trees, sigmoid
-from popdetect.training.models import estimators
+from popdetect.training.models import estimators, export
 
 N_FEATURES = 6
 
@@ -25,7 +25,7 @@ def table() -> tuple[np.ndarray, np.ndarray]:
 def test_probabilities_equal_predict_proba(recipe: estimators.Recipe, table: tuple[np.ndarray, np.ndarray]) -> None:
     rows, labels = table
     fitted = recipe.make(0, len(rows)).fit(rows, labels)
-    classifier, _, _ = estimators.freeze(fitted)
+    classifier, _, _ = export.freeze(fitted)
 
     np.testing.assert_allclose(sigmoid(classifier.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-10)
 
@@ -33,7 +33,7 @@ def test_probabilities_equal_predict_proba(recipe: estimators.Recipe, table: tup
 def test_the_gate_equals_predict_proba(table: tuple[np.ndarray, np.ndarray]) -> None:
     rows, labels = table
     fitted = estimators.small_boosting(0).fit(rows, labels)
-    classifier, _, settings = estimators.freeze(fitted)
+    classifier, _, settings = export.freeze(fitted)
 
     assert 1 <= settings["depth"] <= 3
     np.testing.assert_allclose(sigmoid(classifier.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-10)
@@ -41,7 +41,7 @@ def test_the_gate_equals_predict_proba(table: tuple[np.ndarray, np.ndarray]) -> 
 
 def test_one_row_and_many_rows_agree_to_the_bit(table: tuple[np.ndarray, np.ndarray]) -> None:
     rows, labels = table
-    classifier, _, _ = estimators.freeze(estimators.small_boosting(0).fit(rows, labels))
+    classifier, _, _ = export.freeze(estimators.small_boosting(0).fit(rows, labels))
 
     np.testing.assert_array_equal(classifier.logit(rows)[:50], [classifier.logit(row[None])[0] for row in rows[:50]])
 
@@ -87,7 +87,7 @@ def test_calibration_is_monotone_and_does_not_overflow() -> None:
 @pytest.mark.parametrize("recipe", estimators.RECIPES, ids=lambda recipe: recipe.name)
 def test_no_rows_give_no_probabilities(recipe: estimators.Recipe, table: tuple[np.ndarray, np.ndarray]) -> None:
     rows, labels = table
-    classifier, _, _ = estimators.freeze(recipe.make(0, 200).fit(rows[:200], labels[:200]))
+    classifier, _, _ = export.freeze(recipe.make(0, 200).fit(rows[:200], labels[:200]))
 
     assert classifier.logit(rows[:0]).shape == (0,)
 
@@ -98,7 +98,7 @@ def test_a_value_on_the_threshold_goes_scikit_learns_way() -> None:
     rows = rng.integers(-2, 3, (400, N_FEATURES)).astype(np.float64)
     labels = (rows[:, 0] + rows[:, 1] > 0).astype(int)
     fitted = estimators.small_boosting(0).fit(rows, labels)
-    classifier, arrays, _ = estimators.freeze(fitted)
+    classifier, arrays, _ = export.freeze(fitted)
     thresholds = arrays["threshold"][np.isfinite(arrays["threshold"])]
     asked = np.repeat(thresholds[:40, None], N_FEATURES, axis=1)
     asked = np.concatenate([asked, np.nextafter(asked, np.inf), [[1e9] * N_FEATURES, [np.nan] * N_FEATURES]])

@@ -13,7 +13,7 @@ from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import Model, load
 from popdetect.detection.model.out_of_distribution import Span
 from popdetect.training.data.dsp import RATE_HZ
-from popdetect.training.models.feature_range import everything, span_of
+from popdetect.training.models.calibration import span_of
 
 Clip = Callable[..., npt.NDArray[np.float32]]
 TRAIN = (1.0, 1.03, 1.08)
@@ -41,7 +41,7 @@ def test_hardly_any_sound_learned_from_is_outside_and_a_stranger_is() -> None:
     assert span.outside(rows).mean() <= 0.001
     assert span.outside(np.full((1, 12), 9.0)).all()
     assert not span.outside(np.full((1, 12), np.nan)).any()
-    assert not everything(12).outside(np.full((1, 12), 1e9)).any()
+    assert not Span.unbounded(12).outside(np.full((1, 12), 1e9)).any()
 
 
 def test_a_teachers_span_only_grows() -> None:

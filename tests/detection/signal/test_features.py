@@ -11,8 +11,8 @@ from popdetect.detection.signal import candidate_filter as gate
 from popdetect.detection.signal import features
 from popdetect.detection.signal.frames import transform
 from popdetect.detection.signal.onsets import OnsetRule
-from popdetect.training.data.candidates import Listener, first_looks
 from popdetect.training.data.dsp import RATE_HZ, resample
+from popdetect.training.data.examples import FeatureExtractor, filter_inputs
 from popdetect.training.models.fitting import default_front_end
 
 FRONT, RULE = default_front_end(), OnsetRule()
@@ -21,14 +21,14 @@ Clip = Callable[..., np.ndarray]
 
 
 def row_at(sound: np.ndarray, onset_s: float, rate_hz: int = RATE_HZ) -> dict[str, float]:
-    found = Listener(FRONT, RULE).hear(sound, rate_hz)
+    found = FeatureExtractor(FRONT, RULE).hear(sound, rate_hz)
     index = int(np.argmin(np.abs(found.onsets_s - onset_s)))
     assert abs(found.onsets_s[index] - onset_s) < 0.001
     return dict(zip(NAMES, found.rows[index].tolist(), strict=True))
 
 
 def test_names_are_as_many_as_values_and_each_once(clip: Clip) -> None:
-    found = Listener(FRONT, RULE).hear(clip((0.5,)), RATE_HZ)
+    found = FeatureExtractor(FRONT, RULE).hear(clip((0.5,)), RATE_HZ)
 
     assert found.rows.shape == (len(found.onsets_s), len(NAMES))
     assert len(set(NAMES)) == len(NAMES)
@@ -74,8 +74,8 @@ def test_bands_that_the_rate_cannot_hold_are_unknown_and_the_rest_is_not(clip: C
 
 def test_the_gate_sees_as_many_values_as_it_names_and_no_gain(clip: Clip) -> None:
     sound = clip((0.5, 1.0))
-    when, looks = first_looks(sound, RATE_HZ, FRONT, RULE)
-    _, louder = first_looks(sound * np.float32(4), RATE_HZ, FRONT, RULE)
+    when, looks = filter_inputs(sound, RATE_HZ, FRONT, RULE)
+    _, louder = filter_inputs(sound * np.float32(4), RATE_HZ, FRONT, RULE)
 
     assert looks.shape == (len(when), len(gate.names(FRONT.n_columns)))
     assert np.isfinite(looks).all()
@@ -85,7 +85,7 @@ def test_the_gate_sees_as_many_values_as_it_names_and_no_gain(clip: Clip) -> Non
 def test_the_gate_sees_the_spectrum_against_its_strongest_band_at_every_rate(clip: Clip) -> None:
     sound = clip((0.5,))
     for rate_hz in (RATE_HZ, 8_000):
-        when, looks = first_looks(resample(sound, RATE_HZ, rate_hz), rate_hz, FRONT, RULE)
+        when, looks = filter_inputs(resample(sound, RATE_HZ, rate_hz), rate_hz, FRONT, RULE)
         spectrum = looks[np.abs(when - 0.5).argmin(), -FRONT.n_columns :]
         missing = ~transform(FRONT, rate_hz).present
 
@@ -95,11 +95,11 @@ def test_the_gate_sees_the_spectrum_against_its_strongest_band_at_every_rate(cli
 
 
 def test_a_clip_without_candidates_has_empty_rows() -> None:
-    when, looks = first_looks(np.zeros(RATE_HZ, np.float32), RATE_HZ, FRONT, RULE)
+    when, looks = filter_inputs(np.zeros(RATE_HZ, np.float32), RATE_HZ, FRONT, RULE)
 
     assert len(when) == 0
     assert looks.shape == (0, len(gate.names(FRONT.n_columns)))
-    assert Listener(FRONT, RULE).hear(np.zeros(RATE_HZ, np.float32), RATE_HZ).rows.shape == (0, len(NAMES))
+    assert FeatureExtractor(FRONT, RULE).hear(np.zeros(RATE_HZ, np.float32), RATE_HZ).rows.shape == (0, len(NAMES))
 
 
 def test_silence_before_the_clip_is_as_nothing(clip: Clip) -> None:

@@ -16,8 +16,8 @@ from popdetect.detection.signal import onsets
 from popdetect.detection.signal import refinement as locating
 from popdetect.detection.signal.onsets import OnsetRule
 from popdetect.detection.signal.refinement import snippets
-from popdetect.training.data.candidates import Listener, first_looks
 from popdetect.training.data.dsp import RATE_HZ, resample
+from popdetect.training.data.examples import FeatureExtractor, filter_inputs
 from popdetect.training.models.fitting import default_front_end
 
 FRONT = default_front_end()
@@ -32,7 +32,7 @@ def candidates(sound: np.ndarray, rule: OnsetRule = RULE, rate_hz: int = RATE_HZ
 
 
 def heard_at(sound: np.ndarray, rate_hz: int = RATE_HZ) -> np.ndarray:
-    return Listener(FRONT, RULE).hear(sound, rate_hz).onsets_s
+    return FeatureExtractor(FRONT, RULE).hear(sound, rate_hz).onsets_s
 
 
 def test_shifting_the_clip_shifts_the_onsets(clip: Clip) -> None:
@@ -112,7 +112,7 @@ def test_the_marked_pops_of_real_recordings_are_candidates(shared_audio: Path) -
         marks = [row for row in csv.DictReader(handle) if row["confidence"] == "high"]
     for path in sorted({row["path"] for row in marks}):
         samples, rate_hz = audio.read(shared_audio / path)
-        heard = Listener(FRONT, RULE).hear(samples, rate_hz).onsets_s
+        heard = FeatureExtractor(FRONT, RULE).hear(samples, rate_hz).onsets_s
         errors += [np.abs(heard - float(row["onset_s"])).min() for row in marks if row["path"] == path]
 
     assert max(errors) < 0.001
@@ -140,7 +140,7 @@ def test_where_a_pop_lies_between_the_frames_does_not_matter(clip: Clip) -> None
 def test_raising_the_prominence_only_takes_away(clip: Clip) -> None:
     sound = clip((0.5, 1.0))
     sets = [
-        set(first_looks(sound, RATE_HZ, FRONT, OnsetRule(prominence_db=db))[0].tolist())
+        set(filter_inputs(sound, RATE_HZ, FRONT, OnsetRule(prominence_db=db))[0].tolist())
         for db in (5.0, 7.5, 10.0, 15.0)
     ]
 

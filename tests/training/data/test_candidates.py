@@ -20,7 +20,7 @@ from popdetect.detection.signal import frames as spectrum
 from popdetect.detection.signal.onsets import OnsetRule
 from popdetect.detection.signal.refinement import locate, snippets
 from popdetect.errors import AudioError
-from popdetect.training.data.candidates import ECHO_S, MATCH_S, Listener, first_looks, mark
+from popdetect.training.data.examples import ECHO_S, MATCH_S, FeatureExtractor, filter_inputs, mark
 from popdetect.training.evaluation.matching import match
 from popdetect.training.models.fitting import default_front_end
 
@@ -85,7 +85,7 @@ def test_a_listener_hears_what_describe_gives() -> None:
         frames = frames[onsets.greatest(onsets.prominence(groups_db, frames, RULE)) >= RULE.prominence_db]
         located = locate(partial(snippets, samples), frames, shape, rate_hz)
         described = features.describe(frames_db, located, shape.hop, FRONT.window_hops, rate_hz)
-        heard = Listener(FRONT, RULE).hear(samples, rate_hz)
+        heard = FeatureExtractor(FRONT, RULE).hear(samples, rate_hz)
 
         assert len(heard.rows) > 3
         np.testing.assert_allclose(heard.onsets_s, np.maximum(located.sample, 0) / rate_hz, atol=1e-12)
@@ -95,9 +95,9 @@ def test_a_listener_hears_what_describe_gives() -> None:
 
 def test_without_a_gate_everything_passes_and_a_shut_one_lets_nothing_by() -> None:
     samples, rate_hz = examples()[0].sound()
-    everything = Listener(FRONT, RULE).hear(samples, rate_hz)
-    open_ = Listener(FRONT, RULE, Says(0.0), 0.0).hear(samples, rate_hz)
-    shut = Listener(FRONT, RULE, Says(-1.0), 0.0).hear(samples, rate_hz)
+    everything = FeatureExtractor(FRONT, RULE).hear(samples, rate_hz)
+    open_ = FeatureExtractor(FRONT, RULE, Says(0.0), 0.0).hear(samples, rate_hz)
+    shut = FeatureExtractor(FRONT, RULE, Says(-1.0), 0.0).hear(samples, rate_hz)
 
     np.testing.assert_array_equal(everything.rows, open_.rows)
     np.testing.assert_array_equal(everything.onsets_s, open_.onsets_s)
@@ -108,7 +108,7 @@ def test_without_a_gate_everything_passes_and_a_shut_one_lets_nothing_by() -> No
 def test_training_sees_what_the_model_judges() -> None:
     """Listening through the shipped model's gate gives the rows from which its own probabilities follow."""
     model = bundle.load()
-    listener = Listener(model.front_end, model.onset_rule, model.gate, model.gate_from)
+    listener = FeatureExtractor(model.front_end, model.onset_rule, model.gate, model.gate_from)
     for example in examples()[:12]:
         samples, rate_hz = example.sound()
         heard = listener.hear(samples, rate_hz)
@@ -127,7 +127,7 @@ def test_training_sees_what_the_model_judges() -> None:
 
 
 def test_one_listener_hears_clip_after_clip_without_mixing_them_up() -> None:
-    listener = Listener(FRONT, RULE)
+    listener = FeatureExtractor(FRONT, RULE)
     first, second = examples()[0].sound(), examples()[1].sound()
     before = listener.hear(*first)
     listener.hear(*second)
@@ -140,7 +140,7 @@ def test_files_and_samples_sound_the_same(tmp_path: Path) -> None:
     samples, rate_hz = examples()[0].sound()
     path = tmp_path / "a.wav"
     audio.write_wav(path, samples, rate_hz)
-    listener = Listener(FRONT, RULE)
+    listener = FeatureExtractor(FRONT, RULE)
 
     from_file, from_samples = listener.hear(str(path)), listener.hear(*audio.read(path))
     np.testing.assert_array_equal(from_file.rows, from_samples.rows)
@@ -151,15 +151,15 @@ def test_files_and_samples_sound_the_same(tmp_path: Path) -> None:
 
 
 def test_silence_has_no_candidates() -> None:
-    heard = Listener(FRONT, RULE).hear(np.zeros((48_000, 1), np.float32), 48_000)
+    heard = FeatureExtractor(FRONT, RULE).hear(np.zeros((48_000, 1), np.float32), 48_000)
 
     assert len(heard.rows) == len(heard.onsets_s) == 0
 
 
 def test_the_gate_learns_from_what_it_will_look_at() -> None:
     samples, rate_hz = examples()[0].sound()
-    when, looks = first_looks(samples[:, 0], rate_hz, FRONT, RULE)
-    heard = Listener(FRONT, RULE).hear(samples, rate_hz)
+    when, looks = filter_inputs(samples[:, 0], rate_hz, FRONT, RULE)
+    heard = FeatureExtractor(FRONT, RULE).hear(samples, rate_hz)
 
     assert looks.shape == (len(when), len(gate.names(FRONT.n_columns)))
     assert np.isfinite(looks).all()

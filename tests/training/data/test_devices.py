@@ -7,18 +7,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from popdetect.training.data import devices as phone
-from popdetect.training.data import synthesis as simulation
+from popdetect.training.data import degradation, synthesis
 from popdetect.training.data.dsp import Rng, Sound
 
 AT_S = 1.0
-DONE = {"noise suppression": phone.without_noise, "automatic gain": phone.levelled}
+DONE = {"noise suppression": degradation.suppress_noise, "automatic gain": degradation.automatic_gain}
 
 
 def clip(seed: int, rate_hz: int = 48_000) -> Sound:
     rng = np.random.default_rng(seed)
     sound = 0.003 * rng.standard_normal(2 * rate_hz).astype(np.float32)
-    pop = simulation.pop(rng, simulation.PopVoice(3000.0, 2.0, 0.0, skin=False))
+    pop = synthesis.pop(rng, synthesis.PopVoice(3000.0, 2.0, 0.0, skin=False))
     start = int(AT_S * rate_hz)
     sound[start : start + len(pop)] += 0.4 * pop
     return sound
@@ -45,7 +44,7 @@ def test_the_same_chance_gives_the_same_sound(done: Callable[[Rng, Sound, int], 
 @pytest.mark.parametrize("seed", range(5))
 def test_noise_suppression_makes_the_room_quieter_against_the_pop(seed: int) -> None:
     before = clip(seed)
-    after = phone.without_noise(np.random.default_rng(seed), before, 48_000)
+    after = degradation.suppress_noise(np.random.default_rng(seed), before, 48_000)
     room = slice(0, int(0.8 * 48_000))
 
     def stands_out(sound: Sound) -> float:
@@ -57,7 +56,7 @@ def test_noise_suppression_makes_the_room_quieter_against_the_pop(seed: int) -> 
 @pytest.mark.parametrize("seed", range(5))
 def test_automatic_gain_brings_the_room_closer_to_the_pop(seed: int) -> None:
     before = clip(seed)
-    after = phone.levelled(np.random.default_rng(seed), before, 48_000)
+    after = degradation.automatic_gain(np.random.default_rng(seed), before, 48_000)
     room = slice(0, int(0.8 * 48_000))
     assert np.abs(after).max() / np.std(after[room]) < 0.7 * np.abs(before).max() / np.std(before[room])
 

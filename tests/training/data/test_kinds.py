@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from popdetect.training.data import kinds
+from popdetect.training.data import manifest
 from popdetect.training.data.sounds import read_manifest
 
 
@@ -18,30 +18,30 @@ from popdetect.training.data.sounds import read_manifest
         ("Speech (read, studio)", "speech"),
         ("keyboard (mechanical)", "keyboards"),
         ("peeling vegetables", "cutlery and dishes"),
-        ("gunshot", kinds.AWAY),
+        ("gunshot", manifest.AWAY),
     ],
 )
 def test_a_description_belongs_to_one_family(what: str, family: str) -> None:
-    assert kinds.family(what) == family
+    assert manifest.family(what) == family
 
 
 def test_numbered_sounds_are_one_kind() -> None:
-    assert kinds.broad("speech digit 3") == kinds.broad("Speech: digit 4") == "speech digit"
+    assert manifest.broad("speech digit 3") == manifest.broad("Speech: digit 4") == "speech digit"
 
 
 def test_the_tests_are_of_families_and_a_clinic_has_no_keyboards_knocks_or_clocks() -> None:
-    for families in kinds.TESTS.values():
-        assert families <= set(kinds.FAMILIES)
-    assert kinds.TESTS["everyday"] - kinds.TESTS["clinic-like"] == {"keyboards", "knocks", "clocks"}
-    assert kinds.TESTS["clinic-like"] < kinds.TESTS["everyday"]
+    for families in manifest.TESTS.values():
+        assert families <= set(manifest.FAMILIES)
+    assert manifest.TESTS["everyday"] - manifest.TESTS["clinic-like"] == {"keyboards", "knocks", "clocks"}
+    assert manifest.TESTS["clinic-like"] < manifest.TESTS["everyday"]
 
 
 @pytest.mark.parametrize(("what", "room"), [("stove fan (ventilation)", True), ("rain", False), ("frying", False)])
 def test_weather_and_frying_are_no_rooms(what: str, room: bool) -> None:
-    assert kinds.is_room(what) == room
+    assert manifest.is_room(what) == room
 
 
 def test_every_family_has_sounds_among_those_that_are_learned_from(shared_audio: Path) -> None:
     train = [source for source in read_manifest(shared_audio, "train") if source.kind == "distractor"]
 
-    assert {kinds.family(source.what) for source in train} == {*kinds.FAMILIES, kinds.AWAY}
+    assert {manifest.family(source.what) for source in train} == {*manifest.FAMILIES, manifest.AWAY}

@@ -42,8 +42,8 @@ def test_at_every_rate_a_pop_starts_at_its_onset(rate_hz: int) -> None:
 @pytest.mark.parametrize("codec", ["mp3", "ogg"])
 @pytest.mark.parametrize("rate_hz", [16_000, 24_000, 44_100, 48_000])
 def test_a_codec_does_not_move_a_pop(codec: str, rate_hz: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenes, "WEAR", (codec,))
-    rule = replace(BARE, rates_hz=(rate_hz,), max_pops=1, worn_share=1.0)
+    monkeypatch.setattr(scenes, "DEGRADATIONS", (codec,))
+    rule = replace(BARE, rates_hz=(rate_hz,), max_pops=1, degraded_share=1.0)
     for seed in range(8):
         scene = compose(np.random.default_rng(seed), OneSound(), rule)
         (onset,) = scene.onsets_s
@@ -93,7 +93,7 @@ def test_a_distractor_is_as_loud_as_the_rule_says() -> None:
 
 
 def test_no_clip_leaves_full_scale_whatever_it_went_through() -> None:
-    rule = SceneRule(duration_s=0.6, worn_share=0.7, rates_hz=(48_000, 44_100, 16_000))
+    rule = SceneRule(duration_s=0.6, degraded_share=0.7, rates_hz=(48_000, 44_100, 16_000))
     for seed in range(60):
         scene = compose(np.random.default_rng(seed), Synthetic(), rule)
         assert scene.samples.dtype == np.float32
@@ -142,8 +142,8 @@ def test_the_truth_does_not_depend_on_the_rate() -> None:
 
 
 def test_without_a_background_there_is_digital_silence_before_the_pop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenes, "WEAR", ("silence",))
-    rule = replace(BARE, worn_share=1.0)
+    monkeypatch.setattr(scenes, "DEGRADATIONS", ("silence",))
+    rule = replace(BARE, degraded_share=1.0)
     scene = compose(np.random.default_rng(5), OneSound(hiss=0.5), rule)
 
     assert "silence" in scene.what
@@ -151,7 +151,7 @@ def test_without_a_background_there_is_digital_silence_before_the_pop(monkeypatc
 
 
 def test_everything_depends_on_the_seed_alone_also_when_worn() -> None:
-    rule = SceneRule(duration_s=0.5, worn_share=1.0, rates_hz=(44_100, 16_000))
+    rule = SceneRule(duration_s=0.5, degraded_share=1.0, rates_hz=(44_100, 16_000))
 
     def made(seed: int) -> scenes.Scene:
         rng: Rng = np.random.default_rng(seed)

@@ -10,8 +10,7 @@ import pytest
 import soundfile
 
 from popdetect.errors import UsageError
-from popdetect.training.data import scenes, sounds
-from popdetect.training.data import synthesis as simulation
+from popdetect.training.data import scenes, sounds, synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound
 from popdetect.training.data.scenes import SceneRule, compose
 from popdetect.training.data.sounds import Named, Recorded, Synthetic, read_manifest
@@ -49,9 +48,9 @@ def test_energy_starts_at_the_true_onsets(rate_hz: int) -> None:
 
 
 def test_a_codec_leaves_the_onsets_where_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
-    rule = SceneRule(pop_share=1.0, max_distractors=0, worn_share=1.0, pop_db=(40.0, 41.0), max_pops=1)
+    rule = SceneRule(pop_share=1.0, max_distractors=0, degraded_share=1.0, pop_db=(40.0, 41.0), max_pops=1)
     for codec in ("mp3", "ogg"):
-        monkeypatch.setattr(scenes, "WEAR", (codec,))
+        monkeypatch.setattr(scenes, "DEGRADATIONS", (codec,))
         scene = compose(np.random.default_rng(3), Bare(), rule)
         loudest = int(np.argmax(np.abs(scene.samples))) / scene.rate_hz
         assert codec in scene.what
@@ -85,8 +84,8 @@ def test_the_same_seed_is_the_same_scene_and_another_is_not() -> None:
 def test_pops_are_short_and_skin_moves_their_weight_below_2_khz(skin: bool) -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        voice = simulation.draw_voice(rng, skin_share=1.0 if skin else 0.0)
-        pop = simulation.pop(rng, voice)
+        voice = synthesis.draw_voice(rng, skin_share=1.0 if skin else 0.0)
+        pop = synthesis.pop(rng, voice)
         power = np.square(pop.astype(np.float64))
         spectrum = np.square(np.abs(np.fft.rfft(pop)))
         low = spectrum[np.fft.rfftfreq(len(pop), 1 / RATE_HZ) < 2000].sum() / spectrum.sum()
@@ -97,9 +96,9 @@ def test_pops_are_short_and_skin_moves_their_weight_below_2_khz(skin: bool) -> N
             assert low > 0.7
 
 
-@pytest.mark.parametrize("what", sorted(simulation.DISTRACTORS))
+@pytest.mark.parametrize("what", sorted(synthesis.DISTRACTORS))
 def test_distractors_are_sound_and_seeded(what: str) -> None:
-    make = simulation.DISTRACTORS[what]
+    make = synthesis.DISTRACTORS[what]
     one, same = make(np.random.default_rng(1)), make(np.random.default_rng(1))
 
     np.testing.assert_array_equal(one, same)

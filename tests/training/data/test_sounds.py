@@ -268,7 +268,7 @@ def test_nothing_that_was_loaded_is_changed_by_mixing(bank: Recorded, folder: Pa
     """Recordings are kept in memory: a scene must not leave its mark on the next one."""
     before = {name: sounds._load(folder / name).copy() for name, *_ in ROWS}
     for seed in range(20):
-        compose(np.random.default_rng(seed), bank, SceneRule(duration_s=0.3, worn_share=0.5))
+        compose(np.random.default_rng(seed), bank, SceneRule(duration_s=0.3, degraded_share=0.5))
 
     for name, sound in before.items():
         np.testing.assert_array_equal(sounds._load(folder / name), sound)

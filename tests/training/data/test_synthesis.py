@@ -8,16 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from popdetect.training.data import synthesis as simulation
+from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, breadth, rms
 
 SEEDS = range(60)
 MAKERS: dict[str, Callable[[Rng], Sound]] = {
-    **simulation.DISTRACTORS,
-    "pop, air": lambda rng: simulation.pop(rng, simulation.draw_voice(rng, 0.0)),
-    "pop, skin": lambda rng: simulation.pop(rng, simulation.draw_voice(rng, 1.0)),
-    "background": lambda rng: simulation.background(rng, RATE_HZ // 2),
-    "room": simulation.room,
+    **synthesis.DISTRACTORS,
+    "pop, air": lambda rng: synthesis.pop(rng, synthesis.draw_voice(rng, 0.0)),
+    "pop, skin": lambda rng: synthesis.pop(rng, synthesis.draw_voice(rng, 1.0)),
+    "background": lambda rng: synthesis.background(rng, RATE_HZ // 2),
+    "room": synthesis.room,
 }
 LENGTH_S = {
     "click": (0.2, 0.2), "cloth": (0.15, 0.8), "footstep": (0.25, 0.25), "glitch": (0.001, 0.002), "knock": (0.3, 0.3),
@@ -29,8 +29,8 @@ LENGTH_S = {
 
 def pop(seed: int, *, skin: bool, double_share: float | None = None) -> Sound:
     rng = np.random.default_rng(seed)
-    voice = simulation.draw_voice(rng, float(skin))
-    return simulation.pop(rng, voice if double_share is None else replace(voice, double_share=double_share))
+    voice = synthesis.draw_voice(rng, float(skin))
+    return synthesis.pop(rng, voice if double_share is None else replace(voice, double_share=double_share))
 
 
 def below(sound: Sound, hz: float) -> float:
@@ -97,7 +97,7 @@ def test_a_skin_mounted_sensor_moves_the_weight_below_2_khz() -> None:
 
 def test_voices_keep_to_their_ranges() -> None:
     for seed in range(300):
-        skin, air = (simulation.draw_voice(np.random.default_rng(seed), share) for share in (1.0, 0.0))
+        skin, air = (synthesis.draw_voice(np.random.default_rng(seed), share) for share in (1.0, 0.0))
         assert skin.skin
         assert not air.skin
         assert 200 <= skin.centre_hz <= 1500
@@ -110,7 +110,7 @@ def test_voices_keep_to_their_ranges() -> None:
 def test_pops_are_as_broad_as_recorded_ones_and_mouth_clicks_ring_at_one_pitch() -> None:
     """Of 19 pops of three recordings the breadth is 3.2 to 4.0 (scripts/benchmarks/pop_breadth.py)."""
     dry = [breadth(pop(seed, skin=False)) for seed in range(200)]
-    wet = [breadth(simulation.mouth_clicks(np.random.default_rng(seed))) for seed in range(200)]
+    wet = [breadth(synthesis.mouth_clicks(np.random.default_rng(seed))) for seed in range(200)]
 
     assert 2.7 < np.quantile(dry, 0.05) < np.quantile(dry, 0.95) < 4.6
     assert 3.4 < np.median(dry) < 4.1
@@ -119,7 +119,7 @@ def test_pops_are_as_broad_as_recorded_ones_and_mouth_clicks_ring_at_one_pitch()
 
 def test_a_background_has_rms_1_and_the_length_that_was_asked_for() -> None:
     for seed in SEEDS:
-        sound = simulation.background(np.random.default_rng(seed), 12_345)
+        sound = synthesis.background(np.random.default_rng(seed), 12_345)
         assert len(sound) == 12_345
         assert np.std(sound) == pytest.approx(1, rel=0.01)
         assert rms(sound) > 0
@@ -127,7 +127,7 @@ def test_a_background_has_rms_1_and_the_length_that_was_asked_for() -> None:
 
 def test_a_room_begins_with_the_direct_sound_and_dies_away() -> None:
     for seed in SEEDS:
-        response = simulation.room(np.random.default_rng(seed))
+        response = synthesis.room(np.random.default_rng(seed))
         assert np.argmax(np.abs(response)) == 0
         n = len(response) // 4
         assert np.square(response[-n:]).sum() < 0.01 * np.square(response[:n]).sum()
@@ -135,4 +135,4 @@ def test_a_room_begins_with_the_direct_sound_and_dies_away() -> None:
 
 def test_a_glitch_is_a_few_samples() -> None:
     for seed in SEEDS:
-        assert 1 <= np.count_nonzero(simulation.glitch(np.random.default_rng(seed))) <= 4
+        assert 1 <= np.count_nonzero(synthesis.glitch(np.random.default_rng(seed))) <= 4

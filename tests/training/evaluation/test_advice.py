@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 from learning_verdicts import hears, verdicts
 
-from popdetect.training.evaluation import advice
-from popdetect.training.evaluation import negative_controls as guarding
-from popdetect.training.evaluation.negative_controls import Guard
+from popdetect.training.evaluation import comparison, negative_controls
+from popdetect.training.evaluation.negative_controls import ControlResult
 from popdetect.training.evaluation.scores import ScoredClip, score
 
 
 def advised(new: Sequence[ScoredClip], current: Sequence[ScoredClip], **options: Any) -> tuple[bool, str]:
-    return advice.advise(new, current, hears(0), hears(0), **options)
+    return comparison.advise(new, current, hears(0), hears(0), **options)
 
 
 def noisy(seed: int, hold: float, n: int = 60) -> list[ScoredClip]:
@@ -78,7 +77,7 @@ def test_noise_alone_is_seldom_called_a_difference() -> None:
 def test_the_interval_is_that_of_the_differences_of_people_drawn_again() -> None:
     """An outside referee: people drawn one by one, each figure by `score` on the clips of that draw."""
     new, current = noisy(3, 0.35), noisy(4, 0.25)
-    (auroc, f1) = advice.differences(new, current, seed=0)
+    (auroc, f1) = comparison.differences(new, current, seed=0)
     rng = np.random.default_rng(9)
     people = sorted({clip.group for clip in new})
     drawn = []
@@ -106,19 +105,23 @@ def test_advice_depends_on_the_seed_alone_not_on_the_order_of_the_clips() -> Non
 
 def test_pairs_must_be_of_the_same_clips() -> None:
     with pytest.raises(ValueError, match="not on the same clips"):
-        advice.differences(verdicts(20), verdicts(20)[::-1])
+        comparison.differences(verdicts(20), verdicts(20)[::-1])
 
 
-@pytest.mark.parametrize(("guard_new", "guard_current", "kept"), [(4.0, 0.0, True), (3.0, 2.0, True), (3.0, 5.0, False),
-                                                                  (0.1, 0.0, True)])  # fmt: skip
-def test_pops_in_sound_that_has_none_outweigh_all_else(guard_new: float, guard_current: float, kept: bool) -> None:
-    adopt, sentence = advice.advise(verdicts(20), verdicts(10), hears(guard_new), hears(guard_current))
+@pytest.mark.parametrize(
+    ("controls_new", "controls_current", "kept"),
+    [(4.0, 0.0, True), (3.0, 2.0, True), (3.0, 5.0, False), (0.1, 0.0, True)],
+)
+def test_pops_in_sound_that_has_none_outweigh_all_else(
+    controls_new: float, controls_current: float, kept: bool
+) -> None:
+    adopt, sentence = comparison.advise(verdicts(20), verdicts(10), hears(controls_new), hears(controls_current))
 
     assert adopt is not kept
     if kept:
         assert sentence.startswith(
             "Keep the current model: the new one hears more pops where there are none, on the guard set: "
-            f"{guard_new:.1f} pops per minute in sound that has none (the current one {guard_current:.1f}); "
+            f"{controls_new:.1f} pops per minute in sound that has none (the current one {controls_current:.1f}); "
             "clip AUROC 1.000 against 0.500"
         )
 
@@ -150,7 +153,7 @@ def test_clips_that_the_current_model_has_heard_are_no_reason_to_keep_it() -> No
     assert sentence.startswith("No clear difference: the new one seems worse, but was tried on what it had not heard; ")
     assert "the current model was trained on 7 of these 40 clips: its figures flatter" in sentence
     assert advised(better, worse, heard=heard)[0]  # better even so
-    assert advice.advise(better, worse, hears(9), hears(0), heard=heard)[1].startswith("Keep the current model: ")
+    assert comparison.advise(better, worse, hears(9), hears(0), heard=heard)[1].startswith("Keep the current model: ")
     assert "was trained on" not in advised(worse, better, heard=["elsewhere.wav"])[1]
 
 
@@ -172,13 +175,13 @@ def test_what_must_be_known_of_the_figures_is_in_the_sentence() -> None:
     told = "people unknown, so these figures flatter"
 
     assert told in advised(verdicts(20), verdicts(15), caveat=told)[1]
-    assert told in advice.alone(score(verdicts(20)), hears(0), caveat=told)[1]
+    assert told in comparison.alone(score(verdicts(20)), hears(0), caveat=told)[1]
 
 
 def test_without_a_current_model_the_advice_has_figures_too() -> None:
     scores = score(verdicts(18))
-    adopt, sentence = advice.alone(scores, hears(0.25))
-    refused, why = advice.alone(scores, hears(1.5))
+    adopt, sentence = comparison.alone(scores, hears(0.25))
+    refused, why = comparison.alone(scores, hears(1.5))
 
     assert adopt
     assert not refused
@@ -196,11 +199,11 @@ def test_without_a_current_model_the_advice_has_figures_too() -> None:
 
 
 def test_fewer_false_pops_on_clicks_do_not_pay_for_more_in_noise_or_in_own_recordings() -> None:
-    minutes = {"noise": 2.0, "click": 2.0, guarding.OWN: 2.0}
-    before = Guard({"noise": 0, "click": 50, guarding.OWN: 1}, minutes)
+    minutes = {"noise": 2.0, "click": 2.0, negative_controls.OWN: 2.0}
+    before = ControlResult({"noise": 0, "click": 50, negative_controls.OWN: 1}, minutes)
 
-    for n_false, told in (({"noise": 1, "click": 3, guarding.OWN: 0}, "noise and speech"),
-                          ({"noise": 0, "click": 3, guarding.OWN: 2}, guarding.OWN)):  # fmt: skip
-        adopt, sentence = advice.advise(verdicts(20), verdicts(10), Guard(n_false, minutes), before)
+    for n_false, told in (({"noise": 1, "click": 3, negative_controls.OWN: 0}, "noise and speech"),
+                          ({"noise": 0, "click": 3, negative_controls.OWN: 2}, negative_controls.OWN)):  # fmt: skip
+        adopt, sentence = comparison.advise(verdicts(20), verdicts(10), ControlResult(n_false, minutes), before)
         assert not adopt
         assert f"Keep the current model: the new one hears more pops where there are none, on {told}" in sentence

@@ -13,9 +13,8 @@ from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
 from popdetect.detection.model.bundle import Model
 from popdetect.detection.signal import context
-from popdetect.training.evaluation import advice, comparison
-from popdetect.training.evaluation import negative_controls as guarding
-from popdetect.training.evaluation.negative_controls import Guard
+from popdetect.training.evaluation import comparison, negative_controls
+from popdetect.training.evaluation.negative_controls import ControlResult
 from popdetect.training.evaluation.scores import Scores, score
 from popdetect.training.models import context_model as fellows
 
@@ -30,13 +29,16 @@ def scores(right: int) -> Scores:
 
 
 @pytest.fixture(scope="module")
-def loud_guard() -> Guard:
-    return guarding.listen(saying(12.0))
+def loud_guard() -> ControlResult:
+    return negative_controls.listen(saying(12.0))
 
 
-def test_a_model_that_calls_everything_a_pop_fails_on_the_guard_set(loud_guard: Guard) -> None:
-    adopt, sentence = advice.advise(
-        verdicts(20), verdicts(10), loud_guard, Guard(dict.fromkeys(guarding.KINDS, 0), loud_guard.minutes)
+def test_a_model_that_calls_everything_a_pop_fails_on_the_guard_set(loud_guard: ControlResult) -> None:
+    adopt, sentence = comparison.advise(
+        verdicts(20),
+        verdicts(10),
+        loud_guard,
+        ControlResult(dict.fromkeys(negative_controls.KINDS, 0), loud_guard.minutes),
     )
 
     assert loud_guard.steady_per_min > 100
@@ -48,28 +50,28 @@ def test_a_model_that_calls_everything_a_pop_fails_on_the_guard_set(loud_guard: 
 
 
 def test_a_model_that_calls_nothing_a_pop_passes_the_guard_set() -> None:
-    assert guarding.listen(saying(-12.0)).per_min == 0
+    assert negative_controls.listen(saying(-12.0)).per_min == 0
 
 
 def test_the_guard_set_is_always_the_same_and_the_shipped_model_passes() -> None:
-    once = guarding.listen(bundle.load())
+    once = negative_controls.listen(bundle.load())
 
-    assert once == guarding.listen(bundle.load())
-    assert once.steady_per_min <= advice.GUARD_LIMIT_PER_MIN
+    assert once == negative_controls.listen(bundle.load())
+    assert once.steady_per_min <= comparison.MAX_FALSE_PER_MIN
 
 
-def test_the_whole_comparison_refuses_a_model_that_calls_everything(loud_guard: Guard) -> None:
+def test_the_whole_comparison_refuses_a_model_that_calls_everything(loud_guard: ControlResult) -> None:
     loud = replace(fitted(), model=saying(12.0))
     compared = comparison.compare(loud, examples(), bundle.load())
 
     assert not compared.adopt
-    assert compared.guard_new == loud_guard
+    assert compared.controls_new == loud_guard
     assert compared.advice.startswith("Keep the current model: the new one hears ")
     alone = comparison.compare(loud, examples(), None)
     assert not alone.adopt
     assert "not usable" in alone.advice
     assert re.search(r"clip AUROC \d\.\d\d\d .* on 60 held-out clips of 6 groups; it hears \d+\.\d pops", alone.advice)
-    assert alone.current is alone.guard_current is None
+    assert alone.current is alone.controls_current is None
 
 
 def test_held_out_answers_are_one_per_clip_and_rest_on_the_held_out_log_odds() -> None:
@@ -100,7 +102,7 @@ def test_in_sample_and_held_out_go_by_the_same_rules() -> None:
     small = fitted()
     model = small.model
     first = model.first_calibration.log_odds(model.classifier.logit(small.heard.rows))
-    rows = fellows.among_neighbours(small.heard, first, model.front_end.n_columns)
+    rows = fellows.context_rows(small.heard, first, model.front_end.n_columns)
     final = replace(small, held_out_logits=context.second_opinion(model.context, rows))
     for own, detected in zip(
         comparison.held_out(final, examples()), comparison.judged(small.model, examples()), strict=True

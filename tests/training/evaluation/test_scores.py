@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, confusion_matrix, roc_auc_score, roc_curve
 
 from popdetect.records import LABELS
-from popdetect.training.evaluation.resampling import Ranking
+from popdetect.training.evaluation.intervals import Ranking
 from popdetect.training.evaluation.scores import Figure, ScoredClip, Scores, score, score_by_group
 
 N_BOOT = 50

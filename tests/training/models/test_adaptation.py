@@ -23,33 +23,28 @@ from popdetect.errors import ModelError, UsageError
 from popdetect.session.labels import Truth, read_labels
 from popdetect.training import retraining
 from popdetect.training.data import answers
-from popdetect.training.data.examples import Example, Heard, listen
-from popdetect.training.evaluation import learning_curve as curve
-from popdetect.training.evaluation import negative_controls as guarding
+from popdetect.training.data.examples import CandidateSet, Example, listen
+from popdetect.training.evaluation import learning_curve, negative_controls
 from popdetect.training.evaluation.held_out import counted, final_logits, part_of
 from popdetect.training.evaluation.scores import ScoredClip
-from popdetect.training.models import adaptation as adapting
-from popdetect.training.models import bundle_files as bundling
-from popdetect.training.models import estimators
-from popdetect.training.models import fitting as training
-from popdetect.training.models import incremental as amending
-from popdetect.training.models import replay as replaying
+from popdetect.training.models import adaptation, bundle_files, estimators, export, fitting
+from popdetect.training.models import replay as replay_rows
 from popdetect.training.models.replay import Replay
 
 pytestmark = pytest.mark.usefixtures("small_guard")
 
 
 @lru_cache(maxsize=1)
-def heard() -> Heard:
+def heard() -> CandidateSet:
     model = bundle.load()
-    look = training.FirstLook.of(model)
+    look = fitting.CandidateFinder.of(model)
     return listen(examples(), look.listener(), None)
 
 
 @lru_cache(maxsize=1)
 def rows() -> Replay:
     """As if the shipped model had learned from a few made clips."""
-    return replaying.of(heard(), bundle.load().classifier.logit(heard().rows), 0, 900)
+    return replay_rows.of(heard(), bundle.load().classifier.logit(heard().rows), 0, 900)
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +52,14 @@ def travelling(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped bundle with those rows beside it."""
     folder = tmp_path_factory.mktemp("bundles") / "base"
     shutil.copytree(bundle.shipped(), folder)
-    with_rows(folder, bundling.npz_bytes(replaying.arrays(rows())))
+    with_rows(folder, bundle_files.npz_bytes(replay_rows.arrays(rows())))
     return folder
 
 
 def with_rows(folder: Path, raw: bytes) -> None:
-    (folder / replaying.NAME).write_bytes(raw)
+    (folder / replay_rows.NAME).write_bytes(raw)
     info = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    info["files"][replaying.NAME] = hashlib.sha256(raw).hexdigest()
+    info["files"][replay_rows.NAME] = hashlib.sha256(raw).hexdigest()
     (folder / "model.json").write_text(json.dumps(info), encoding="utf-8")
 
 
@@ -72,7 +67,7 @@ def with_rows(folder: Path, raw: bytes) -> None:
 
 
 def test_rows_come_back_as_half_precision_leaves_them(travelling: Path) -> None:
-    found = replaying.read(travelling, bundle.load(travelling))
+    found = replay_rows.read(travelling, bundle.load(travelling))
 
     assert found is not None
     np.testing.assert_allclose(found.rows, rows().rows, rtol=1e-3, atol=1e-6)
@@ -90,13 +85,13 @@ def test_rows_stand_for_all_that_was_learned_from() -> None:
 
 
 def damage_missing(folder: Path) -> None:
-    (folder / replaying.NAME).unlink()
+    (folder / replay_rows.NAME).unlink()
 
 
 def damage_changed(folder: Path) -> None:
-    raw = bytearray((folder / replaying.NAME).read_bytes())
+    raw = bytearray((folder / replay_rows.NAME).read_bytes())
     raw[len(raw) // 2] ^= 1
-    (folder / replaying.NAME).write_bytes(bytes(raw))
+    (folder / replay_rows.NAME).write_bytes(bytes(raw))
 
 
 def damage_no_archive(folder: Path) -> None:
@@ -104,12 +99,12 @@ def damage_no_archive(folder: Path) -> None:
 
 
 def damage_short(folder: Path) -> None:
-    with_rows(folder, bundling.npz_bytes({**replaying.arrays(rows()), "marks": np.array([0, 1], np.int8)}))
+    with_rows(folder, bundle_files.npz_bytes({**replay_rows.arrays(rows()), "marks": np.array([0, 1], np.int8)}))
 
 
 def damage_one_kind(folder: Path) -> None:
-    arrays = replaying.arrays(rows())
-    with_rows(folder, bundling.npz_bytes({**arrays, "marks": np.zeros_like(arrays["marks"])}))
+    arrays = replay_rows.arrays(rows())
+    with_rows(folder, bundle_files.npz_bytes({**arrays, "marks": np.zeros_like(arrays["marks"])}))
 
 
 @pytest.mark.parametrize(
@@ -131,33 +126,33 @@ def test_damaged_rows_are_named_and_the_model_still_decides(
     model = bundle.load(folder)  # deciding never opens the rows
 
     with pytest.raises(ModelError, match=rf"replay\.npz: .*{words}"):
-        replaying.read(folder, model)
+        replay_rows.read(folder, model)
 
 
 def test_a_bundle_without_rows_says_so_and_is_whole(tmp_path: Path) -> None:
     folder = tmp_path / "base"
     shutil.copytree(bundle.shipped(), folder)
     info = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    info["files"].pop(replaying.NAME, None)
+    info["files"].pop(replay_rows.NAME, None)
     (folder / "model.json").write_text(json.dumps(info), encoding="utf-8")
 
-    assert replaying.read(folder, bundle.verify(folder)[0]) is None
+    assert replay_rows.read(folder, bundle.verify(folder)[0]) is None
 
 
 # --- corrections ----------------------------------------------------------------------------------------------------
 
 
-def corrected(marks: np.ndarray) -> amending.Amended:
+def corrected(marks: np.ndarray) -> adaptation.Boosted:
     base = bundle.load().classifier
     start = base.logit(heard().rows)
-    return amending.amend(base, heard().rows, marks, start, np.ones(len(marks)), 0)
+    return adaptation.boost(base, heard().rows, marks, start, np.ones(len(marks)), 0)
 
 
 def test_corrections_leave_the_models_own_trees_and_freeze_without_loss() -> None:
     base = bundle.load().classifier
     assert isinstance(base, Cascade)
     amended = corrected(np.maximum(heard().marks, 0))
-    frozen, arrays, settings = estimators.freeze(amended)
+    frozen, arrays, settings = export.freeze(amended)
 
     assert isinstance(frozen, Cascade)
     n = len(base.trees.feature)
@@ -165,7 +160,7 @@ def test_corrections_leave_the_models_own_trees_and_freeze_without_loss() -> Non
         np.testing.assert_array_equal(arrays[f"trees_{name}"][:n], getattr(base.trees, name))
     for name in ("centre", "scale", "inner", "middle", "outer"):
         np.testing.assert_array_equal(arrays[f"network_{name}"], getattr(base.network, name))
-    assert settings["trees"]["n_trees"] == len(base.trees.roots) + amending.N_TREES
+    assert settings["trees"]["n_trees"] == len(base.trees.roots) + adaptation.N_TREES
     strange = heard().rows.copy()
     strange[::3, ::5] = np.nan
     for asked in (heard().rows, strange):
@@ -185,9 +180,9 @@ def test_corrections_learn_what_the_model_got_wrong() -> None:
 
 
 def test_only_sums_of_trees_are_lengthened() -> None:
-    assert not amending.can_amend(Says(0.0))
+    assert not adaptation.can_boost(Says(0.0))
     with pytest.raises(TypeError, match="nothing can be added to a Says"):
-        estimators.lengthened(Says(0.0), [], 0.1)
+        export.lengthened(Says(0.0), [], 0.1)
 
 
 def test_a_calibration_moves_as_far_as_the_answers_carry_it() -> None:
@@ -195,8 +190,8 @@ def test_a_calibration_moves_as_far_as_the_answers_carry_it() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, 20_000)
     labels = rng.random(len(logits)) < sigmoid(0.5 * logits + 1.0)
-    none = adapting.recalibrated(before, logits[:0], labels[:0])
-    few, many = (adapting.recalibrated(before, logits[:n], labels[:n]) for n in (20, 20_000))
+    none = adaptation.recalibrated(before, logits[:0], labels[:0])
+    few, many = (adaptation.recalibrated(before, logits[:n], labels[:n]) for n in (20, 20_000))
 
     assert (none.slope, none.offset) == pytest.approx((0.8, -0.5))
     assert (many.slope, many.offset) == pytest.approx((0.5, 1.0), abs=0.05)
@@ -204,18 +199,18 @@ def test_a_calibration_moves_as_far_as_the_answers_carry_it() -> None:
 
 
 def test_an_adapted_model_is_held_back_until_it_hears_no_more_than_its_teacher() -> None:
-    teacher = bundle.load()
-    eager = replace(teacher, event_calibration=Calibration(1.0, 1.5), clip_calibration=Calibration(1.0, 1.5))
-    logits = final_logits(teacher, heard())
+    base_model = bundle.load()
+    eager = replace(base_model, event_calibration=Calibration(1.0, 1.5), clip_calibration=Calibration(1.0, 1.5))
+    logits = final_logits(base_model, heard())
     silent = part_of(heard(), [i for i, example in enumerate(examples()) if not example.is_pop])
-    held = adapting.held_back(eager, teacher, silent)
+    held = adaptation.limit_false_pops(eager, base_model, silent)
 
-    def heard_pops(model: bundle.Model, among: Heard) -> int:
+    def heard_pops(model: bundle.Model, among: CandidateSet) -> int:
         return int(counted(model, among, final_logits(model, among)).sum())
 
-    assert heard_pops(held, silent) <= heard_pops(teacher, silent)
+    assert heard_pops(held, silent) <= heard_pops(base_model, silent)
     assert counted(eager, heard(), logits).sum() >= counted(held, heard(), logits).sum()
-    assert adapting.held_back(teacher, teacher, silent).clip_calibration == teacher.clip_calibration
+    assert adaptation.limit_false_pops(base_model, base_model, silent).clip_calibration == base_model.clip_calibration
 
 
 # --- the whole ------------------------------------------------------------------------------------------------------
@@ -246,7 +241,7 @@ def adapted(
 
 def test_an_adapted_bundle_is_whole_and_can_be_adapted_again(adapted: retraining.Retrained) -> None:
     model, worst, _ = bundle.verify(adapted.out)
-    carried = replaying.read(adapted.out, model)
+    carried = replay_rows.read(adapted.out, model)
 
     assert worst < 1e-9
     assert carried is not None
@@ -270,12 +265,12 @@ def test_a_turned_label_is_listed_as_a_possible_slip(
     done = retraining.train(flipped, tmp_path / "ours", current=bundle.load(travelling), replay=rows())
     turned = next(t for t, was in zip(flipped, truths, strict=True) if t.label != was.label)
     true = next(t for t in truths if t.file == turned.file)
-    slip = next((slip for slip in done.slips if slip.file == turned.file), None)
+    slip = next((slip for slip in done.label_issues if slip.file == turned.file), None)
 
     assert slip is not None
     assert (slip.label, slip.p_pop >= 0.9) == ("no_pop", True)
     assert any(abs(look - onset) < 0.005 for look in slip.look_s for onset in true.onsets_s or ())
-    assert len(done.slips) < 10
+    assert len(done.label_issues) < 10
 
 
 def test_what_the_current_model_has_heard_is_adapted_from_the_origin(
@@ -293,11 +288,11 @@ def test_fewer_clips_are_enough_to_adapt_than_to_begin(truths: list[Truth]) -> N
     some = [example for example in examples() if example.is_pop][:6]
     others = [example for example in examples() if not example.is_pop][:6]
 
-    training.check_enough([*some, *others], adapts=True)
+    fitting.check_enough([*some, *others], adapts=True)
     with pytest.raises(UsageError, match="at least 10 of each"):
-        training.check_enough([*some, *others])
+        fitting.check_enough([*some, *others])
     with pytest.raises(UsageError, match="at least 5 of each"):
-        training.check_enough([*some, *others[:3]], adapts=True)
+        fitting.check_enough([*some, *others[:3]], adapts=True)
 
 
 def test_reviewed_clips_of_nobody_are_refused_with_what_helps(practice: Path, tmp_path: Path) -> None:
@@ -309,9 +304,11 @@ def test_reviewed_clips_of_nobody_are_refused_with_what_helps(practice: Path, tm
 
 
 def test_the_rehearsal_is_not_the_guard_set() -> None:
-    for kind in guarding.KINDS:
-        assert not np.array_equal(guarding.sound(kind, 0), guarding.sound(kind, 0, guarding.SEED + 1))
-        np.testing.assert_array_equal(guarding.sound(kind, 3), guarding.sound(kind, 3))
+    for kind in negative_controls.KINDS:
+        assert not np.array_equal(
+            negative_controls.sound(kind, 0), negative_controls.sound(kind, 0, negative_controls.SEED + 1)
+        )
+        np.testing.assert_array_equal(negative_controls.sound(kind, 3), negative_controls.sound(kind, 3))
 
 
 # --- the learning curve ---------------------------------------------------------------------------------------------
@@ -330,7 +327,7 @@ def found(right: int) -> list[ScoredClip]:
     ],
 )
 def test_the_curve_says_whether_more_clips_are_worth_it(rights: tuple[int, ...], words: str) -> None:
-    made = curve.concluded([(15 * 2**k, found(right)) for k, right in enumerate(rights)], 0)
+    made = learning_curve.concluded([(15 * 2**k, found(right)) for k, right in enumerate(rights)], 0)
 
     assert words in made.sentence
     assert [n for n, _ in made.points] == [15 * 2**k for k in range(len(rights))]
@@ -339,13 +336,17 @@ def test_the_curve_says_whether_more_clips_are_worth_it(rights: tuple[int, ...],
 
 def test_the_curve_is_drawn_on_all_clips_with_a_growing_number(truths: list[Truth]) -> None:
     model = bundle.load()
-    look = training.FirstLook.of(model)
+    look = fitting.CandidateFinder.of(model)
 
-    def fit(some: Sequence[Example], among: Heard) -> training.Fitted:
-        return training.learn(some, among, look, name="x", version="1", teacher=model, recipes=estimators.RECIPES[:1])
+    def fit(some: Sequence[Example], among: CandidateSet) -> fitting.Fitted:
+        return fitting.learn(
+            some, among, look, name="x", version="1", base_model=model, specs=estimators.ESTIMATORS[:1]
+        )
 
     told: list[tuple[int, int]] = []
-    made = curve.draw(examples(), heard(), fit, model, say=lambda what, done, total: told.append((done, total)))
+    made = learning_curve.draw(
+        examples(), heard(), fit, model, say=lambda what, done, total: told.append((done, total))
+    )
 
     sizes = [n for n, _ in made.points]
     assert sizes[0] == 0

@@ -19,10 +19,9 @@ from popdetect.detection.model import bundle
 from popdetect.detection.signal import candidate_filter as gate
 from popdetect.detection.signal import context
 from popdetect.errors import ModelError, UsageError
-from popdetect.training.models import bundle_files as bundling
-from popdetect.training.models import provenance
+from popdetect.training.models import bundle_files, card
 
-FACTS: dict[str, Any] = {**provenance.statements(), "provenance": {"seed": 0}, "scores": {}}
+FACTS: dict[str, Any] = {**card.statements(), "provenance": {"seed": 0}, "scores": {}}
 NAMES = ["CARD.md", "model.json", "parity.npz", "weights.npz"]
 
 
@@ -32,7 +31,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
-    bundling.write(fitted(), tmp_path / "ours", FACTS)
+    bundle_files.write(fitted(), tmp_path / "ours", FACTS)
     return tmp_path / "ours"
 
 
@@ -55,14 +54,14 @@ def test_what_is_written_is_what_was_fitted(written: Path) -> None:
 
 
 def test_the_model_read_back_decides_as_the_fitted_one(tmp_path: Path) -> None:
-    model = bundling.write(fitted(), tmp_path / "ours", FACTS)
+    model = bundle_files.write(fitted(), tmp_path / "ours", FACTS)
     for example in examples()[:10]:
         sound = example.sound()
         assert Detector(model).detect_samples(*sound) == Detector(fitted().model).detect_samples(*sound)
 
 
 def test_the_same_model_is_the_same_bytes_wherever_and_whenever_it_is_written(written: Path, tmp_path: Path) -> None:
-    bundling.write(fitted(), tmp_path / "deeper" / "down" / "there", FACTS)
+    bundle_files.write(fitted(), tmp_path / "deeper" / "down" / "there", FACTS)
 
     assert contents(tmp_path / "deeper" / "down" / "there") == contents(written)
 
@@ -71,7 +70,7 @@ def test_parity_rows_reach_from_the_least_to_the_most_likely_pop(written: Path) 
     with np.load(written / "parity.npz", allow_pickle=False) as parity:
         p, rows = parity["p"], parity["rows"]
 
-    assert len(p) == len(rows) <= bundling.N_PARITY_ROWS
+    assert len(p) == len(rows) <= bundle_files.N_PARITY_ROWS
     assert p.min() < 0.05
     assert p.max() > 0.9
     np.testing.assert_allclose(p, fitted().estimator.predict_proba(rows)[:, 1])
@@ -81,7 +80,7 @@ def test_the_gate_is_replayed_on_rows_of_its_own(written: Path) -> None:
     with np.load(written / "parity.npz", allow_pickle=False) as parity:
         rows, logit = parity["gate_rows"], parity["gate_logit"]
 
-    assert rows.shape == (bundling.N_GATE_ROWS, len(gate.names(fitted().model.front_end.n_columns)))
+    assert rows.shape == (bundle_files.N_GATE_ROWS, len(gate.names(fitted().model.front_end.n_columns)))
     assert rows.min() >= -40
     assert rows.max() <= 40
     np.testing.assert_array_equal(logit, fitted().model.gate.logit(rows))
@@ -119,11 +118,11 @@ def test_what_exists_is_not_overwritten(written: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
     with pytest.raises(UsageError, match=r"ours already holds a model; .*, or replace it with --force"):
-        bundling.write(fitted(), written, FACTS)
+        bundle_files.write(fitted(), written, FACTS)
     for name in ("thesis", "file", "empty"):
         for force in (False, True):
             with pytest.raises(UsageError, match=rf"{name} exists and is not a model bundle"):
-                bundling.write(fitted(), tmp_path / name, FACTS, force=force)
+                bundle_files.write(fitted(), tmp_path / name, FACTS, force=force)
     assert contents(written) == before
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file", "ours", "thesis"]
@@ -132,7 +131,7 @@ def test_what_exists_is_not_overwritten(written: Path, tmp_path: Path) -> None:
 def test_force_replaces_a_bundle_and_leaves_nothing_of_it(written: Path, tmp_path: Path) -> None:
     (written / "old.txt").write_text("of the old one")
     renamed = replace(fitted(), model=replace(fitted().model, name="newer"))
-    model = bundling.write(renamed, written, FACTS, force=True)
+    model = bundle_files.write(renamed, written, FACTS, force=True)
 
     assert model.title == "newer-1"
     assert sorted(contents(written)) == NAMES
@@ -149,10 +148,10 @@ def test_the_shipped_model_is_only_replaced_where_that_is_meant(
 
     for name in ("shipped", "link"):
         with pytest.raises(UsageError, match="is the shipped model, which is not replaced"):
-            bundling.write(fitted(), tmp_path / name, FACTS, force=True)
+            bundle_files.write(fitted(), tmp_path / name, FACTS, force=True)
     with pytest.raises(UsageError, match="--force"):
-        bundling.write(fitted(), shipped, FACTS, replace_shipped=True)
-    bundling.write(fitted(), shipped, FACTS, force=True, replace_shipped=True)
+        bundle_files.write(fitted(), shipped, FACTS, replace_shipped=True)
+    bundle_files.write(fitted(), shipped, FACTS, force=True, replace_shipped=True)
     bundle.verify(shipped)
 
 
@@ -167,10 +166,10 @@ def test_what_fails_leaves_nothing_half_written_and_the_old_one_as_it_was(
     def refuse(folder: Path) -> None:
         raise error
 
-    monkeypatch.setattr(bundling.bundle, "verify", refuse)
+    monkeypatch.setattr(bundle_files.bundle, "verify", refuse)
     for folder in (written, tmp_path / "new"):
         with pytest.raises((ModelError, UsageError, KeyboardInterrupt), match=r"not today|No space left|^$"):
-            bundling.write(fitted(), folder, FACTS, force=True)
+            bundle_files.write(fitted(), folder, FACTS, force=True)
     assert contents(written) == before
     assert [path.name for path in tmp_path.iterdir()] == ["ours"]
 
@@ -187,7 +186,7 @@ def test_where_the_new_one_cannot_be_moved_into_place_the_old_one_comes_back(
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(UsageError, match="cannot be written: Permission denied"):
-        bundling.write(fitted(), written, FACTS, force=True)
+        bundle_files.write(fitted(), written, FACTS, force=True)
     assert written.is_dir()
     assert contents(written) == before
     assert [path.name for path in tmp_path.iterdir()] == ["ours"]
@@ -205,7 +204,7 @@ def test_where_the_old_one_cannot_come_back_either_its_place_is_named(
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(UsageError, match=r"Permission denied; the one before now lies in \S+-old$"):
-        bundling.write(fitted(), written, FACTS, force=True)
+        bundle_files.write(fitted(), written, FACTS, force=True)
     (left,) = tmp_path.iterdir()
     assert left.name.endswith("-old")
     assert contents(left) == before
@@ -223,7 +222,7 @@ def test_an_interruption_between_the_two_renames_brings_the_old_one_back(
 
     monkeypatch.setattr(Path, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        bundling.write(fitted(), written, FACTS, force=True)
+        bundle_files.write(fitted(), written, FACTS, force=True)
     assert contents(written) == before
     assert [path.name for path in tmp_path.iterdir()] == ["ours"]
 
@@ -231,7 +230,7 @@ def test_an_interruption_between_the_two_renames_brings_the_old_one_back(
 def test_of_a_link_what_it_leads_to_is_replaced(written: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(written)
     newer = replace(fitted(), model=replace(fitted().model, name="newer"))
-    bundling.write(newer, tmp_path / "link", FACTS, force=True)
+    bundle_files.write(newer, tmp_path / "link", FACTS, force=True)
 
     assert bundle.load(written).title == "newer-1"
     assert (tmp_path / "link").is_symlink()
@@ -242,7 +241,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
 
     with pytest.raises(UsageError, match=r"file.ours: the bundle cannot be written there: "):
-        bundling.write(fitted(), tmp_path / "file" / "ours", FACTS)
+        bundle_files.write(fitted(), tmp_path / "file" / "ours", FACTS)
     assert contents(tmp_path) == {"file": b"mine"}
 
 
@@ -250,9 +249,9 @@ def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
     (tmp_path / "circle").symlink_to(tmp_path / "circle")
 
     with pytest.raises(UsageError, match="circle: the bundle cannot be written: "):
-        bundling.write(fitted(), tmp_path / "circle", FACTS, force=True)
+        bundle_files.write(fitted(), tmp_path / "circle", FACTS, force=True)
     with pytest.raises(UsageError, match="null byte"):
-        bundling.write(fitted(), tmp_path / "mo\0del", FACTS)
+        bundle_files.write(fitted(), tmp_path / "mo\0del", FACTS)
     assert [path.name for path in tmp_path.iterdir()] == ["circle"]
 
 
@@ -260,7 +259,7 @@ def test_a_classifier_that_is_not_scikit_learns_is_not_written(tmp_path: Path) -
     odd = replace(fitted(), model=replace(fitted().model, classifier=Says(0.0)))
 
     with pytest.raises(ModelError, match=r"differs from scikit-learn's by 0\.\d+; this is an error of ours"):
-        bundling.write(odd, tmp_path / "ours", FACTS)
+        bundle_files.write(odd, tmp_path / "ours", FACTS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -272,7 +271,7 @@ def test_arrays_come_back_as_they_went_whatever_their_shape_and_order() -> None:
         "d": np.empty((0, 3)),
         "e": np.array([np.inf, np.nan, -0.0]),
     }
-    raw = bundling.npz_bytes(arrays)
+    raw = bundle_files.npz_bytes(arrays)
     with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
         assert archive.files == sorted(arrays)
         for name, array in arrays.items():
@@ -281,16 +280,16 @@ def test_arrays_come_back_as_they_went_whatever_their_shape_and_order() -> None:
             np.testing.assert_array_equal(archive[name], array)
     with zipfile.ZipFile(io.BytesIO(raw)) as parts:
         assert {part.date_time for part in parts.infolist()} == {(1980, 1, 1, 0, 0, 0)}  # not when it was written
-    assert bundling.npz_bytes(dict(reversed(arrays.items()))) == raw
-    assert bundling.npz_bytes({**arrays, "a": np.array(0.25)}) != raw
+    assert bundle_files.npz_bytes(dict(reversed(arrays.items()))) == raw
+    assert bundle_files.npz_bytes({**arrays, "a": np.array(0.25)}) != raw
     with pytest.raises(ValueError, match="Object arrays"):
-        bundling.npz_bytes({"a": np.array([None])})
+        bundle_files.npz_bytes({"a": np.array([None])})
 
 
 def test_more_can_be_told_of_a_bundle_and_nothing_else_changes(written: Path) -> None:
     before = contents(written)
     row = {"auroc": {"value": 0.9, "low": 0.8, "high": 0.95}, "sensitivity_at_95": 0.7, "f1": 0.8, "count_error": 0.5}
-    model = bundling.tell(written, {"ablations": {"about": "Few clips", "rows": {"without ears": row}}})
+    model = bundle_files.tell(written, {"ablations": {"about": "Few clips", "rows": {"without ears": row}}})
     after = contents(written)
 
     assert "| without ears | 0.900 (0.800 to 0.950) | 0.700 | 0.800 | 0.500 |" in after["CARD.md"].decode()

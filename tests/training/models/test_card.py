@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from popdetect.detection.model import bundle
-from popdetect.training.models import card, overlap, provenance
+from popdetect.training.models import card
 
 
 @pytest.fixture
@@ -63,8 +63,8 @@ def test_provenance_is_on_the_card(info: dict[str, Any]) -> None:
 
 
 def test_a_model_of_own_clips_says_so_and_claims_nothing_of_the_shipped_one(info: dict[str, Any]) -> None:
-    info.update(provenance.own_statements(provenance.OwnClips(50, 12, 7, 2.04)))
-    info["provenance"] = {overlap.KEY: "00aa 11bb 22cc", "seed": 0}
+    info.update(card.own_statements(card.OwnClips(50, 12, 7, 2.04)))
+    info["provenance"] = {card.KEY: "00aa 11bb 22cc", "seed": 0}
     text = card.render(info)
 
     assert "no clinical recording" not in text
@@ -84,17 +84,17 @@ def test_a_model_of_own_clips_says_so_and_claims_nothing_of_the_shipped_one(info
     ("n_people", "words"), [(None, "of people who are not named"), (1, "of one person"), (2, "of 2 people")]
 )
 def test_whose_clips_they_are_is_said_in_words(n_people: int | None, words: str) -> None:
-    said = provenance.own_statements(provenance.OwnClips(20, 10, n_people, 1.0))
+    said = card.own_statements(card.OwnClips(20, 10, n_people, 1.0))
 
     assert words in said["notice"]
     assert ("may have heard others of the same person" in said["calibrated_on"]) == (n_people != 2)
 
 
 def test_new_models_carry_the_words_that_the_shipped_card_has(info: dict[str, Any]) -> None:
-    said = provenance.statements()
+    said = card.statements()
 
     assert card.render({**info, **said}) == card.render(info)
-    assert said.keys() == provenance.own_statements(provenance.OwnClips(20, 10, 3, 1.0)).keys()
+    assert said.keys() == card.own_statements(card.OwnClips(20, 10, 3, 1.0)).keys()
 
 
 def test_what_is_not_known_takes_no_place(info: dict[str, Any]) -> None:
@@ -132,9 +132,9 @@ def test_only_what_was_measured_has_a_column(info: dict[str, Any]) -> None:
 
     assert "among the candidates" not in by_title["What each part buys"]
     assert "| all of it | 0.900 | 0.800 | not known | not known | 0.020 |" in by_title["What each part buys"]
-    assert "| ECE | true pops among the candidates |\n| --- | --- |" in by_title["Beside other ways"]
-    assert "| us | 0.900 | 0.800 | not known | not known | 0.020 | 0.970 |" in by_title["Beside other ways"]
-    assert "| them | 0.900 | 0.800 | not known | not known | 0.020 | not known |" in by_title["Beside other ways"]
+    assert "| ECE | true pops among the candidates |\n| --- | --- |" in by_title["Beside other strategies"]
+    assert "| us | 0.900 | 0.800 | not known | not known | 0.020 | 0.970 |" in by_title["Beside other strategies"]
+    assert "| them | 0.900 | 0.800 | not known | not known | 0.020 | not known |" in by_title["Beside other strategies"]
 
 
 def test_sounds_that_no_fit_had_heard_have_their_table(info: dict[str, Any]) -> None:
@@ -158,7 +158,7 @@ def test_false_pops_are_told_by_kind(info: dict[str, Any]) -> None:
     info.pop("voices", None)
     del info["unheard"]
     assert "False pops" not in card.render(info)
-    info["voices"] = {"about": "Voices of nobody", "false_pops": rows}
+    info["voices"] = {"about": "Voices of no_context", "false_pops": rows}
     part = card.render(info).split("## False pops, recorded voices\n\n")[1]
-    assert part.startswith("Voices of nobody. Exact 95 % Poisson limits.\n")
+    assert part.startswith("Voices of no_context. Exact 95 % Poisson limits.\n")
     assert "| speech | 7 | 4.0 | 2 | 0.50 (0.06 to 1.81) |" in part

@@ -6,8 +6,8 @@ import numpy as np
 
 from popdetect.detection.model.cascade import Cascade as Frozen
 from popdetect.detection.model.classifiers import sigmoid
-from popdetect.training.models import estimators
-from popdetect.training.models.cascades import ASK_FROM, Perceptron
+from popdetect.training.models import estimators, export
+from popdetect.training.models.estimators import ASK_FROM, Perceptron
 
 
 def material(seed: int, n: int = 3000) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +43,7 @@ def test_the_hopeless_never_reach_the_trees_and_the_whole_freezes_without_loss()
     labels[rows[:, 2] < 0.8] = 0
     rows[:, 3] = np.where(labels == 1, 0.0, rows[:, 3] - 6)
     fitted = estimators.BY_NAME["cascade"].make(0, len(rows)).fit(rows, labels)
-    frozen, _, _ = estimators.freeze(fitted)
+    frozen, _, _ = export.freeze(fitted)
 
     assert isinstance(frozen, Frozen)
     hopeless = frozen.network.logit(rows) < ASK_FROM

@@ -14,10 +14,9 @@ from sklearn.naive_bayes import GaussianNB
 from popdetect.detection.model.classifiers import sigmoid
 from popdetect.detection.model.loading import thaw
 from popdetect.detection.signal import context
-from popdetect.training.models import bundle_files as bundling
-from popdetect.training.models import estimators
+from popdetect.training.models import bundle_files, estimators, export
 
-MAKERS = {recipe.name: recipe.make for recipe in estimators.RECIPES} | {
+MAKERS = {recipe.name: recipe.make for recipe in estimators.ESTIMATORS} | {
     "gate": lambda seed, n: estimators.small_boosting(seed)
 }
 OF_TREES = sorted(MAKERS.keys() - {"logistic", "cascade"})
@@ -39,7 +38,7 @@ def material(seed: int = 0, n: int = 400, missing: float = 0.15) -> tuple[np.nda
 def pair(request: pytest.FixtureRequest) -> tuple[Any, tuple[Any, ...]]:
     rows, labels = material()
     fitted = MAKERS[request.param](3, len(rows)).fit(rows, labels)
-    return fitted, estimators.freeze(fitted)
+    return fitted, export.freeze(fitted)
 
 
 def test_frozen_is_predict_proba(pair: tuple[Any, tuple[Any, ...]]) -> None:
@@ -66,7 +65,7 @@ def test_on_a_threshold_both_go_the_same_way(pair: tuple[Any, tuple[Any, ...]]) 
 
 def test_arrays_through_a_file_make_the_same_classifier(pair: tuple[Any, tuple[Any, ...]]) -> None:
     _, (frozen, arrays, settings) = pair
-    with np.load(io.BytesIO(bundling.npz_bytes(arrays)), allow_pickle=False) as archive:
+    with np.load(io.BytesIO(bundle_files.npz_bytes(arrays)), allow_pickle=False) as archive:
         thawed = thaw(settings["kind"], dict(archive), settings)
     rows, _ = material(9)
 
@@ -75,10 +74,10 @@ def test_arrays_through_a_file_make_the_same_classifier(pair: tuple[Any, tuple[A
 
 def test_a_frozen_classifier_gives_its_arrays_back(pair: tuple[Any, tuple[Any, ...]]) -> None:
     _, (frozen, arrays, settings) = pair
-    again, also = estimators.arrays_of(frozen)
+    again, also = export.arrays_of(frozen)
 
     assert also == settings
-    assert bundling.npz_bytes(again) == bundling.npz_bytes(arrays)
+    assert bundle_files.npz_bytes(again) == bundle_files.npz_bytes(arrays)
 
 
 def test_all_arrays_are_plain_numbers(pair: tuple[Any, tuple[Any, ...]]) -> None:
@@ -91,22 +90,22 @@ def test_all_arrays_are_plain_numbers(pair: tuple[Any, tuple[Any, ...]]) -> None
 @pytest.mark.parametrize("what", sorted(MAKERS))
 def test_the_same_seed_fits_the_same(what: str) -> None:
     rows, labels = material()
-    one, same = (estimators.freeze(MAKERS[what](5, len(rows)).fit(rows, labels))[1] for _ in range(2))
+    one, same = (export.freeze(MAKERS[what](5, len(rows)).fit(rows, labels))[1] for _ in range(2))
 
-    assert bundling.npz_bytes(one) == bundling.npz_bytes(same)
+    assert bundle_files.npz_bytes(one) == bundle_files.npz_bytes(same)
 
 
 @pytest.mark.parametrize("what", sorted(MAKERS))
 def test_a_column_that_was_never_measured_is_borne(what: str) -> None:
-    """Bands above half the sample rate: in a session recorded at 8 kHz nobody ever heard them."""
+    """Bands above half the sample rate: in a session recorded at 8 kHz no_context ever heard them."""
     rows, labels = material()
     rows[:, 2] = np.nan
     fitted = MAKERS[what](0, len(rows)).fit(rows, labels)
-    frozen, arrays, _ = estimators.freeze(fitted)
+    frozen, arrays, _ = export.freeze(fitted)
 
     assert not any(np.isnan(a).any() for a in arrays.values() if a.dtype.kind == "f")
     np.testing.assert_allclose(sigmoid(frozen.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-9)
-    # a clip of another rate comes along: what nobody ever heard decides nothing
+    # a clip of another rate comes along: what no_context ever heard decides nothing
     before = frozen.logit(rows)
     for value in (0.0, -80.0, 1e6):
         rows[:, 2] = value
@@ -121,14 +120,14 @@ def test_nothing_changes_where_every_column_was_measured(what: str) -> None:
     bare = MAKERS[what](5, len(rows)).estimator.fit(rows, labels)
 
     np.testing.assert_array_equal(borne.predict_proba(rows), bare.predict_proba(rows))
-    assert bundling.npz_bytes(estimators.freeze(borne)[1]) == bundling.npz_bytes(estimators.freeze(bare)[1])
+    assert bundle_files.npz_bytes(export.freeze(borne)[1]) == bundle_files.npz_bytes(export.freeze(bare)[1])
 
 
 def test_others_cannot_be_frozen() -> None:
     with pytest.raises(TypeError, match="cannot freeze a GaussianNB"):
-        estimators.freeze(GaussianNB())
+        export.freeze(GaussianNB())
     with pytest.raises(TypeError, match="not frozen"):
-        estimators.arrays_of(GaussianNB())
+        export.arrays_of(GaussianNB())
 
 
 @given(n_groups=st.integers(5, 20), n=st.integers(60, 120), seed=st.integers(0, 1000))
@@ -168,7 +167,7 @@ def test_a_frozen_context_is_predict_proba_and_never_holds_a_likelier_neighbour_
     labels = (rows[:, 0] + rows[:, context.names().index("best_after")] + rng.normal(0, 2, 3000) > 2).astype(np.int8)
     rows[rng.random(rows.shape) < 0.1] = np.nan
     fitted = estimators.context_boosting(0).fit(rows, labels)
-    frozen, _, _ = estimators.freeze(fitted)
+    frozen, _, _ = export.freeze(fitted)
 
     np.testing.assert_allclose(sigmoid(frozen.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-9)
     along = np.repeat(np.nan_to_num(rows[:1]), 50, axis=0)

@@ -18,11 +18,8 @@ from popdetect.detection.model.classifiers import sigmoid
 from popdetect.detection.signal import candidate_filter as gate
 from popdetect.detection.stream import NO_EVENT_LOGIT
 from popdetect.errors import UsageError
-from popdetect.training.models import bundle_files as bundling
-from popdetect.training.models import estimators
-from popdetect.training.models import fitting as training
-from popdetect.training.models import operating_points as operating
-from popdetect.training.models.estimators import Recipe
+from popdetect.training.models import bundle_files, calibration, estimators, fitting
+from popdetect.training.models.estimators import EstimatorSpec
 from popdetect.training.models.fitting import Example
 
 
@@ -53,21 +50,21 @@ def clips(n_pop: int, n_not: int, n_groups: int = 5, onsets: tuple[float, ...] |
 )
 def test_too_little_is_refused_with_what_there_is_and_what_is_needed(given: list[Example], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        training.check_enough(given)
+        fitting.check_enough(given)
 
 
 def test_just_enough_is_enough() -> None:
-    training.check_enough(clips(10, 10, 3))
-    training.check_enough(clips(20, 10, 3, onsets=None))  # unmarked clips hold a pop each
-    training.check_enough(clips(10, 10, 1), allow_ungrouped=True)
+    fitting.check_enough(clips(10, 10, 3))
+    fitting.check_enough(clips(20, 10, 3, onsets=None))  # unmarked clips hold a pop each
+    fitting.check_enough(clips(10, 10, 1), allow_ungrouped=True)
     with pytest.raises(UsageError, match="at least 10"):
-        training.check_enough(clips(9, 9, 1), allow_ungrouped=True)
+        fitting.check_enough(clips(9, 9, 1), allow_ungrouped=True)
 
 
 def test_the_same_examples_and_seed_fit_the_same() -> None:
-    again = training.fit(examples(), name="small", version="1", recipes=LOGISTIC)
+    again = fitting.fit(examples(), name="small", version="1", specs=LOGISTIC)
 
-    assert bundling.npz_bytes(again.arrays) == bundling.npz_bytes(fitted().arrays)
+    assert bundle_files.npz_bytes(again.arrays) == bundle_files.npz_bytes(fitted().arrays)
     assert again.settings == fitted().settings
     assert again.model.operating_points == fitted().model.operating_points
     assert again.model.event_calibration == fitted().model.event_calibration
@@ -85,8 +82,8 @@ def test_what_was_fitted_is_of_one_piece() -> None:
     assert (np.diff(heard.clip) >= 0).all()
     assert set(heard.marks.tolist()) == {-1, 0, 1}
     assert {name.split("_")[0] for name in small.arrays} == {"gate", "classifier", "context", "span"}
-    assert [contest.recipe.name for contest in small.contests] == ["logistic"]
-    assert small.contests[0].clip_auroc > 0.8
+    assert [contest.recipe.name for contest in small.selection] == ["logistic"]
+    assert small.selection[0].clip_auroc > 0.8
     for index, example in enumerate(examples()):
         marked = heard.onsets_s[(heard.clip == index) & (heard.marks == 1)]
         assert len(marked) <= len(example.onsets_s or ())
@@ -97,7 +94,7 @@ def test_no_row_is_judged_by_a_fit_that_heard_its_group() -> None:
     learned: list[set[bytes]] = []
 
     def make(seed: int, n_rows: int) -> Any:
-        estimator = estimators.RECIPES[0].make(seed, n_rows)
+        estimator = estimators.ESTIMATORS[0].make(seed, n_rows)
 
         class Spy(type(estimator)):  # type: ignore[misc]
             def fit(self, rows: np.ndarray, labels: np.ndarray) -> Any:
@@ -107,7 +104,7 @@ def test_no_row_is_judged_by_a_fit_that_heard_its_group() -> None:
         estimator.__class__ = Spy
         return estimator
 
-    small = training.fit(examples(), name="a", version="1", recipes=[Recipe("spy", "spy", make)])
+    small = fitting.fit(examples(), name="a", version="1", specs=[EstimatorSpec("spy", "spy", make)])
     heard = small.heard
     of_group = [
         {heard.rows[i].tobytes() for i in np.flatnonzero((heard.marks >= 0) & (heard.clip % N_GROUPS == group))}
@@ -124,32 +121,32 @@ def test_no_row_is_judged_by_a_fit_that_heard_its_group() -> None:
 
 
 def test_a_teacher_lends_its_front_end_and_its_gate() -> None:
-    teacher = bundle.load()
-    taught = training.fit(examples(), name="a", version="1", recipes=LOGISTIC, teacher=teacher).model
+    base_model = bundle.load()
+    taught = fitting.fit(examples(), name="a", version="1", specs=LOGISTIC, base_model=base_model).model
 
-    assert (taught.front_end, taught.onset_rule) == (teacher.front_end, teacher.onset_rule)
-    assert taught.gate_from == teacher.gate_from
-    rows = np.random.default_rng(0).normal(-10, 10, (50, len(gate.names(teacher.front_end.n_columns))))
-    np.testing.assert_array_equal(taught.gate.logit(rows), teacher.gate.logit(rows))
+    assert (taught.front_end, taught.onset_rule) == (base_model.front_end, base_model.onset_rule)
+    assert taught.gate_from == base_model.gate_from
+    rows = np.random.default_rng(0).normal(-10, 10, (50, len(gate.names(base_model.front_end.n_columns))))
+    np.testing.assert_array_equal(taught.gate.logit(rows), base_model.gate.logit(rows))
 
 
 def test_pops_that_nobody_marked_need_a_teacher() -> None:
     unmarked = [replace(e, onsets_s=None) if e.is_pop else e for e in examples()]
 
     with pytest.raises(UsageError, match="only be used where a current model points the pops out"):
-        training.fit(unmarked, name="a", version="1", recipes=LOGISTIC)
-    taught = training.fit(unmarked, name="a", version="1", recipes=LOGISTIC, teacher=bundle.load())
+        fitting.fit(unmarked, name="a", version="1", specs=LOGISTIC)
+    taught = fitting.fit(unmarked, name="a", version="1", specs=LOGISTIC, base_model=bundle.load())
     by_mouth = {taught.heard.clip[i] for i in np.flatnonzero(taught.heard.marks == 1)}
     assert all(examples()[index].is_pop for index in by_mouth)
     assert len(by_mouth) > 0.8 * sum(e.is_pop for e in examples())
 
 
-@pytest.mark.parametrize("teacher", [False, True])
-def test_onsets_in_another_unit_are_refused(teacher: bool) -> None:
+@pytest.mark.parametrize("base_model", [False, True])
+def test_onsets_in_another_unit_are_refused(base_model: bool) -> None:
     wrong = [replace(e, onsets_s=tuple(1000 * t for t in e.onsets_s or ())) for e in examples()]
 
     with pytest.raises(UsageError, match="could be found in the sound; check that onsets_s are seconds"):
-        training.fit(wrong, name="a", version="1", recipes=LOGISTIC, teacher=bundle.load() if teacher else None)
+        fitting.fit(wrong, name="a", version="1", specs=LOGISTIC, base_model=bundle.load() if base_model else None)
 
 
 def test_pops_of_one_patient_only_are_refused() -> None:
@@ -157,36 +154,36 @@ def test_pops_of_one_patient_only_are_refused() -> None:
     one = [replace(e, group="p1") if not e.is_pop and e.group == "p0" else e for e in one]
 
     with pytest.raises(UsageError, match="one patient has nearly all the pops"):
-        training.fit(one, name="a", version="1", recipes=LOGISTIC)
+        fitting.fit(one, name="a", version="1", specs=LOGISTIC)
 
 
 def test_one_group_is_split_by_clips_where_that_is_allowed() -> None:
     one = [replace(e, group="p0") for e in examples()]
-    training.check_enough(one, allow_ungrouped=True)
-    small = training.fit(one, name="a", version="1", recipes=LOGISTIC)
-    by_clip = training.fit([replace(e, group=e.file) for e in one], name="a", version="1", recipes=LOGISTIC)
+    fitting.check_enough(one, allow_ungrouped=True)
+    small = fitting.fit(one, name="a", version="1", specs=LOGISTIC)
+    by_clip = fitting.fit([replace(e, group=e.file) for e in one], name="a", version="1", specs=LOGISTIC)
 
-    assert small.contests[0].clip_auroc > 0.8
+    assert small.selection[0].clip_auroc > 0.8
     np.testing.assert_array_equal(small.held_out_logits, by_clip.held_out_logits)
-    assert training.held_out_together(one[:3]) == ["00.wav", "01.wav", "02.wav"]
-    assert training.held_out_together(examples()[:3]) == ["p0", "p1", "p2"]
+    assert fitting.held_out_together(one[:3]) == ["00.wav", "01.wav", "02.wav"]
+    assert fitting.held_out_together(examples()[:3]) == ["p0", "p1", "p2"]
 
 
-@pytest.mark.parametrize("teacher", [False, True])
-def test_clips_of_8_khz_can_be_learned_from(teacher: bool) -> None:
-    small = training.fit(examples(60, (8_000,)), name="a", version="1", teacher=bundle.load() if teacher else None)
+@pytest.mark.parametrize("base_model", [False, True])
+def test_clips_of_8_khz_can_be_learned_from(base_model: bool) -> None:
+    small = fitting.fit(examples(60, (8_000,)), name="a", version="1", base_model=bundle.load() if base_model else None)
     rows = small.heard.rows
 
     assert np.isnan(rows).all(axis=0).any()
     np.testing.assert_allclose(
         sigmoid(small.model.classifier.logit(rows)), small.estimator.predict_proba(rows)[:, 1], atol=1e-9
     )
-    assert small.contests[0].clip_auroc > 0.7
+    assert small.selection[0].clip_auroc > 0.7
 
 
 def test_progress_is_told() -> None:
     told: list[tuple[str, int, int]] = []
-    training.fit(examples(), name="a", version="1", recipes=LOGISTIC, on_progress=lambda *step: told.append(step))
+    fitting.fit(examples(), name="a", version="1", specs=LOGISTIC, on_progress=lambda *step: told.append(step))
 
     assert list(dict.fromkeys(what for what, _, _ in told)) == [
         "a first look", "listening", "comparing classifiers", "fitting",
@@ -197,8 +194,8 @@ def test_progress_is_told() -> None:
 def test_a_clip_counts_for_its_best_candidate_and_without_one_for_the_floor() -> None:
     logits, clip = np.array([1.0, 3.0, -2.0, -20.0]), np.array([0, 0, 2, 3])
 
-    assert training.best_logits(logits, clip, 5).tolist() == [3.0, NO_EVENT_LOGIT, -2.0, NO_EVENT_LOGIT, NO_EVENT_LOGIT]
-    assert training.best_logits(np.empty(0), np.empty(0, int), 2).tolist() == [NO_EVENT_LOGIT] * 2
+    assert fitting.best_logits(logits, clip, 5).tolist() == [3.0, NO_EVENT_LOGIT, -2.0, NO_EVENT_LOGIT, NO_EVENT_LOGIT]
+    assert fitting.best_logits(np.empty(0), np.empty(0, int), 2).tolist() == [NO_EVENT_LOGIT] * 2
 
 
 probabilities = st.floats(0, 1)
@@ -208,7 +205,7 @@ probabilities = st.floats(0, 1)
 @settings(max_examples=200, deadline=None)
 def test_operating_points_are_in_order_whatever_was_heard(no_pop: list[float], pop: list[float]) -> None:
     p, labels = np.array(no_pop + pop), np.array([False] * len(no_pop) + [True] * len(pop))
-    points = training.operating_points(p, labels)
+    points = fitting.operating_points(p, labels)
     sensitive, balanced, specific = (points[name] for name in ("sensitive", "balanced", "specific"))
 
     assert list(points) == ["balanced", "sensitive", "specific"]
@@ -224,7 +221,7 @@ def test_operating_points_are_in_order_whatever_was_heard(no_pop: list[float], p
 def test_operating_points_call_no_more_clips_than_they_say(name: str, share: float) -> None:
     """30 clips of each kind, wholly told apart: not one without a pop need be called."""
     p, labels = (10 + np.arange(60)) / 100, np.arange(60) >= 30
-    point = training.operating_points(p, labels)[name]
+    point = fitting.operating_points(p, labels)[name]
 
     assert (p[~labels] < point.pop_from).mean() >= share
 
@@ -236,9 +233,9 @@ def test_operating_points_call_no_more_clips_than_they_say(name: str, share: flo
 @settings(max_examples=200, deadline=None)
 def test_thresholds_keep_their_promise_and_lie_between_clips(no_pop: list[float], pop: list[float]) -> None:
     p, labels = np.array(no_pop + pop), np.array([False] * len(no_pop) + [True] * len(pop))
-    written = json.loads(json.dumps({k: asdict(v) for k, v in training.operating_points(p, labels).items()}))
+    written = json.loads(json.dumps({k: asdict(v) for k, v in fitting.operating_points(p, labels).items()}))
 
-    for name, (specificity, sensitivity, _) in operating.ASKED.items():
+    for name, (specificity, sensitivity, _) in calibration.ASKED.items():
         pop_from, no_pop_below = written[name]["pop_from"], written[name]["no_pop_below"]
         assert (p[~labels] < pop_from).mean() >= specificity - 1e-12
         assert (p[labels] >= no_pop_below).mean() >= sensitivity - 1e-12
@@ -253,7 +250,7 @@ def test_a_threshold_between_two_clips_parts_them_with_few_decimals(below: float
     below, above = sorted((below, above))
     if below == above:
         return
-    threshold = operating.between(below, above)
+    threshold = calibration.between(below, above)
 
     assert below < threshold <= above
     assert json.loads(json.dumps(threshold)) == threshold
@@ -264,7 +261,7 @@ def test_a_threshold_between_two_clips_parts_them_with_few_decimals(below: float
 
 def test_thresholds_lie_half_way() -> None:
     p, labels = np.array([0.1] * 20 + [0.5] * 20), np.arange(40) >= 20
-    point = training.operating_points(p, labels)["balanced"]
+    point = fitting.operating_points(p, labels)["balanced"]
 
     assert (point.no_pop_below, point.pop_from) == (0.3, 0.3)
 
@@ -277,6 +274,6 @@ def test_the_gate_keeps_what_must_be_told_apart_later() -> None:
 
 
 def test_the_default_front_end_is_that_of_the_shipped_model() -> None:
-    front_end: Callable[[], object] = training.default_front_end
+    front_end: Callable[[], object] = fitting.default_front_end
 
     assert front_end() == bundle.load().front_end

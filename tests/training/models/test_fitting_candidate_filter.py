@@ -9,8 +9,8 @@ import pytest
 from popdetect.detection.signal import candidate_filter as gate
 from popdetect.detection.signal.onsets import OnsetRule
 from popdetect.training.data.examples import Example
-from popdetect.training.models import candidate_filter as first_look
-from popdetect.training.models.candidate_filter import LEAST_SHARE, default_front_end, fit_gate, weights
+from popdetect.training.models import candidate_filter
+from popdetect.training.models.candidate_filter import LEAST_SHARE, default_front_end, fit_candidate_filter, weights
 
 N, ONE_IN = 60_000, 300
 
@@ -27,10 +27,10 @@ def candidates() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int8]]:
 
 def test_rare_pops_do_not_throw_the_gate_off(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, marks = candidates()
-    monkeypatch.setattr(first_look, "first_looks", lambda *_: (np.zeros(N), rows))
-    monkeypatch.setattr(first_look, "mark", lambda *_: marks)
+    monkeypatch.setattr(candidate_filter, "filter_inputs", lambda *_: (np.zeros(N), rows))
+    monkeypatch.setattr(candidate_filter, "mark", lambda *_: marks)
     clip = Example("a", "g", True, (0.1,), lambda: (np.zeros((10, 1), np.float32), 48_000))
-    look = fit_gate([clip], default_front_end(), OnsetRule(), 0, lambda *_: None)
+    look = fit_candidate_filter([clip], default_front_end(), OnsetRule(), 0, lambda *_: None)
     logits = look.gate.logit(rows)
 
     # unweighted, they lay between -1,100 and 4,900, and all candidates passed

@@ -20,8 +20,7 @@ from popdetect.session.labels import Truth, read_labels
 from popdetect.training import retraining
 from popdetect.training.data import simulated_sessions as sessions
 from popdetect.training.data.scenes import SceneRule
-from popdetect.training.models import card, estimators, overlap
-from popdetect.training.models import fitting as training
+from popdetect.training.models import card, estimators, fitting
 from popdetect.training.retraining import Retrained
 
 pytestmark = pytest.mark.usefixtures("small_guard")
@@ -37,7 +36,7 @@ def truths(practice: Path) -> list[Truth]:
 @pytest.fixture
 def train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Train:
     """`retraining.train` with the quickest recipe, into `tmp_path`."""
-    monkeypatch.setattr(retraining.training, "fit", partial(training.fit, recipes=LOGISTIC))
+    monkeypatch.setattr(retraining.training, "fit", partial(fitting.fit, specs=LOGISTIC))
 
     def run(truths: list[Truth], folder: str = "ours", **options: Any) -> Retrained:
         return retraining.train(truths, tmp_path / folder, **{"current": bundle.load(), **options})
@@ -164,8 +163,8 @@ def test_clips_of_one_person_are_split_and_every_report_says_that_this_flatters(
 def test_clips_of_8_khz_only_make_a_model(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rule = SceneRule(duration_s=1.0, max_distractors=2, pop_db=(25.0, 45.0), rates_hz=(8_000,))
     sessions.simulate(tmp_path / "old", n_clips=40, n_patients=5, seed=6, rule=rule)
-    boosting = [recipe for recipe in estimators.RECIPES if recipe.name == "boosting"]
-    monkeypatch.setattr(retraining.training, "fit", partial(training.fit.func, recipes=boosting))  # type: ignore[attr-defined]
+    boosting = [recipe for recipe in estimators.ESTIMATORS if recipe.name == "boosting"]
+    monkeypatch.setattr(retraining.training, "fit", partial(fitting.fit.func, specs=boosting))  # type: ignore[attr-defined]
     done = train(read_labels(tmp_path / "old"))
 
     assert bundle.verify(done.out)[1] <= bundle.PARITY_TOLERANCE
@@ -188,7 +187,7 @@ def test_a_model_knows_the_clips_that_it_has_heard(train: Train, truths: list[Tr
     """Whatever they are called: a second retraining on the same labels is no fair match for the first."""
     first = train(truths, "first", name="first")
     assert first.comparison.n_heard_by_current == 0
-    assert len(overlap.heard_by(first.model)) == 60
+    assert len(card.known_digests(first.model)) == 60
 
     renamed = [replace(truth, file=f"again/{truth.file}") for truth in truths]
     second = train(renamed, "second", current=first.model)
@@ -200,15 +199,15 @@ def test_a_model_knows_the_clips_that_it_has_heard(train: Train, truths: list[Tr
 
 def test_digests_tell_clips_apart_by_sound_and_rate() -> None:
     sound = np.random.default_rng(0).standard_normal((480, 2)).astype(np.float32)
-    one = overlap.digest(sound, 48_000)
+    one = card.digest(sound, 48_000)
 
     assert re.fullmatch(r"[0-9a-f]{16}", one)
-    assert overlap.digest(np.asfortranarray(sound), 48_000) == one
+    assert card.digest(np.asfortranarray(sound), 48_000) == one
     unlike = ((-sound, 48_000), (sound, 44_100), (sound.reshape(960, 1), 48_000))
-    others = [overlap.digest(samples, rate_hz) for samples, rate_hz in unlike]
+    others = [card.digest(samples, rate_hz) for samples, rate_hz in unlike]
     assert len({one, *others}) == 4
-    assert overlap.written([*others, one, one]).split() == sorted({one, *others})
-    assert overlap.heard_by(None) == overlap.heard_by(bundle.load()) == frozenset()
+    assert card.written([*others, one, one]).split() == sorted({one, *others})
+    assert card.known_digests(None) == card.known_digests(bundle.load()) == frozenset()
 
 
 def test_clips_without_people_are_their_own_groups_and_the_card_says_that_this_flatters(
@@ -242,9 +241,9 @@ def test_without_a_current_model_the_guard_set_decides(train: Train, truths: lis
     done = train(truths, current=None)
 
     assert done.comparison.current is None
-    assert done.comparison.adopt == (done.comparison.guard_new.steady_per_min <= 1)
+    assert done.comparison.adopt == (done.comparison.controls_new.steady_per_min <= 1)
     assert "no current model" in done.comparison.advice
-    assert done.model.info["provenance"]["pointed_out_by"] == "nobody"
+    assert done.model.info["provenance"]["pointed_out_by"] == "no_context"
     assert list(done.model.info["scores"]) == ["People held out"]
 
 

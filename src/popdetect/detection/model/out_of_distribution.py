@@ -29,6 +29,11 @@ class Span:
     high: Floats
     outside_from: int
 
+    @classmethod
+    def unbounded(cls, n_features: int) -> Span:
+        """Return the range that no sound is outside of."""
+        return cls(np.full(n_features, -1e12), np.full(n_features, 1e12), n_features)
+
     def outside(self, rows: Floats) -> npt.NDArray[np.bool_]:
         """Which rows are, shape (n,); what could not be measured is not."""
         return np.asarray(self.n_beyond(rows) >= self.outside_from)

@@ -1,1 +1,1 @@
-"""Labelled and simulated sound to training rows."""
+"""TrainingLabels and simulated sound to training rows."""

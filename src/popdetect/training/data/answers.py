@@ -2,7 +2,7 @@
 
 Decides whose answer counts. A clip that one person answered has that answer. Where several did, ``consensus`` settles
 it; else they must agree on the label, and the marks are those of the last answer that has any. Where they disagree, and
-nobody settled it, the clip is left out, and named. A ``pop`` without marks says that there was one: where it was is
+no_context settled it, the clip is left out, and named. A ``pop`` without marks says that there was one: where it was is
 for the current model to point out, and no score of events counts the clip.
 """
 
@@ -25,7 +25,7 @@ FROM_REVIEW = "from_review"  # among a truth's other columns: it is an answer
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class TrainingLabels:
     """Clips with their truth, from one source or several.
 
     Attributes
@@ -33,7 +33,7 @@ class Labelled:
     truths : tuple of Truth
         With `uncertain` ones.
     disputed : tuple of str
-        Clips that people labelled differently, and nobody settled.
+        Clips that people labelled differently, and no_context settled.
     n_reviewed : int
         Clips of these whose truth is an answer in a review.
     """
@@ -43,7 +43,7 @@ class Labelled:
     n_reviewed: int = 0
 
 
-def read(sources: Sequence[Path]) -> Labelled:
+def read(sources: Sequence[Path]) -> TrainingLabels:
     """Read tables, folders with ``pop/`` and ``no_pop/``, and sessions that were reviewed.
 
     A folder with ``popdetect/corrections.csv`` in it is a reviewed session, whatever else it holds. Of several sources
@@ -69,7 +69,7 @@ def read(sources: Sequence[Path]) -> Labelled:
             extra = {"group": name, **truth.extra}
             truths.append(replace(truth, file=f"{name}/{truth.file}", extra=extra))
         disputed += [f"{name}/{file}" for file in one.disputed]
-    return Labelled(tuple(truths), tuple(disputed), sum(one.n_reviewed for one in found))
+    return TrainingLabels(tuple(truths), tuple(disputed), sum(one.n_reviewed for one in found))
 
 
 def is_reviewed(source: Path) -> bool:
@@ -77,9 +77,9 @@ def is_reviewed(source: Path) -> bool:
     return source.is_dir() and corrections.place(source).is_file()
 
 
-def _of(source: Path) -> Labelled:
+def _of(source: Path) -> TrainingLabels:
     if not is_reviewed(source):
-        return Labelled(tuple(read_labels(source)))
+        return TrainingLabels(tuple(read_labels(source)))
     answers = corrections.read(source)
     if not answers:
         raise UsageError(f"{corrections.place(source)}: no answer in it yet; `popdetect review {source}` asks for them")
@@ -97,7 +97,7 @@ def _of(source: Path) -> Labelled:
         truths.append(
             Truth(file, root / file, label, None if label == "uncertain" else onsets_s, patient, {FROM_REVIEW: "1"})
         )
-    return Labelled(tuple(truths), tuple(disputed), len(truths))
+    return TrainingLabels(tuple(truths), tuple(disputed), len(truths))
 
 
 def _settled(given: list[Correction]) -> Correction | None:
@@ -112,7 +112,7 @@ def _settled(given: list[Correction]) -> Correction | None:
 
 
 def _patients(root: Path) -> dict[str, str]:
-    """Who each clip is of, by its name; empty where nobody wrote it down."""
+    """Who each clip is of, by its name; empty where no_context wrote it down."""
     table = root / SCORES_NAME
     if table.is_file():
         read_in = read_table(table, any_separator=True)

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 
-from popdetect.training.data.devices import levelled, without_noise
+from popdetect.training.data.degradation import automatic_gain, suppress_noise
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, burst_rms, convolve, random_curve, resample, rms, shaped
 from popdetect.training.data.sounds import SoundBank
 
 # "silence": no background at all, as after a noise gate or in a clean recording of one thing alone
-WEAR = ("silence", "silence", "silence", "mp3", "ogg", "clipped", "noise suppression", "automatic gain")
+DEGRADATIONS = ("silence", "silence", "silence", "mp3", "ogg", "clipped", "noise suppression", "automatic gain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class SceneRule:
         Sample rates to draw from.
     far_share : float
         How many trains are heard across the room: as its impulse response has them, without more of the direct sound.
-    worn_share : float
+    degraded_share : float
         How many clips are worn by a codec, by clipping or by what phones do, or have no background at all.
     """
 
@@ -54,7 +54,7 @@ class SceneRule:
     distractor_db: tuple[float, float] = (5.0, 40.0)
     max_distractors: int = 3
     rates_hz: tuple[int, ...] = (48_000,)
-    worn_share: float = 0.0
+    degraded_share: float = 0.0
     far_share: float = 0.0
 
 
@@ -94,8 +94,8 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
     device = random_curve(rng, 2.0)
     said, groups = [], {ground.group}
     rate_hz = int(rng.choice(rule.rates_hz))
-    wear = str(rng.choice(WEAR)) if rng.random() < rule.worn_share else ""
-    if wear == "silence":
+    degradation = str(rng.choice(DEGRADATIONS)) if rng.random() < rule.degraded_share else ""
+    if degradation == "silence":
         mix = np.zeros_like(mix)
 
     for _ in range(rng.integers(0, rule.max_distractors + 1)):
@@ -121,16 +121,16 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
     out = resample(mix, RATE_HZ, rate_hz)
     peak = float(np.abs(out).max()) or 1.0
     out = out * np.float32(10 ** (float(rng.uniform(-26, -1)) / 20) / peak)
-    if wear == "clipped":
+    if degradation == "clipped":
         out = np.clip(out * np.float32(10 ** (float(rng.uniform(3, 20)) / 20)), -1, 1)
-    elif wear == "noise suppression":
-        out = without_noise(rng, out, rate_hz)
-    elif wear == "automatic gain":
-        out = levelled(rng, out, rate_hz)
-    elif wear in ("mp3", "ogg"):
-        out = _through_codec(out, rate_hz, wear)
-    if wear:
-        said.append(wear)
+    elif degradation == "noise suppression":
+        out = suppress_noise(rng, out, rate_hz)
+    elif degradation == "automatic gain":
+        out = automatic_gain(rng, out, rate_hz)
+    elif degradation in ("mp3", "ogg"):
+        out = _through_codec(out, rate_hz, degradation)
+    if degradation:
+        said.append(degradation)
     what = "; ".join([*said, f"in {ground.what}"])
     return Scene(out.astype(np.float32), rate_hz, onsets, what, tuple(sorted(groups)), is_far)
 

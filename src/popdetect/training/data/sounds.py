@@ -16,8 +16,7 @@ import numpy as np
 
 from popdetect.detection.audio import recording as audio
 from popdetect.errors import AudioError, UsageError
-from popdetect.training.data import kinds
-from popdetect.training.data import synthesis as simulation
+from popdetect.training.data import manifest, synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, faded, random_curve, resample, shaped, stretched
 from popdetect.training.data.manifest import MARKS_NAME
 from popdetect.training.data.manifest import Source as Source
@@ -58,23 +57,23 @@ class Synthetic:
 
     def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
         """See `SoundBank.pops`."""
-        voice = simulation.draw_voice(rng)
+        voice = synthesis.draw_voice(rng)
         curve = random_curve(rng, 3.0)
         kind = "simulated, skin-mounted" if voice.skin else "simulated, air"
-        return [shaped(simulation.pop(rng, voice), *curve) for _ in range(n)], kind, "simulated"
+        return [shaped(synthesis.pop(rng, voice), *curve) for _ in range(n)], kind, "simulated"
 
     def distractor(self, rng: Rng) -> Named:
         """See `SoundBank.distractor`."""
-        what = str(rng.choice(sorted(simulation.DISTRACTORS)))
-        return Named(simulation.DISTRACTORS[what](rng), what, "simulated")
+        what = str(rng.choice(sorted(synthesis.DISTRACTORS)))
+        return Named(synthesis.DISTRACTORS[what](rng), what, "simulated")
 
     def background(self, rng: Rng, n: int) -> Named:
         """See `SoundBank.background`."""
-        return Named(simulation.background(rng, n), "room noise", "simulated")
+        return Named(synthesis.background(rng, n), "room noise", "simulated")
 
     def room(self, rng: Rng) -> Sound:
         """See `SoundBank.room`."""
-        return simulation.room(rng)
+        return synthesis.room(rng)
 
 
 @dataclass(slots=True)
@@ -142,14 +141,14 @@ class Recorded:
             return self._made.distractor(rng)
         by_family: dict[str, dict[str, list[Source]]] = {}
         for source in sources:
-            name = kinds.family(source.what)
+            name = manifest.family(source.what)
             if self.only is None or name in self.only:
-                by_family.setdefault(name, {}).setdefault(kinds.broad(source.what), []).append(source)
+                by_family.setdefault(name, {}).setdefault(manifest.broad(source.what), []).append(source)
         if not by_family:
             raise UsageError(f"no sound of these kinds among the distractors: {', '.join(sorted(self.only or ()))}")
-        near = sorted(name for name in by_family if name != kinds.AWAY)
-        if kinds.SPEECH in near and rng.random() < self.speech_share:  # a treatment room talks
-            by_kind = by_family[kinds.SPEECH]
+        near = sorted(name for name in by_family if name != manifest.AWAY)
+        if manifest.SPEECH in near and rng.random() < self.speech_share:  # a treatment room talks
+            by_kind = by_family[manifest.SPEECH]
         elif near and rng.random() < self.near_share:
             by_kind = by_family[str(rng.choice(near))]
         else:
@@ -159,7 +158,7 @@ class Recorded:
         sound = _load(source.path)
         longest = int(rng.uniform(0.3, 2.5) * RATE_HZ)
         if len(sound) > longest:
-            # somewhere loud: an excerpt of silence distracts nobody
+            # somewhere loud: an excerpt of silence distracts no_context
             starts = rng.integers(0, len(sound) - longest, 4)
             energy = [float(np.square(sound[s : s + longest]).sum()) for s in starts]
             start = int(starts[int(np.argmax(energy))])
@@ -171,7 +170,7 @@ class Recorded:
         groups = self._of("background")
         if not groups or rng.random() < self.made_room_share:
             return self._made.background(rng, n)
-        rooms = {group: own for group, own in groups.items() if kinds.is_room(own[0].what)}
+        rooms = {group: own for group, own in groups.items() if manifest.is_room(own[0].what)}
         source = _draw(rng, rooms if rooms and rng.random() < self.room_share else groups)
         return Named(_looped(_load(source.path), n, rng), source.what, source.group)
 

@@ -34,7 +34,7 @@ class PopVoice:
     double_share : float
         How many of the pops are doubled.
     skin : bool
-        Heard through a skin-mounted sensor.
+        CandidateSet through a skin-mounted sensor.
     """
 
     centre_hz: float

@@ -13,18 +13,18 @@ from popdetect.detection.model.bundle import DEFAULT_OPERATING_POINT, Model
 from popdetect.detection.model.classifiers import Calibration, Floats
 from popdetect.detection.signal.context import second_opinion
 from popdetect.records import Label
-from popdetect.training.data.examples import Example, Heard, best_logits
+from popdetect.training.data.examples import CandidateSet, Example, best_logits
 from popdetect.training.evaluation.scores import ScoredClip
-from popdetect.training.models.context_model import among_neighbours
+from popdetect.training.models.context_model import context_rows
 
 
-def final_logits(model: Model, heard: Heard) -> Floats:
+def final_logits(model: Model, heard: CandidateSet) -> Floats:
     """Log-odds after the context, shape (n,), of candidates that the model's own first look let pass."""
     first = model.first_calibration.log_odds(model.classifier.logit(heard.rows))
-    return second_opinion(model.context, among_neighbours(heard, first, model.front_end.n_columns))
+    return second_opinion(model.context, context_rows(heard, first, model.front_end.n_columns))
 
 
-def counted(model: Model, heard: Heard, logits: Floats, lower: float = 0.0) -> npt.NDArray[np.bool_]:
+def counted(model: Model, heard: CandidateSet, logits: Floats, lower: float = 0.0) -> npt.NDArray[np.bool_]:
     """Which candidates are counted as pops at the default operating point, shape (n,).
 
     Parameters
@@ -43,7 +43,7 @@ def counted(model: Model, heard: Heard, logits: Floats, lower: float = 0.0) -> n
     return found
 
 
-def of_clips(heard: Heard) -> list[slice]:
+def of_clips(heard: CandidateSet) -> list[slice]:
     """Where each clip's candidates lie: they come clip by clip."""
     ends = np.searchsorted(heard.clip, np.arange(len(heard.durations_s) + 1)).tolist()
     return [slice(first, last) for first, last in pairwise(ends)]
@@ -54,7 +54,7 @@ def lowered(calibration: Calibration, by: float) -> Calibration:
     return Calibration(calibration.slope, calibration.offset - by)
 
 
-def scored(model: Model, heard: Heard, logits: Floats, examples: Sequence[Example]) -> list[ScoredClip]:
+def scored(model: Model, heard: CandidateSet, logits: Floats, examples: Sequence[Example]) -> list[ScoredClip]:
     """Each clip as judged by these log-odds, at the default operating point."""
     point = model.operating_point(DEFAULT_OPERATING_POINT)
     p_clip = model.clip_calibration(best_logits(logits, heard.clip, len(examples)))
@@ -81,11 +81,11 @@ def clip_of(example: Example, p_pop: float, label: Label, found: tuple[float, ..
     )
 
 
-def part_of(heard: Heard, clips: Sequence[int]) -> Heard:
+def part_of(heard: CandidateSet, clips: Sequence[int]) -> CandidateSet:
     """The same for some of the clips, in their order."""
     kept = np.sort(np.asarray(clips, np.intp))
     inside = np.isin(heard.clip, kept)
-    return Heard(
+    return CandidateSet(
         heard.rows[inside],
         heard.marks[inside],
         np.searchsorted(kept, heard.clip[inside]).astype(np.intp),

@@ -19,7 +19,7 @@ CONFIDENT = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Slip:
+class LabelIssue:
     """A clip to be heard again.
 
     Attributes
@@ -44,7 +44,7 @@ class Slip:
         return {"file": self.file, "label": self.label, "p_pop": round(self.p_pop, 4), "look_s": look_s}
 
 
-def possible(fitted: Fitted, examples: Sequence[Example], scored: Sequence[ScoredClip]) -> tuple[Slip, ...]:
+def possible(fitted: Fitted, examples: Sequence[Example], scored: Sequence[ScoredClip]) -> tuple[LabelIssue, ...]:
     """The clips whose label the held-out answer contradicts with confidence, the surest first."""
     found = []
     for index, (example, clip) in enumerate(zip(examples, scored, strict=True)):
@@ -55,5 +55,5 @@ def possible(fitted: Fitted, examples: Sequence[Example], scored: Sequence[Score
         own = fitted.heard.clip == index
         if not look_s and own.any():
             look_s = (float(fitted.heard.onsets_s[own][int(np.argmax(fitted.held_out_logits[own]))]),)
-        found.append(Slip(example.file, clip.truth_label, clip.p_pop, look_s))
+        found.append(LabelIssue(example.file, clip.truth_label, clip.p_pop, look_s))
     return tuple(sorted(found, key=lambda slip: (-abs(slip.p_pop - 0.5), slip.file)))

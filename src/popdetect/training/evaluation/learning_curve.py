@@ -15,24 +15,23 @@ import numpy as np
 
 from popdetect.detection.model.bundle import Model
 from popdetect.errors import UsageError
-from popdetect.training.data.examples import Example, Heard, Progress
-from popdetect.training.evaluation import advice
+from popdetect.training.data.examples import CandidateSet, Example, OnProgress
+from popdetect.training.evaluation import comparison
 from popdetect.training.evaluation.held_out import final_logits, part_of, scored
-from popdetect.training.evaluation.resampling import Figure
+from popdetect.training.evaluation.intervals import Figure
 from popdetect.training.evaluation.scores import ScoredClip, score
-from popdetect.training.models import estimators
-from popdetect.training.models import fitting as training
+from popdetect.training.models import estimators, fitting
 from popdetect.training.models.fitting import Fitted
 
 SHARES = (0.25, 0.5, 1.0)
 N_FOLDS = 4
 WORTH = 0.01  # of event F1: less is not worth the listening
 
-Fit = Callable[[Sequence[Example], Heard], Fitted]
+Fit = Callable[[Sequence[Example], CandidateSet], Fitted]
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class LearningCurve:
     """Event F1 by number of clips, and what it says.
 
     Attributes
@@ -52,15 +51,15 @@ class Curve:
 
 
 def draw(
-    examples: Sequence[Example], heard: Heard, fit: Fit, current: Model | None, *, seed: int = 0,
-    say: Progress = lambda *_: None,
-) -> Curve:  # fmt: skip
+    examples: Sequence[Example], heard: CandidateSet, fit: Fit, current: Model | None, *, seed: int = 0,
+    say: OnProgress = lambda *_: None,
+) -> LearningCurve:  # fmt: skip
     """Fit and judge with a growing number of clips.
 
     Parameters
     ----------
     examples : sequence of Example
-    heard : Heard
+    heard : CandidateSet
         Their candidates, as the models' first look lets them pass.
     fit : callable
         Fits a model to some of the clips.
@@ -68,7 +67,7 @@ def draw(
         For the point of 0 clips; only where its first look is that of the others.
     """
     labels = np.array([example.is_pop for example in examples])
-    groups = training.held_out_together(examples)
+    groups = fitting.held_out_together(examples)
     parts = estimators.folds(labels, groups, min(N_FOLDS, len(set(groups))), seed)
     order = np.random.default_rng([seed, 99]).permutation(len(examples))
     answers: dict[float, list[ScoredClip]] = {share: [] for share in SHARES}
@@ -82,7 +81,7 @@ def draw(
             done += 1
             own = sorted(rest[: round(share * len(rest))])
             try:
-                training.check_enough([examples[i] for i in own], allow_ungrouped=True, adapts=True)
+                fitting.check_enough([examples[i] for i in own], allow_ungrouped=True, adapts=True)
                 model = fit([examples[index] for index in own], part_of(heard, own)).model
             except (UsageError, ValueError):  # too few clips, or a fold without one kind
                 continue
@@ -96,7 +95,7 @@ def draw(
     return concluded(by_size, seed)
 
 
-def concluded(by_size: Sequence[tuple[int, list[ScoredClip]]], seed: int) -> Curve:
+def concluded(by_size: Sequence[tuple[int, list[ScoredClip]]], seed: int) -> LearningCurve:
     """Points and sentence from the verdicts at each size, on the same clips."""
     ordered = [(n, sorted(clips, key=lambda clip: clip.file)) for n, clips in by_size]
     points = []
@@ -107,11 +106,13 @@ def concluded(by_size: Sequence[tuple[int, list[ScoredClip]]], seed: int) -> Cur
     said = ", ".join(f"{figure.value:.3f} with {n}" for n, figure in points)
     learned = [(n, clips) for n, clips in ordered if n]
     if len(learned) < 2 or len(points) < 2:
-        return Curve(tuple(points), "There are too few clips for a learning curve.")
+        return LearningCurve(tuple(points), "There are too few clips for a learning curve.")
     (few, before), (many, after) = learned[-2:]
-    last = next((one for one in advice.differences(after, before, seed=seed) if one.name == "event F1"), None)
+    last = next((one for one in comparison.differences(after, before, seed=seed) if one.name == "event F1"), None)
     if last is None or last.low is None or last.high is None:
-        return Curve(tuple(points), f"Held-out event F1 is {said} clips; whether more are worth it cannot be told.")
+        return LearningCurve(
+            tuple(points), f"Held-out event F1 is {said} clips; whether more are worth it cannot be told."
+        )
     gain = f"{last.new - last.current:+.3f} (95 % interval {last.low:+.3f} to {last.high:+.3f})"
     if last.low > WORTH:
         verdict = "more labelled clips are worth it: doubling them again may bring about half as much"
@@ -119,6 +120,6 @@ def concluded(by_size: Sequence[tuple[int, list[ScoredClip]]], seed: int) -> Cur
         verdict = "more clips like these are hardly worth the listening"
     else:
         verdict = "whether more are worth it cannot be told from so few"
-    return Curve(
+    return LearningCurve(
         tuple(points), f"Held-out event F1 is {said} clips; from {few} to {many} it changed by {gain}: {verdict}."
     )

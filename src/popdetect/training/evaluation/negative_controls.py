@@ -17,7 +17,7 @@ from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import Model
 from popdetect.errors import AudioError, NothingFound
 from popdetect.session.files import find_clips
-from popdetect.training.data import synthesis as simulation
+from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import RATE_HZ, Sound
 from popdetect.training.data.examples import Example
 
@@ -30,7 +30,7 @@ _LEVEL = np.float32(0.01)
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class ControlResult:
     """What a model heard on it: false pops and minutes of sound, by kind."""
 
     n_false: dict[str, int]
@@ -46,7 +46,7 @@ class Guard:
         """False pops per minute of noise and speech."""
         return self._rate(STEADY)
 
-    def worse_than(self, other: Guard) -> tuple[str, ...]:
+    def worse_than(self, other: ControlResult) -> tuple[str, ...]:
         """What it hears more false pops on: all of it, or noise and speech, or the own recordings."""
         found = []
         if sum(self.n_false.values()) > sum(other.n_false.values()):
@@ -66,19 +66,19 @@ class Guard:
 def sound(kind: str, index: int, seed: int = SEED) -> Sound:
     """One made clip of a kind, the same ever."""
     rng = np.random.default_rng([seed, KINDS.index(kind), index])
-    mix = simulation.background(rng, int(CLIP_S * RATE_HZ)) * _LEVEL
+    mix = synthesis.background(rng, int(CLIP_S * RATE_HZ)) * _LEVEL
     if kind == "noise":
         return mix
     for _ in range(1 if kind == "speech" else int(rng.integers(1, 4))):
         name = {"speech": "speech-like", "knock": str(rng.choice(["knock", "footstep"]))}.get(kind, kind)
-        thing = simulation.DISTRACTORS[name](rng)[: len(mix)]
+        thing = synthesis.DISTRACTORS[name](rng)[: len(mix)]
         level = 0.2 if kind == "speech" else 10 ** (float(rng.uniform(10, 35)) / 20) * float(_LEVEL)
         start = int(rng.integers(0, len(mix) - len(thing) + 1))
         mix[start : start + len(thing)] += np.float32(level) * thing
     return mix
 
 
-def rehearsal() -> list[Example]:
+def negatives() -> list[Example]:
     """Other sounds of the same kinds, for an adapted model to be held by; none of the guard set is among them."""
     return [
         _silent(f"{kind} {index}", sound(kind, index, SEED + 1)) for kind in KINDS for index in range(CLIPS_OF_EACH)
@@ -90,7 +90,7 @@ def _silent(name: str, samples: Sound) -> Example:
     return Example(name, name, False, (), lambda: clip)
 
 
-def made(model: Model, *, seed: int = SEED) -> Guard:
+def made(model: Model, *, seed: int = SEED) -> ControlResult:
     """False pops on the made sounds."""
     detector = Detector(model)
     counts = {
@@ -99,7 +99,7 @@ def made(model: Model, *, seed: int = SEED) -> Guard:
         )
         for kind in KINDS
     }
-    return Guard(counts, dict.fromkeys(KINDS, CLIPS_OF_EACH * CLIP_S / 60))
+    return ControlResult(counts, dict.fromkeys(KINDS, CLIPS_OF_EACH * CLIP_S / 60))
 
 
 def recordings(folder: Path) -> tuple[Path, ...]:
@@ -113,7 +113,7 @@ def recordings(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / clip.file for clip in find_clips(folder).clips)
 
 
-def listen(model: Model, own: Sequence[Path] = ()) -> Guard:
+def listen(model: Model, own: Sequence[Path] = ()) -> ControlResult:
     """False pops on the made sounds, and on one's own recordings.
 
     Raises
@@ -136,4 +136,4 @@ def listen(model: Model, own: Sequence[Path] = ()) -> Guard:
         minutes += found.duration_s / 60
     if not minutes:
         raise NothingFound(f"none of the {len(own)} recordings of the guard set could be judged; the first, {why}")
-    return Guard({**guard.n_false, OWN: n_false}, {**guard.minutes, OWN: minutes})
+    return ControlResult({**guard.n_false, OWN: n_false}, {**guard.minutes, OWN: minutes})

@@ -33,8 +33,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from popdetect.records import LABELS, Label
-from popdetect.training.evaluation.matching import TOLERANCE_S, Matching, match
-from popdetect.training.evaluation.resampling import (
+from popdetect.training.evaluation.intervals import (
     CONFIDENCE,
     N_BOOT,
     Floats,
@@ -44,7 +43,8 @@ from popdetect.training.evaluation.resampling import (
     resamples,
     units,
 )
-from popdetect.training.evaluation.resampling import Figure as Figure
+from popdetect.training.evaluation.intervals import Figure as Figure
+from popdetect.training.evaluation.matching import TOLERANCE_S, Matching, match
 
 N_BINS = 10  # of equal width, over p_pop
 

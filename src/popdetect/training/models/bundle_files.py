@@ -20,7 +20,7 @@ from popdetect.detection.model.classifiers import Floats, sigmoid
 from popdetect.detection.signal import candidate_filter as gate
 from popdetect.errors import ModelError, UsageError
 from popdetect.training.models import card
-from popdetect.training.models import replay as replaying
+from popdetect.training.models import replay as replay_rows
 from popdetect.training.models.fitting import Fitted
 from popdetect.training.models.replay import Replay
 
@@ -74,7 +74,7 @@ def write(
     _check_parity(fitted)
     files = {"weights.npz": npz_bytes(fitted.arrays), "parity.npz": npz_bytes(parity)}
     if replay is not None:
-        files[bundle.REPLAY_NAME] = npz_bytes(replaying.arrays(replay))
+        files[bundle.REPLAY_NAME] = npz_bytes(replay_rows.arrays(replay))
     info = {
         "format": bundle.FORMAT,
         "name": model.name,
@@ -170,7 +170,7 @@ def _looks(n_columns: int) -> Floats:
 
     Rises and prominences lie between 0 and 40 dB, levels around a candidate between -40 and 10, its spectrum between
     -40 and 0, as `gate.describe` limits them; in steps of half a dB, which pack well. A bundle of few clips, or one
-    whose gate was lent by a teacher, has no first looks of its own.
+    whose gate was lent by a base_model, has no first looks of its own.
     """
     rng = np.random.default_rng(0)
     columns = []

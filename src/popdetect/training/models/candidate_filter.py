@@ -13,10 +13,9 @@ from popdetect.detection.model.classifiers import Classifier, Floats
 from popdetect.detection.signal.frames import FrontEnd
 from popdetect.detection.signal.onsets import OnsetRule
 from popdetect.errors import UsageError
-from popdetect.training.data.candidates import Listener, first_looks, mark
 from popdetect.training.data.dsp import mel_edges_hz
-from popdetect.training.data.examples import Example, Progress, pointed_out
-from popdetect.training.models import estimators
+from popdetect.training.data.examples import Example, FeatureExtractor, OnProgress, filter_inputs, mark, pseudo_labels
+from popdetect.training.models import estimators, export
 
 # 9 bands from 0.5 to 8 kHz: where pops have their energy, and within every recording of 16 kHz and more, so that one
 # decision serves all rates. 2 ms windows: the shortest that separates the bands; 3 and 4 ms did no better.
@@ -24,7 +23,7 @@ FRONT_END_MS = (1.0, 2)
 MEL_BANDS, LOW_HZ, HIGH_HZ = 9, 500.0, 8000.0
 
 LEAST_SHARE = 0.015  # of the weight that pops have, where the gate is fitted
-GATE_KEEPS = 0.9875  # of the pops among the candidates; the next in line are under the noise
+KEPT_SHARE = 0.9875  # of the pops among the candidates; the next in line are under the noise
 
 
 def default_front_end() -> FrontEnd:
@@ -33,7 +32,7 @@ def default_front_end() -> FrontEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstLook:
+class CandidateFinder:
     """What finds candidates and drops the hopeless: front end, onset rule and gate."""
 
     front_end: FrontEnd
@@ -42,23 +41,23 @@ class FirstLook:
     gate_from: float
 
     @classmethod
-    def of(cls, model: Model) -> FirstLook:
+    def of(cls, model: Model) -> CandidateFinder:
         """That of a finished model."""
         return cls(model.front_end, model.onset_rule, model.gate, model.gate_from)
 
-    def listener(self) -> Listener:
+    def listener(self) -> FeatureExtractor:
         """What hears the candidates that it lets pass."""
-        return Listener(self.front_end, self.onset_rule, self.gate, self.gate_from)
+        return FeatureExtractor(self.front_end, self.onset_rule, self.gate, self.gate_from)
 
 
-def fit_gate(
+def fit_candidate_filter(
     examples: Sequence[Example],
     front_end: FrontEnd,
     rule: OnsetRule,
     seed: int,
-    say: Progress,
-    keeps: float = GATE_KEEPS,
-) -> FirstLook:
+    say: OnProgress,
+    keeps: float = KEPT_SHARE,
+) -> CandidateFinder:
     """Fit the gate to a first look at all candidates, so that it keeps a share of the pops among them.
 
     Parameters
@@ -75,9 +74,9 @@ def fit_gate(
     for index, example in enumerate(examples):
         say("a first look", index, len(examples))
         samples, rate_hz = example.sound()
-        true = example.onsets_s if example.onsets_s is not None else pointed_out(samples, rate_hz, None)
+        true = example.onsets_s if example.onsets_s is not None else pseudo_labels(samples, rate_hz, None)
         for channel in range(samples.shape[1]):
-            when, looks = first_looks(samples[:, channel], rate_hz, front_end, rule)
+            when, looks = filter_inputs(samples[:, channel], rate_hz, front_end, rule)
             rows.append(looks)
             marks.append(mark(when, true))
     looks, known = np.concatenate(rows), np.concatenate(marks)
@@ -89,14 +88,14 @@ def fit_gate(
             "check that onsets_s are seconds from the start of the clip"
         )
     estimator = estimators.small_boosting(seed).fit(looks[learnable], known[learnable], weights(known[learnable]))
-    gate, _, _ = estimators.freeze(estimator)
+    gate, _, _ = export.freeze(estimator)
     logits = gate.logit(looks)
     pass_from = float(np.quantile(logits[known == 1], 1 - keeps, method="lower"))
     # on few clips the gate knows everything by heart; what must be told apart later has to pass
     others = np.sort(logits[known == 0])[::-1]
     if len(others):
         pass_from = min(pass_from, float(others[min(3 * int((known == 1).sum()), len(others)) - 1]))
-    return FirstLook(front_end, rule, gate, pass_from)
+    return CandidateFinder(front_end, rule, gate, pass_from)
 
 
 def weights(known: npt.NDArray[np.int8]) -> Floats | None:

@@ -1,6 +1,6 @@
 """Fitting the context: how a candidate's neighbours change the opinion on it.
 
-It is fitted on out-of-fold first opinions, so that it sees them as unsure as they will be on sounds nobody has heard.
+It is fitted on out-of-fold first opinions, so that it sees them as unsure as they will be on new sounds.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy.typing as npt
 
 from popdetect.detection.model.classifiers import Classifier, Floats, own_opinion
 from popdetect.detection.signal import context, features
-from popdetect.training.data.examples import Heard
-from popdetect.training.models import estimators
+from popdetect.training.data.examples import CandidateSet
+from popdetect.training.models import estimators, export
 
 MIN_POPS = 300  # with fewer, what neighbours mean cannot be learned: each candidate keeps its first opinion
 _APART_MS = 1000.0  # between clips, laid end to end: more than neighbours reach
 
 
 @dataclass(frozen=True, slots=True)
-class Fellow:
+class ContextModel:
     """A context: its classifier, as arrays and settings too, and its out-of-fold log-odds if it was fitted here."""
 
     classifier: Classifier
@@ -31,34 +31,36 @@ class Fellow:
     held_out_logits: Floats | None = None
 
 
-def among_neighbours(heard: Heard, log_odds: Floats, n_columns: int) -> Floats:
+def context_rows(heard: CandidateSet, log_odds: Floats, n_columns: int) -> Floats:
     """Rows for the context, shape (n, n_context), of all candidates: neighbours are those of the same clip."""
     starts_ms = np.concatenate([[0.0], np.cumsum(heard.durations_s * 1000 + _APART_MS)])
     onset_ms = heard.onsets_s * 1000 + starts_ms[heard.clip]
     return context.describe(onset_ms, log_odds, *features.level_and_shape(heard.rows, n_columns))
 
 
-def lent(classifier: Classifier) -> Fellow:
-    """A teacher's."""
-    return Fellow(classifier, *estimators.arrays_of(classifier))
+def lent(classifier: Classifier) -> ContextModel:
+    """A base_model's."""
+    return ContextModel(classifier, *export.arrays_of(classifier))
 
 
-def nobody() -> Fellow:
+def no_context() -> ContextModel:
     """None: each candidate keeps its first opinion."""
     return lent(own_opinion(len(context.names())))
 
 
-def fit_context(rows: Floats, heard: Heard, parts: Sequence[npt.NDArray[np.intp]], seed: int) -> Fellow:
+def fit_context_model(
+    rows: Floats, heard: CandidateSet, parts: Sequence[npt.NDArray[np.intp]], seed: int
+) -> ContextModel:
     """Fit it, with the clips of each part held out in turn."""
     learnable = (heard.marks >= 0) & (rows[:, 0] >= context.HOPELESS)
     n_pops = np.array([(heard.marks[~np.isin(heard.clip, part)] == 1).sum() for part in parts])
     if n_pops.min() < MIN_POPS:
-        return nobody()
+        return no_context()
     logits = np.zeros(len(rows))
     for part in parts:
         test = np.isin(heard.clip, part)
         learn = learnable & ~test
         estimator = estimators.context_boosting(seed).fit(rows[learn], heard.marks[learn])
-        logits[test] = context.second_opinion(estimators.freeze(estimator)[0], rows[test])
+        logits[test] = context.second_opinion(export.freeze(estimator)[0], rows[test])
     estimator = estimators.context_boosting(seed).fit(rows[learnable], heard.marks[learnable])
-    return Fellow(*estimators.freeze(estimator), logits)
+    return ContextModel(*export.freeze(estimator), logits)

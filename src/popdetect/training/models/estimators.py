@@ -6,6 +6,7 @@ Every candidate accepts NaN, even a column of nothing else, is deterministic for
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,19 +14,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from popdetect.detection.model import network
+from popdetect.detection.model.classifiers import Classifier, Floats, sigmoid
+from popdetect.detection.model.loading import thaw
 from popdetect.detection.signal import context
-from popdetect.training.models.all_nan import Bearing as Bearing
-from popdetect.training.models.cascades import Cascade, Perceptron
-from popdetect.training.models.export import arrays_of as arrays_of
-from popdetect.training.models.export import freeze as freeze
-from popdetect.training.models.export import lengthened as lengthened
 
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class EstimatorSpec:
     """A kind of classifier and how to fit it.
 
     Attributes
@@ -64,7 +62,7 @@ def _boosting(seed: int, n_rows: int) -> Any:
 
     # few rows make small trees; the limits keep the walk through them short
     plenty = n_rows > 20_000
-    return Bearing(
+    return AllNanGuard(
         HistGradientBoostingClassifier(
             max_iter=220 if plenty else 160,
             learning_rate=0.08,
@@ -91,14 +89,14 @@ def _cascade(seed: int, n_rows: int) -> Any:
     return Cascade(Perceptron(seed), _boosting(seed, n_rows))
 
 
-RECIPES = (
-    Recipe("logistic", "logistic regression on standardised features", _logistic),
-    Recipe("boosting", "gradient boosting (histogram trees)", _boosting),
-    Recipe("forest", "extremely randomised trees", _forest),
-    Recipe("cascade", "a small network, then gradient boosting where it is in doubt", _cascade),
+ESTIMATORS = (
+    EstimatorSpec("logistic", "logistic regression on standardised features", _logistic),
+    EstimatorSpec("boosting", "gradient boosting (histogram trees)", _boosting),
+    EstimatorSpec("forest", "extremely randomised trees", _forest),
+    EstimatorSpec("cascade", "a small network, then gradient boosting where it is in doubt", _cascade),
 )
-BY_NAME = {recipe.name: recipe for recipe in RECIPES}
-ANEW = BY_NAME["boosting"]  # where a model is fitted anew together with the rows that travel
+BY_NAME = {recipe.name: recipe for recipe in ESTIMATORS}
+REFIT = BY_NAME["boosting"]  # where a model is fitted anew together with the rows that travel
 
 
 def small_boosting(seed: int) -> Any:
@@ -108,7 +106,7 @@ def small_boosting(seed: int) -> Any:
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    return Bearing(
+    return AllNanGuard(
         HistGradientBoostingClassifier(
             max_iter=24, learning_rate=0.15, max_depth=3, min_samples_leaf=10, l2_regularization=1.0,
             early_stopping=False, random_state=seed,
@@ -121,7 +119,7 @@ def context_boosting(seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     grows = [int(name in _NEVER_AGAINST) for name in context.names()]
-    return Bearing(
+    return AllNanGuard(
         HistGradientBoostingClassifier(
             max_iter=120,
             learning_rate=0.08,
@@ -172,3 +170,127 @@ def auroc(labels: npt.NDArray[Any], scores: Floats) -> float:
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(labels, scores))
+
+
+class AllNanGuard:
+    """An estimator that is spared columns without one number: to it they hold 0 throughout, and no split rests on them.
+
+    Bands above half the sample rate are such columns where every clip was recorded at 8 kHz; gradient boosting cannot
+    bin them. What such a column holds later changes nothing.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, rows: Floats, labels: npt.NDArray[Any], weights: Floats | None = None) -> AllNanGuard:
+        """Fit the estimator; gives itself back."""
+        self.estimator.fit(np.where(np.isnan(rows).all(axis=0), 0.0, rows), labels, sample_weight=weights)
+        return self
+
+    def predict_proba(self, rows: Floats) -> Floats:
+        """The estimator's own, shape (n, 2)."""
+        return np.asarray(self.estimator.predict_proba(rows))
+
+    def logit(self, rows: Floats) -> Floats:
+        """The estimator's own log-odds, shape (n,)."""
+        return np.asarray(self.estimator.decision_function(rows))
+
+
+UNITS = (64, 32)
+EPOCHS = 10
+JITTER = 0.2  # standard deviations of noise on every feature
+_RATE, _LEAST_RATE_SHARE = 1e-3, 0.02
+_PENALTY = 1e-3
+ASK_FROM = -6.0  # log-odds: two candidates in three lie below, and of those one in a thousand is a pop
+_ALSO_FITTED = 0.5  # log-odds below it, of rows that the trees learn from as well
+
+
+class Perceptron:
+    """A network of two layers for rows with NaN in them; `seed` decides weights, order and noise."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def fit(self, rows: Floats, labels: npt.NDArray[Any], weights: Floats | None = None) -> Perceptron:
+        """Fit it; gives itself back."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.neural_network import MLPClassifier
+
+        unknown = np.isnan(rows).all(axis=0)
+        known = np.where(unknown, 0.0, rows)
+        self.centre = np.nanmedian(known, axis=0)
+        spread = np.nanstd(known, axis=0)
+        says_nothing = ~(spread > 1e-9)
+        self.scale = np.where(says_nothing, 1.0, spread)
+        inputs = network.standardised(known, self.centre, self.scale).astype(np.float32)
+        self.mlp = MLPClassifier(
+            UNITS,
+            alpha=_PENALTY,
+            batch_size=int(np.clip(len(rows) // 200, 16, 512)),  # 200 steps an epoch, and more where rows are many
+            max_iter=1,
+            warm_start=True,
+            random_state=self.seed,
+        )
+        rng = np.random.default_rng(self.seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # each call is one epoch, and knows of no others
+            for epoch in range(EPOCHS):
+                share = (1 + np.cos(np.pi * epoch / EPOCHS)) / 2 + _LEAST_RATE_SHARE
+                self.mlp.set_params(learning_rate_init=_RATE * share)
+                noise = rng.standard_normal(inputs.shape, dtype=np.float32)
+                self.mlp.fit(inputs + np.float32(JITTER) * noise, labels, sample_weight=weights)
+        self.mlp.coefs_[0][says_nothing] = 0  # what such a column holds later changes nothing
+        return self
+
+    def logit(self, rows: Floats) -> Floats:
+        """Log-odds, shape (n,), by scikit-learn."""
+        if not len(rows):
+            return np.empty(0)
+        p = self.mlp.predict_proba(network.standardised(rows, self.centre, self.scale))
+        with np.errstate(divide="ignore"):  # a certain 0 or 1 is limited like all that is nearly so
+            return network.limited(np.log(p[:, 1]) - np.log(p[:, 0]))
+
+    def predict_proba(self, rows: Floats) -> Floats:
+        """Probabilities of "not" and "pop", shape (n, 2)."""
+        return _both_sides(self.logit(rows))
+
+    def frozen(self) -> tuple[Classifier, dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        """As (classifier, arrays, settings) of a bundle."""
+        inner, middle, outer = self.mlp.coefs_
+        inner_bias, middle_bias, bias = self.mlp.intercepts_
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "centre": self.centre, "scale": self.scale, "inner": inner, "inner_bias": inner_bias, "middle": middle,
+            "middle_bias": middle_bias, "outer": outer[:, 0], "bias": bias[0],
+        }  # fmt: skip
+        arrays = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
+        return thaw("network", arrays, {}), arrays, {"kind": "network"}
+
+
+class Cascade:
+    """A `Perceptron`, and `trees` (unfitted, with scikit-learn's methods and `logit`) where it is in doubt."""
+
+    def __init__(self, first: Perceptron, trees: Any) -> None:
+        self.network = first
+        self.trees = trees
+
+    def fit(self, rows: Floats, labels: npt.NDArray[Any], weights: Floats | None = None) -> Cascade:
+        """Fit both; gives itself back."""
+        self.network.fit(rows, labels, weights)
+        asked = self.network.logit(rows) >= ASK_FROM - _ALSO_FITTED
+        if len(np.unique(labels[asked])) < 2:  # few rows, and all known by heart: nothing is left to tell apart
+            asked[:] = True
+        self.trees.fit(rows[asked], labels[asked], None if weights is None else weights[asked])
+        return self
+
+    def predict_proba(self, rows: Floats) -> Floats:
+        """Probabilities of "not" and "pop", shape (n, 2)."""
+        logits = self.network.logit(rows)
+        asked = np.flatnonzero(logits >= ASK_FROM)
+        if len(asked):
+            logits[asked] = (logits[asked] + self.trees.logit(rows[asked])) / 2
+        return _both_sides(logits)
+
+
+def _both_sides(logits: Floats) -> Floats:
+    p = sigmoid(logits)
+    return np.stack([1 - p, p], axis=1)

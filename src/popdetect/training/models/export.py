@@ -14,8 +14,7 @@ import numpy.typing as npt
 from popdetect.detection.model import cascade
 from popdetect.detection.model.classifiers import Classifier, Floats, Linear, Trees
 from popdetect.detection.model.network import Network
-from popdetect.training.models.all_nan import Bearing
-from popdetect.training.models.cascades import ASK_FROM, Cascade
+from popdetect.training.models.estimators import ASK_FROM, AllNanGuard, Cascade
 
 Arrays = dict[str, npt.NDArray[Any]]
 Frozen = tuple[Classifier, Arrays, dict[str, Any]]
@@ -59,9 +58,9 @@ def freeze(fitted: Any) -> Frozen:
     from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
     from sklearn.pipeline import Pipeline
 
-    if isinstance(fitted, Bearing):
+    if isinstance(fitted, AllNanGuard):
         fitted = fitted.estimator
-    if hasattr(fitted, "frozen"):  # a network, or corrections to a model that is there (`amending`)
+    if hasattr(fitted, "frozen"):  # a network, or corrections to a model that is there (`adaptation`)
         return fitted.frozen()  # type: ignore[no-any-return]
     if isinstance(fitted, Cascade):
         return _joined(fitted.network.frozen(), freeze(fitted.trees), ASK_FROM)

@@ -1,10 +1,10 @@
-"""Labelled clips to a fitted model: gate, classifier, calibration, operating points.
+"""TrainingLabels clips to a fitted model: gate, classifier, calibration, operating points.
 
 The order: the gate is fitted on a first look at all candidates; the candidates that pass are described; each recipe
 is cross-validated with whole groups (patients) held out; on the best one's out-of-fold log-odds the context is fitted,
 with the same groups held out, and on its own the calibration and the operating points; then all is fitted once more on
-everything. Where rows of a teacher's own material are at hand (`replay`), the teacher is adapted instead; see
-`adapting`.
+everything. Where rows of a base_model's own material are at hand (`replay`), the base_model is adapted instead; see
+`adaptation`.
 """
 
 from __future__ import annotations
@@ -23,20 +23,19 @@ from popdetect.detection.signal.features import names
 from popdetect.detection.signal.frames import FrontEnd
 from popdetect.detection.signal.onsets import OnsetRule
 from popdetect.errors import UsageError
+from popdetect.training.data.examples import CandidateSet, listen
 from popdetect.training.data.examples import Example as Example
-from popdetect.training.data.examples import Heard, listen
-from popdetect.training.data.examples import Progress as Progress
+from popdetect.training.data.examples import OnProgress as OnProgress
 from popdetect.training.data.examples import best_logits as best_logits
-from popdetect.training.evaluation import negative_controls as guarding
-from popdetect.training.models import adaptation as adapting
-from popdetect.training.models import estimators
-from popdetect.training.models.adaptation import Way
-from popdetect.training.models.candidate_filter import FirstLook as FirstLook
+from popdetect.training.evaluation import negative_controls
+from popdetect.training.models import adaptation, estimators, export
+from popdetect.training.models.adaptation import Strategy
+from popdetect.training.models.calibration import operating_points as operating_points
+from popdetect.training.models.calibration import span_of
+from popdetect.training.models.candidate_filter import CandidateFinder as CandidateFinder
 from popdetect.training.models.candidate_filter import default_front_end as default_front_end
-from popdetect.training.models.candidate_filter import fit_gate
-from popdetect.training.models.context_model import among_neighbours, fit_context, lent, nobody
-from popdetect.training.models.feature_range import span_of
-from popdetect.training.models.operating_points import operating_points as operating_points
+from popdetect.training.models.candidate_filter import fit_candidate_filter
+from popdetect.training.models.context_model import context_rows, fit_context_model, lent, no_context
 from popdetect.training.models.replay import Replay
 
 MIN_CLIPS = 10  # of each class
@@ -47,16 +46,16 @@ N_FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class StrategyScore:
     """How one recipe did with whole groups held out."""
 
-    recipe: estimators.Recipe
+    recipe: estimators.EstimatorSpec
     logits: Floats
     average_precision: float
     clip_auroc: float
 
     @property
-    def merit(self) -> float:
+    def score(self) -> float:
         """Mean of the two: hearing pops, and judging clips."""
         return (self.average_precision + self.clip_auroc) / 2
 
@@ -72,14 +71,14 @@ class Fitted:
         For ``weights.npz``.
     settings : dict
         The parts of ``model.json`` that describe gate, classifier and context.
-    contests : list of Contest
-        All recipes, the chosen one first.
-    heard : Heard
+    selection : list of StrategyScore
+        All specs, the chosen one first.
+    heard : CandidateSet
     held_out_logits : ndarray, shape (n,)
         Of the context after the chosen recipe; each row by fits that had not heard its group.
     context_rows : ndarray, shape (n, n_context)
         What the context was fitted on.
-    rehearsal : Heard or None
+    negatives : CandidateSet or None
         Sound without pops by which an adapted model was held back.
     estimator : fitted scikit-learn estimator
     """
@@ -87,11 +86,11 @@ class Fitted:
     model: Model
     arrays: dict[str, npt.NDArray[Any]]
     settings: dict[str, Any]
-    contests: list[Contest]
-    heard: Heard
+    selection: list[StrategyScore]
+    heard: CandidateSet
     held_out_logits: Floats
     context_rows: Floats
-    rehearsal: Heard | None = None
+    negatives: CandidateSet | None = None
     estimator: Any = field(repr=False, default=None)
 
 
@@ -135,12 +134,12 @@ def fit(
     name: str,
     version: str,
     seed: int = 0,
-    recipes: Sequence[estimators.Recipe] = estimators.RECIPES,
+    specs: Sequence[estimators.EstimatorSpec] = estimators.ESTIMATORS,
     front_end: FrontEnd | None = None,
     onset_rule: OnsetRule | None = None,
-    teacher: Model | None = None,
+    base_model: Model | None = None,
     replay: Replay | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Fitted:
     """Fit a model to labelled clips.
 
@@ -150,15 +149,15 @@ def fit(
     name, version : str
     seed : int
         The same examples and seed give the same model.
-    recipes : sequence of Recipe
+    specs : sequence of EstimatorSpec
         Cross-validated against each other.
     front_end, onset_rule : optional
-        The teacher's, or the default ones.
-    teacher : Model, optional
+        The base_model's, or the default ones.
+    base_model : Model, optional
         Lends its front end, its gate and its context, and points out the pops in clips of which only the label is
         known.
     replay : Replay, optional
-        Of the teacher's material: the teacher is adapted, and `recipes` are not asked.
+        Of the base_model's material: the base_model is adapted, and `specs` are not asked.
 
     Raises
     ------
@@ -166,53 +165,53 @@ def fit(
         When no pop is among the candidates.
     """
     say = on_progress or (lambda what, done, total: None)
-    if teacher is not None:
+    if base_model is not None:
         # its first look, and what neighbours mean, were learned from thousands of clips; a few dozen would only teach
         # worse ones
-        look = FirstLook.of(teacher)
+        look = CandidateFinder.of(base_model)
     else:
-        look = fit_gate(examples, front_end or default_front_end(), onset_rule or OnsetRule(), seed, say)
-    heard = listen(examples, look.listener(), teacher, say)
-    rehearsal = None
-    if teacher is not None and replay is not None:
-        rehearsal = listen(
-            guarding.rehearsal(), look.listener(), None, lambda _, *steps: say("sound without pops", *steps)
+        look = fit_candidate_filter(examples, front_end or default_front_end(), onset_rule or OnsetRule(), seed, say)
+    heard = listen(examples, look.listener(), base_model, say)
+    negatives = None
+    if base_model is not None and replay is not None:
+        negatives = listen(
+            negative_controls.negatives(), look.listener(), None, lambda _, *steps: say("sound without pops", *steps)
         )
     return learn(
-        examples, heard, look, name=name, version=version, seed=seed, recipes=recipes, teacher=teacher, replay=replay,
-        rehearsal=rehearsal, say=say,
+        examples, heard, look, name=name, version=version, seed=seed, specs=specs, base_model=base_model, replay=replay,
+        negatives=negatives, say=say,
     )  # fmt: skip
 
 
 def learn(
     examples: Sequence[Example],
-    heard: Heard,
-    look: FirstLook,
+    heard: CandidateSet,
+    look: CandidateFinder,
     *,
     name: str,
     version: str,
     seed: int = 0,
-    recipes: Sequence[estimators.Recipe] = estimators.RECIPES,
-    teacher: Model | None = None,
+    specs: Sequence[estimators.EstimatorSpec] = estimators.ESTIMATORS,
+    base_model: Model | None = None,
     replay: Replay | None = None,
-    rehearsal: Heard | None = None,
+    negatives: CandidateSet | None = None,
     with_context: bool = True,
-    say: Progress = lambda what, done, total: None,
+    say: OnProgress = lambda what, done, total: None,
 ) -> Fitted:
     """Fit all that comes after the first look.
 
     Parameters
     ----------
     examples : sequence of Example
-    heard : Heard
+    heard : CandidateSet
         Their candidates.
-    look : FirstLook
+    look : CandidateFinder
         What found them.
-    rehearsal : Heard, optional
+    negatives : CandidateSet, optional
         Candidates of sound without pops, on which an adapted model must not get worse.
     with_context : bool
         Without, each candidate keeps its first opinion.
-    name, version, seed, recipes, teacher, replay
+    name, version, seed, specs, base_model, replay
         As of `fit`.
 
     Raises
@@ -220,7 +219,7 @@ def learn(
     UsageError
         When too few pops are among the candidates.
     """
-    adapted = teacher if replay is not None else None
+    adapted = base_model if replay is not None else None
     if (heard.marks == 1).sum() < (ADAPT_POPS if adapted else MIN_POPS) // 2:
         raise UsageError(
             f"only {(heard.marks == 1).sum()} of the labelled pops could be found in the sound; "
@@ -231,43 +230,49 @@ def learn(
     parts = estimators.folds(labels, groups, min(N_FOLDS, len(set(groups))), seed)
     n_pops = int((heard.marks == 1).sum())
     if adapted and replay:
-        more = adapting.rehearsed(replay, adapted, rehearsal) if rehearsal is not None else replay
-        ways = adapting.ways(adapted, more, n_pops)
+        more = adaptation.with_negatives(replay, adapted, negatives) if negatives is not None else replay
+        strategies = adaptation.strategies(adapted, more, n_pops)
     else:
-        ways = [adapting.plain(recipe) for recipe in recipes]
+        strategies = [adaptation.plain(recipe) for recipe in specs]
     tried = []
-    for k, way in enumerate(ways):
-        say("comparing classifiers", k, len(ways))
-        tried.append((way, _contest(way, heard, labels, parts, seed)))
-    tried.sort(key=lambda pair: -(pair[1].merit - (adapting.CLEARLY * ways.index(pair[0]) if adapted else 0)))
-    contests = [contest for _, contest in tried]
-    best = contests[0]
+    for k, way in enumerate(strategies):
+        say("comparing classifiers", k, len(strategies))
+        tried.append((way, _scored_strategy(way, heard, labels, parts, seed)))
+    tried.sort(
+        key=lambda pair: -(pair[1].score - (adaptation.CLEAR_GAIN * strategies.index(pair[0]) if adapted else 0))
+    )
+    selection = [contest for _, contest in tried]
+    best = selection[0]
 
     say("fitting", 0, 1)
     learnable = heard.marks >= 0
     estimator = tried[0][0].fit(heard.rows[learnable], heard.marks[learnable], seed)
-    classifier, arrays, settings = estimators.freeze(estimator)
+    classifier, arrays, settings = export.freeze(estimator)
 
-    first = adapting.calibrated(
+    first = adaptation.calibrated(
         adapted.first_calibration if adapted else None, best.logits[learnable], heard.marks[learnable]
     )
-    context_rows = among_neighbours(heard, first.log_odds(best.logits), look.front_end.n_columns)
+    neighbour_rows = context_rows(heard, first.log_odds(best.logits), look.front_end.n_columns)
     if not with_context:
-        fellow = nobody()
+        fellow = no_context()
     else:
-        fellow = lent(teacher.context) if teacher is not None else fit_context(context_rows, heard, parts, seed)
+        fellow = (
+            lent(base_model.context)
+            if base_model is not None
+            else fit_context_model(neighbour_rows, heard, parts, seed)
+        )
     final = fellow.held_out_logits
     if final is None:
-        final = second_opinion(fellow.classifier, context_rows)
+        final = second_opinion(fellow.classifier, neighbour_rows)
 
-    span = span_of(heard.rows, teacher.span if teacher is not None else None)
-    event = adapting.calibrated(
+    span = span_of(heard.rows, base_model.span if base_model is not None else None)
+    event = adaptation.calibrated(
         adapted.event_calibration if adapted else None, final[learnable], heard.marks[learnable]
     )
     tops = best_logits(final, heard.clip, len(examples))
     sets = np.array([example.sets_thresholds for example in examples])
-    clip = adapting.calibrated(adapted.clip_calibration if adapted else None, tops[sets], labels[sets])
-    points = adapting.lent_points(adapted, labels) or operating_points(clip(tops[sets]), labels[sets])
+    clip = adaptation.calibrated(adapted.clip_calibration if adapted else None, tops[sets], labels[sets])
+    points = adaptation.inherited_points(adapted, labels) or operating_points(clip(tops[sets]), labels[sets])
     model = Model(
         name=name,
         version=version,
@@ -286,9 +291,9 @@ def learn(
         info={},
         sha256="",
     )
-    if adapted and rehearsal is not None:
-        model = adapting.held_back(model, adapted, rehearsal)
-    gate_arrays, gate_settings = estimators.arrays_of(look.gate)
+    if adapted and negatives is not None:
+        model = adaptation.limit_false_pops(model, adapted, negatives)
+    gate_arrays, gate_settings = export.arrays_of(look.gate)
     parts_of = {
         "gate": gate_arrays,
         "classifier": arrays,
@@ -304,11 +309,11 @@ def learn(
             "context": fellow.settings,
             "span": {"outside_from": span.outside_from},
         },
-        contests=contests,
+        selection=selection,
         heard=heard,
         held_out_logits=final,
-        context_rows=context_rows,
-        rehearsal=rehearsal,
+        context_rows=neighbour_rows,
+        negatives=negatives,
         estimator=estimator,
     )
 
@@ -319,17 +324,17 @@ def held_out_together(examples: Sequence[Example]) -> list[str]:
     return groups if len(set(groups)) > 1 else [example.file for example in examples]
 
 
-def _contest(
-    way: Way,
-    heard: Heard,
+def _scored_strategy(
+    way: Strategy,
+    heard: CandidateSet,
     labels: npt.NDArray[np.bool_],
     parts: list[npt.NDArray[np.intp]],
     seed: int,
-) -> Contest:
-    logits = adapting.held_out_logits(way, heard, parts, seed)
+) -> StrategyScore:
+    logits = adaptation.held_out_logits(way, heard, parts, seed)
     known = heard.marks >= 0
     tops = best_logits(logits, heard.clip, len(labels))
-    return Contest(
+    return StrategyScore(
         way.recipe,
         logits,
         estimators.average_precision(heard.marks[known], logits[known]),

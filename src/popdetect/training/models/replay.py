@@ -21,7 +21,7 @@ from popdetect.detection.model.arrays import Plain
 from popdetect.detection.model.bundle import Model
 from popdetect.detection.model.classifiers import Floats
 from popdetect.errors import ModelError
-from popdetect.training.data.examples import Heard
+from popdetect.training.data.examples import CandidateSet
 
 NAME = bundle.REPLAY_NAME
 MAX_ROWS = 4_500  # at some 200 bytes packed: more made no adapted model better
@@ -49,12 +49,12 @@ class Replay:
     weights: Floats
 
 
-def of(heard: Heard, logits: Floats, seed: int, n_rows: int = MAX_ROWS) -> Replay:
+def of(heard: CandidateSet, logits: Floats, seed: int, n_rows: int = MAX_ROWS) -> Replay:
     """Choose rows: all pops and all that are hard to tell from them count the same as what is easy, up to a third each.
 
     Parameters
     ----------
-    heard : Heard
+    heard : CandidateSet
         All that the model learned from.
     logits : ndarray, shape (n,)
         Each by a fit that had not heard its group.

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from popdetect.detection.model.bundle import OperatingPoint
-
-Floats = npt.NDArray[np.float64]
+from popdetect.detection.model.classifiers import Floats
+from popdetect.detection.model.out_of_distribution import Span
 
 # specificity (clips without a pop that may not be called one), sensitivity (clips with one that may not be called
 # no_pop), and from where events count in a train
@@ -60,3 +60,20 @@ def between(below: float, above: float) -> float:
         if below < rounded <= above:
             return rounded
     return above  # the two are neighbours among floats
+
+
+TAIL = 0.0005  # of the values of each feature lie beyond, on each side
+STRANGE = 0.001  # of the sounds learned from would be called outside
+_FAR = 1e12
+
+
+def span_of(rows: Floats, base_model: Span | None = None) -> Span:
+    """The span of rows, widened by that of a base_model, who has heard more."""
+    unknown = np.isnan(rows).all(axis=0)
+    known = np.where(unknown, 0.0, rows)
+    low = np.where(unknown, -_FAR, np.nanquantile(known, TAIL, axis=0))
+    high = np.where(unknown, _FAR, np.nanquantile(known, 1 - TAIL, axis=0))
+    if base_model is not None:
+        return Span(np.minimum(low, base_model.low), np.maximum(high, base_model.high), base_model.outside_from)
+    counts = Span(low, high, 1).n_beyond(rows)
+    return Span(low, high, int(np.quantile(counts, 1 - STRANGE, method="higher")) + 1)

@@ -16,7 +16,7 @@ _WINDOW_MS = 20.0
 _STEP_MS = 5.0
 
 
-def without_noise(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
+def suppress_noise(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
     """Spectral subtraction: what hardly stands above the steady part of its band is turned down by 8 to 30 dB.
 
     References
@@ -37,7 +37,7 @@ def without_noise(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
     return from_spectrogram(found * gain, n_fft, len(sound))
 
 
-def levelled(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
+def automatic_gain(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
     """Automatic gain: 2 to 12 times what is quiet, less of what is loud, slow to rise again (0.1 to 1 s)."""
     step = max(1, round(_STEP_MS * rate_hz / 1000))
     n_steps = -(-len(sound) // step)
