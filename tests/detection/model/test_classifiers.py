@@ -21,10 +21,12 @@ def table() -> tuple[np.ndarray, np.ndarray]:
     return rows, labels
 
 
-@pytest.mark.parametrize("recipe", estimators.RECIPES, ids=lambda recipe: recipe.name)
-def test_probabilities_equal_predict_proba(recipe: estimators.Recipe, table: tuple[np.ndarray, np.ndarray]) -> None:
+@pytest.mark.parametrize("spec", estimators.ESTIMATORS, ids=lambda spec: spec.name)
+def test_probabilities_equal_predict_proba(
+    spec: estimators.EstimatorSpec, table: tuple[np.ndarray, np.ndarray]
+) -> None:
     rows, labels = table
-    fitted = recipe.make(0, len(rows)).fit(rows, labels)
+    fitted = spec.make(0, len(rows)).fit(rows, labels)
     classifier, _, _ = export.freeze(fitted)
 
     np.testing.assert_allclose(sigmoid(classifier.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-10)
@@ -84,10 +86,10 @@ def test_calibration_is_monotone_and_does_not_overflow() -> None:
     assert p[-1] == 1
 
 
-@pytest.mark.parametrize("recipe", estimators.RECIPES, ids=lambda recipe: recipe.name)
-def test_no_rows_give_no_probabilities(recipe: estimators.Recipe, table: tuple[np.ndarray, np.ndarray]) -> None:
+@pytest.mark.parametrize("spec", estimators.ESTIMATORS, ids=lambda spec: spec.name)
+def test_no_rows_give_no_probabilities(spec: estimators.EstimatorSpec, table: tuple[np.ndarray, np.ndarray]) -> None:
     rows, labels = table
-    classifier, _, _ = export.freeze(recipe.make(0, 200).fit(rows[:200], labels[:200]))
+    classifier, _, _ = export.freeze(spec.make(0, 200).fit(rows[:200], labels[:200]))
 
     assert classifier.logit(rows[:0]).shape == (0,)
 
