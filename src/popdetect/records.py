@@ -6,8 +6,9 @@ order, pops or not. A `Verdict` is a `Detection`, or the reason why there is non
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import PurePath
 from typing import Any, Literal
 
 Label = Literal["pop", "no_pop", "uncertain"]
@@ -118,3 +119,35 @@ class Verdict(_Packed):
     detection: Detection | None
     error: str = ""
     sha256: str = ""
+
+
+def to_json(value: Any) -> Any:
+    """Convert a record to the types that `json.dumps` writes; the one such function of the package.
+
+    Parameters
+    ----------
+    value : object
+        Dataclasses become objects with all their fields in order. Mappings become objects, with their keys as text.
+        Tuples, lists and numpy arrays become lists, sets become sorted lists. Numpy numbers become Python's, paths
+        become text. Text, numbers, booleans and None stay. NaN stays NaN: write with ``allow_nan=False``.
+
+    Raises
+    ------
+    TypeError
+        For a value of any other type.
+    """
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(inner) for inner in value]
+    if isinstance(value, set | frozenset):
+        return [to_json(inner) for inner in sorted(value)]
+    if isinstance(value, PurePath):
+        return str(value)
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy's arrays and scalars, without importing numpy
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} has no JSON form; a dataclass, mapping, sequence, path or number does")
