@@ -136,6 +136,8 @@ def to_json(value: Any) -> Any:
     TypeError
         For a value of any other type.
     """
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy's arrays and scalars, without importing numpy
+        return value.tolist()
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if is_dataclass(value) and not isinstance(value, type):
@@ -148,6 +150,4 @@ def to_json(value: Any) -> Any:
         return [to_json(inner) for inner in sorted(value)]
     if isinstance(value, PurePath):
         return str(value)
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy's arrays and scalars, without importing numpy
-        return value.tolist()
     raise TypeError(f"a {type(value).__name__} has no JSON form; a dataclass, mapping, sequence, path or number does")
