@@ -16,8 +16,8 @@ import pytest
 from popdetect.detection.model import bundle
 from popdetect.session.tables import csv_text
 from popdetect.study.analysis.thrusts import Thrust
+from popdetect.study.fields import FIELDS, clip_columns, score_columns
 from popdetect.study.journal import journal
-from popdetect.study.journal.schema import SCORE_COLUMNS, VERDICT_COLUMNS
 from popdetect.study.report.report import Written, write
 from popdetect.study.simulation.study import StudyPlan, simulate_study
 
@@ -32,12 +32,15 @@ def fill(place: Path, thrusts: Sequence[Thrust], sha256: str | None = None) -> P
             book.begin("key", session, 0)
         for i, thrust in enumerate(thrusts):
             number = book.add(thrust.session, f"{i}", f"{i} {thrust.file}")
-            verdict: dict[str, Any] = dict.fromkeys(VERDICT_COLUMNS)
+            verdict: dict[str, Any] = dict.fromkeys(clip_columns())
             verdict |= {"status": "ok" if thrust.label else "unreadable", "model": thrust.model or model.title}
             verdict |= {"label": thrust.label, "p_pop": thrust.p_pop, "n_pops": thrust.n_pops, "quality": ""}
             verdict |= {"model_sha256": sha256 or model.sha256, "sha256": hashlib.sha256(f"{i}".encode()).hexdigest()}
             book.set_verdict(number, verdict)
-            book.set_scores(number, {c: getattr(thrust, c, None) for c in SCORE_COLUMNS} | {"own": "{}"})
+            scores: dict[str, Any] = dict.fromkeys(score_columns())
+            scores |= {field.name: "" for field in FIELDS if field.kind == "text" and field.name in scores}
+            scores |= {column: getattr(thrust, column) for column in scores if hasattr(thrust, column)}
+            book.set_scores(number, scores | {"own": "{}"})
     return place
 
 

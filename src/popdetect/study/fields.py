@@ -1,21 +1,26 @@
-"""What there is to export: each field of the journal, its meaning, unit, allowed values, and who filled it in.
+"""The table of columns: each column of ``session.csv`` and of the journal, declared once.
 
-Decides which fields an export has unless others are asked for: everything measured or chosen from a few words. Left out
-unless named are free text, names of files and the clinic's own columns, in which somebody's name may stand, and what
-only describes the recording.
+An entry of `FIELDS` says what the column means, its unit and allowed values, who fills it in, where it is kept and
+whether it is exported. Parsing of ``session.csv``, the SQL tables and their migration, exports, codebook and REDCap
+dictionary are derived from it. To add a column, add one entry with the next number of `since`.
 
-An empty cell means "not asked", or what `Field.missing` says. Pain is in points of its scale, times are in seconds.
+`FIELDS` is in the order of exports. Pain is in points of its scale, times are in seconds. An empty cell means "not
+asked", or what `Field.missing` says.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, Literal
 
 from popdetect.records import LABELS
-from popdetect.study.journal.cells import ANSWERS, SCALES
+from popdetect.study.analysis.thrusts import PainScale
 
 Kind = Literal["text", "integer", "number", "choice"]
+Level = Literal["session", "thrust", "clip"]
+Value = str | int | float | None
 
 DETECTOR: Final = "popdetect (detector)"
 LOGGING: Final = "popdetect (log)"
@@ -23,19 +28,32 @@ CLINIC: Final = "clinic, in session.csv"
 PATIENT: Final = "patient, in session.csv"
 THERAPIST: Final = "therapist, in session.csv"
 
+# each pain scale: kind of number, and highest score; the lowest is 0
+SCALES: Final[dict[PainScale, tuple[Kind, int]]] = {"NPRS": ("integer", 10), "VAS100": ("number", 100)}
+ANSWERS: Final = ("yes", "no", "unsure")
+PAIN_UNIT: Final = "points of pain_scale"
+NEVER_EMPTY: Final = "never empty"
+
 _NOT_JUDGED: Final = "no clip, or it could not be judged"
+_NUMBER = re.compile(r"[-+]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)")
+_MOST = 1e9  # larger numbers are typing errors
+_ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})")
+_DOTTED_DATE = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column of an export.
+    """One column.
 
     Attributes
     ----------
-    name, label : str
+    name : str
+        Name in the journal and in exports.
+    label : str
+        Meaning, for the codebook.
     kind : {"text", "integer", "number", "choice"}
     source : str
-        Who filled it in.
+        Who fills it in: the clinic, the patient, the therapist, or popdetect.
     unit : str
     low, high : float or None
         Limits, both allowed.
@@ -43,12 +61,27 @@ class Field:
         The words allowed, where `kind` is "choice".
     missing : str
         What an empty cell means.
+    level : {"session", "thrust", "clip"}
+        What has one value: all thrusts of a patient's session, a thrust, or a clip. Columns of clips are in the
+        journal's table ``thrusts``, the others in ``scores``.
+    since : int
+        Format of the journal (see `schema`) that first had the column.
     by_default : bool
-        Whether it is exported unless columns are named.
+        Exported unless columns are named; else only by request.
     may_identify : bool
         Whether a person's name may stand in it.
+    header : str or None
+        Column of ``session.csv``; None: `name`, where a person fills it in; empty: not in ``session.csv``.
+    required : bool
+        Whether ``session.csv`` must have the column.
+    csv_after : str
+        In ``session.csv`` it stands behind this field; by default in the order of `FIELDS`.
+    is_key : bool
+        Whether it identifies a row of the journal; `schema` creates these columns itself.
+    short : str
+        Name in the report's table of filled cells; empty if it is not counted there.
     own : str
-        Header of the clinic's own column; empty for all others.
+        Header of a column that the clinic added; empty for all others.
     """
 
     name: str
@@ -60,84 +93,230 @@ class Field:
     high: float | None = None
     choices: tuple[str, ...] = ()
     missing: str = "not asked"
+    level: Level = "thrust"
+    since: int = 1
     by_default: bool = True
     may_identify: bool = False
+    header: str | None = None
+    required: bool = False
+    csv_after: str = ""
+    is_key: bool = False
+    short: str = ""
     own: str = ""
+
+    @property
+    def column(self) -> str:
+        """Name in ``session.csv``; empty if it is not there."""
+        if self.header is not None:
+            return self.header
+        return self.name if self.source in (CLINIC, PATIENT, THERAPIST) else ""
+
+    @property
+    def is_pain(self) -> bool:
+        """Whether it is a pain score, whose limits depend on the scale."""
+        return self.unit == PAIN_UNIT
+
+    @property
+    def is_date(self) -> bool:
+        """Whether ``session.csv`` has a date, of which the journal keeps a number of days."""
+        return self.column == "date"
 
     @property
     def allowed(self) -> str:
         """Allowed values, in words."""
-        if self.name in PAINS:
-            return "NPRS: whole number 0 to 10; VAS100: number 0 to 100"
+        if self.is_pain:
+            return "; ".join(f"{scale}: {_number_words(*limits)}" for scale, limits in _pain_limits().items())
         if self.kind == "choice":
             return ", ".join(self.choices)
+        return "text" if self.kind == "text" else _number_words(self.kind, self.low, self.high)
+
+    @property
+    def codes(self) -> dict[str, str]:
+        """REDCap's code of each choice: 0 for no and no_pop, as REDCap codes a no; the others count from 1."""
+        yes = [choice for choice in self.choices if choice not in ("no", "no_pop")]
+        return {choice: str(yes.index(choice) + 1 if choice in yes else 0) for choice in self.choices}
+
+    def parse(self, cell: str, scale: PainScale = "NPRS") -> str | int | float | date:
+        """Value of a cell of ``session.csv`` that is not empty. A decimal comma is read as a point.
+
+        Parameters
+        ----------
+        cell : str
+        scale : {"NPRS", "VAS100"}
+            Scale of pain scores.
+
+        Raises
+        ------
+        ValueError
+            For a value that is not allowed; the message says what is allowed.
+        """
+        if self.is_date:
+            return _date(cell)
+        if self.is_pain:
+            return _pain(cell, scale)
         if self.kind == "text":
-            return "text"
-        number = "whole number" if self.kind == "integer" else "number"
-        if self.low is None:
-            return number
-        return f"{number}, at least {self.low:g}" if self.high is None else f"{number} {self.low:g} to {self.high:g}"
+            return cell
+        if self.kind == "choice":
+            found = [choice for choice in self.choices if choice.lower() == cell.lower()]
+            if not found:
+                raise ValueError(f"allowed: {self.allowed}; leave it empty where it was not asked")
+            return found[0]
+        return _number(cell, self.kind, self.low, self.high, self.allowed)
 
 
-PAINS: Final = ("pain_before", "pain_after")
-# one value for all thrusts of a patient's session
-OF_SESSION: Final = ("session", "patient", "day", "session_no", "pain_scale")
-
-FIELDS: Final = (
-    Field("session", "Session folder, by its random code", "text", LOGGING, missing="never empty"),
-    Field("patient", "Patient, by keyed pseudonym", "text", LOGGING, missing="never empty"),
+FIELDS: tuple[Field, ...] = (
+    Field("session", "Session folder, by its random code", "text", LOGGING, missing=NEVER_EMPTY, level="session",
+          is_key=True),
+    Field("patient", "Patient, by keyed pseudonym", "text", LOGGING, missing=NEVER_EMPTY, level="session",
+          header="patient_id", required=True),
     Field("day", "Day, counted from the first day of the journal", "integer", CLINIC, "days", 0,
-          missing="no date known"),
-    Field("session_no", "Number of the patient's session", "integer", CLINIC, low=1),
+          missing="no date known", level="session", header="date"),
+    Field("session_no", "Number of the patient's session", "integer", CLINIC, low=1, level="session"),
     Field("thrust_no", "Number of the thrust within the session", "integer", CLINIC, low=1),
     Field("region", "Region of the spine", "text", CLINIC),
     Field("side", "Side", "text", CLINIC),
     Field("technique", "Technique", "text", CLINIC),
-    Field("time_point", "When pain was asked after the thrust", "text", CLINIC),
-    Field("label", "Verdict: an audible pop, or not", "choice", DETECTOR, choices=LABELS, missing=_NOT_JUDGED),
+    Field("therapist", "Therapist, by a code or initials", "text", CLINIC, since=3, by_default=False,
+          may_identify=True),
+    Field("site", "Site: the clinic or practice of the treatment", "text", CLINIC, since=3, by_default=False,
+          may_identify=True),
+    Field("time_point", "When pain was asked after the thrust", "text", CLINIC, csv_after="pain_scale"),
+    Field("label", "Verdict: an audible pop, or not", "choice", DETECTOR, choices=LABELS, missing=_NOT_JUDGED,
+          level="clip"),
     Field("p_pop", "Probability that the clip holds a pop", "number", DETECTOR, "probability", 0, 1,
-          missing=_NOT_JUDGED),
-    Field("n_pops", "Number of pops heard", "integer", DETECTOR, "pops", 0, missing=_NOT_JUDGED),
-    Field("pain_before", "Pain before the thrust", "number", PATIENT, "points of pain_scale", 0, 100),
-    Field("pain_after", "Pain after the thrust", "number", PATIENT, "points of pain_scale", 0, 100),
-    Field("pain_scale", "Scale of pain", "choice", CLINIC, choices=tuple(SCALES), missing="never empty"),
-    Field("expects_relief", "Relief expected, from none to full", "number", PATIENT, "points", 0, 10),
+          missing=_NOT_JUDGED, level="clip"),
+    Field("n_pops", "Number of pops detected", "integer", DETECTOR, "pops", 0, missing=_NOT_JUDGED, level="clip"),
+    Field("pain_before", "Pain before the thrust", "number", PATIENT, PAIN_UNIT, 0, 100, required=True,
+          short="pain before"),
+    Field("pain_after", "Pain after the thrust", "number", PATIENT, PAIN_UNIT, 0, 100, required=True,
+          short="pain after"),
+    Field("pain_scale", "Scale of pain", "choice", CLINIC, choices=tuple(SCALES), missing=NEVER_EMPTY,
+          level="session"),
+    Field("expects_relief", "Relief expected, from none to full", "number", PATIENT, "points", 0, 10,
+          short="expectation of relief"),
     Field("believes_pop_needed", "Belief that a pop is needed, from not at all to fully", "integer", PATIENT, "points",
-          1, 5),
-    Field("pop_heard_by_patient", "Patient heard a pop", "choice", PATIENT, choices=ANSWERS),
-    Field("pop_heard_by_therapist", "Therapist heard a pop", "choice", THERAPIST, choices=ANSWERS),
-    Field("thrust_speed", "Speed of the thrust", "number", CLINIC, "as in thrust_speed_unit", 0),
-    Field("thrust_speed_unit", "Unit of thrust_speed", "text", CLINIC, missing="no speed, or its unit was not given"),
-    Field("model", "Model that judged the clip", "text", DETECTOR, missing="no clip"),
-    Field("file", "Name of the clip; ids and dates in it are replaced", "text", CLINIC,
-          missing="never empty", by_default=False, may_identify=True),
-    Field("adverse_event", "Adverse event", "text", CLINIC, by_default=False, may_identify=True),
-    Field("notes", "Notes", "text", CLINIC, missing="none, or not kept (log --with-notes)",
-          by_default=False, may_identify=True),
-    Field("status", "Whether the clip could be judged: ok, or why not", "text", DETECTOR,
-          missing="no clip", by_default=False),
-    Field("first_pop_s", "First pop, from the start of the clip", "number", DETECTOR, "s", 0,
-          missing="no pop", by_default=False),
-    Field("last_pop_s", "Last pop, from the start of the clip", "number", DETECTOR, "s", 0,
-          missing="no pop", by_default=False),
-    Field("snr_db", "Likeliest pop above the noise floor", "number", DETECTOR, "dB",
-          missing="no candidate", by_default=False),
-    Field("duration_s", "Length of the clip", "number", DETECTOR, "s", 0, missing=_NOT_JUDGED, by_default=False),
-    Field("sample_rate_hz", "Sample rate of the clip", "integer", DETECTOR, "Hz", 1,
-          missing=_NOT_JUDGED, by_default=False),
-    Field("channels", "Channels of the clip", "integer", DETECTOR, "channels", 1,
-          missing=_NOT_JUDGED, by_default=False),
-    Field("quality", "Flags of the recording, joined by ;", "text", DETECTOR,
-          missing="nothing to be said", by_default=False),
-    Field("model_sha256", "Fingerprint of the model", "text", DETECTOR, missing="no clip", by_default=False),
-    Field("popdetect_version", "Version of popdetect that judged", "text", DETECTOR,
-          missing="no clip", by_default=False),
-    Field("sha256", "Fingerprint of the recording", "text", DETECTOR, missing="no clip", by_default=False),
+          1, 5, short="belief that a pop is needed"),
+    Field("pop_heard_by_patient", "Patient heard a pop", "choice", PATIENT, choices=ANSWERS,
+          short="pop heard by patient"),
+    Field("pop_heard_by_therapist", "Therapist heard a pop", "choice", THERAPIST, choices=ANSWERS,
+          short="pop heard by therapist"),
+    Field("thrust_speed", "Speed of the thrust", "number", CLINIC, "as in thrust_speed_unit", 0,
+          short="thrust speed"),
+    Field("thrust_speed_unit", "Unit of thrust_speed", "text", CLINIC, missing="no speed, or its unit was not given",
+          since=2, header=""),
+    Field("model", "Model that judged the clip", "text", DETECTOR, missing="no clip", level="clip"),
+    Field("file", "Name of the clip; ids and dates in it are replaced", "text", CLINIC, missing=NEVER_EMPTY,
+          level="clip", by_default=False, may_identify=True, required=True, is_key=True),
+    Field("adverse_event", "Adverse event", "text", CLINIC, by_default=False, may_identify=True,
+          short="adverse event noted"),
+    Field("notes", "Notes", "text", CLINIC, missing="none, or not kept (log --with-notes)", by_default=False,
+          may_identify=True),
+    Field("status", "Whether the clip could be judged: ok, or why not", "text", DETECTOR, missing="no clip",
+          level="clip", by_default=False),
+    Field("first_pop_s", "First pop, from the start of the clip", "number", DETECTOR, "s", 0, missing="no pop",
+          level="clip", by_default=False),
+    Field("last_pop_s", "Last pop, from the start of the clip", "number", DETECTOR, "s", 0, missing="no pop",
+          level="clip", by_default=False),
+    Field("snr_db", "Likeliest pop above the noise floor", "number", DETECTOR, "dB", missing="no candidate",
+          level="clip", by_default=False),
+    Field("duration_s", "Length of the clip", "number", DETECTOR, "s", 0, missing=_NOT_JUDGED, level="clip",
+          by_default=False),
+    Field("sample_rate_hz", "Sample rate of the clip", "integer", DETECTOR, "Hz", 1, missing=_NOT_JUDGED,
+          level="clip", by_default=False),
+    Field("channels", "Channels of the clip", "integer", DETECTOR, "channels", 1, missing=_NOT_JUDGED, level="clip",
+          by_default=False),
+    Field("quality", "Flags of the recording, joined by ;", "text", DETECTOR, missing="no flag", level="clip",
+          by_default=False),
+    Field("model_sha256", "Fingerprint of the model", "text", DETECTOR, missing="no clip", level="clip",
+          by_default=False),
+    Field("popdetect_version", "Version of popdetect that judged", "text", DETECTOR, missing="no clip", level="clip",
+          by_default=False),
+    Field("sha256", "Fingerprint of the recording", "text", DETECTOR, missing="no clip", level="clip",
+          by_default=False),
 )  # fmt: skip
 
 
+# Functions rather than constants: they follow `FIELDS` if a test adds a field.
+
+
+def session_fields() -> dict[str, Field]:
+    """Fields of ``session.csv`` by column, in the order of the template; the file is first."""
+    found = sorted((field for field in FIELDS if field.column), key=lambda field: not field.is_key)
+    for field in [field for field in found if field.csv_after]:
+        found.remove(field)
+        found.insert([other.name for other in found].index(field.csv_after) + 1, field)
+    return {field.column: field for field in found}
+
+
+def clip_columns() -> tuple[str, ...]:
+    """Columns of the journal about a clip; the detector fills them in."""
+    return tuple(field.name for field in FIELDS if field.level == "clip" and not field.is_key)
+
+
+def score_columns() -> tuple[str, ...]:
+    """Columns of the journal about a thrust and its session; ``own`` has the clinic's own columns as JSON."""
+    return (*(field.name for field in FIELDS if field.level != "clip" and not field.is_key), "own")
+
+
+def session_level() -> tuple[str, ...]:
+    """Fields with one value for all thrusts of a patient's session."""
+    return tuple(field.name for field in FIELDS if field.level == "session")
+
+
+def pains() -> tuple[str, ...]:
+    """Fields that are pain scores."""
+    return tuple(field.name for field in FIELDS if field.is_pain)
+
+
 def own_field(header: str) -> Field:
-    """A column of the clinic's own, by its header; as ``own.label`` where popdetect has a field of that name."""
+    """A column of the clinic's own, by its header; named ``own.header`` if popdetect has a field of that name."""
     name = f"own.{header}" if any(field.name == header for field in FIELDS) else header
     about = f"The clinic's own column {header!r}"
     return Field(name, about, "text", CLINIC, missing="empty", by_default=False, may_identify=True, own=header)
+
+
+def plain_header(header: str) -> str:
+    """A header in lower case, with single underscores instead of spaces and hyphens."""
+    return re.sub(r"[\s_-]+", "_", header.strip()).lower()
+
+
+def _pain_limits() -> dict[PainScale, tuple[Kind, float, float]]:
+    return {scale: (kind, 0.0, float(highest)) for scale, (kind, highest) in SCALES.items()}
+
+
+def _number_words(kind: Kind, low: float | None, high: float | None) -> str:
+    number = "whole number" if kind == "integer" else "number"
+    if low is None:
+        return number
+    return f"{number}, at least {low:g}" if high is None else f"{number} {low:g} to {high:g}"
+
+
+def _number(cell: str, kind: Kind, low: float | None, high: float | None, allowed: str) -> int | float:
+    value = float(cell.replace(",", ".")) if _NUMBER.fullmatch(cell) else None
+    if value is None:
+        raise ValueError(f"not a number; allowed: {allowed}, without a unit")
+    bounds = -_MOST if low is None else low, _MOST if high is None else high
+    if not bounds[0] <= value <= bounds[1] or (kind == "integer" and value != int(value)):
+        raise ValueError(f"allowed: {allowed}")
+    return int(value) if kind == "integer" else value
+
+
+def _pain(cell: str, scale: PainScale) -> float:
+    kind, low, high = _pain_limits()[scale]
+    allowed = f"{_number_words(kind, low, high)} ({scale})"
+    if scale == "NPRS" and _NUMBER.fullmatch(cell) and 10 < float(cell.replace(",", ".")) <= 100:
+        raise ValueError(f"allowed: {allowed}; if pain was asked on a line of 100 mm, write VAS100 as pain_scale")
+    return _number(cell, kind, low, high, allowed)
+
+
+def _date(cell: str) -> date:
+    """A date, as 2024-03-05 or 5.3.2024; dates with slashes are ambiguous and not allowed."""
+    iso, dotted = _ISO_DATE.fullmatch(cell), _DOTTED_DATE.fullmatch(cell)
+    try:
+        if iso:
+            return date(int(iso[1]), int(iso[2]), int(iso[3]))
+        if dotted:
+            return date(int(dotted[3]), int(dotted[2]), int(dotted[1]))
+    except ValueError:
+        pass  # the 31st of June
+    raise ValueError("allowed: a date as YYYY-MM-DD (or DD.MM.YYYY)")

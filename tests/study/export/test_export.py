@@ -13,10 +13,9 @@ from journal_fakes import make_session, scores, write_scores
 from popdetect.errors import NothingFound, UsageError
 from popdetect.study.export.export import FORMATS
 from popdetect.study.export.rows import cell
-from popdetect.study.fields import FIELDS
+from popdetect.study.fields import FIELDS, clip_columns, score_columns
 from popdetect.study.journal import journal
 from popdetect.study.journal.logging import log
-from popdetect.study.journal.schema import SCORE_COLUMNS, VERDICT_COLUMNS
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def test_every_column_of_the_journal_is_a_field() -> None:
     names = [field.name for field in FIELDS]
 
     assert len(names) == len(set(names))
-    assert set(names) == {"session", "file", *VERDICT_COLUMNS, *SCORE_COLUMNS} - {"own"}
+    assert set(names) == {"session", "file", *clip_columns(), *score_columns()} - {"own"}
 
 
 def test_values_out_are_values_in(study: Path) -> None:

@@ -245,8 +245,8 @@ def test_a_read_only_journal_is_told_and_can_be_read(plain_user: Path) -> None:
 def older(study: Path, version: int = 1) -> None:
     """A journal as an older popdetect left it: the steps up to `version`, and a session."""
     with closing(sqlite3.connect(study)) as connection:
-        for step in schema.STEPS[:version]:
-            for statement in step:
+        for step in range(1, version + 1):
+            for statement in schema.step(step):
                 connection.execute(statement)
         connection.execute("INSERT INTO logs VALUES (1, 44000, '0.0.9')")
         connection.execute("INSERT INTO sessions VALUES ('S-00000001', 1)")
@@ -276,7 +276,7 @@ def test_an_older_journal_is_migrated_and_a_copy_left_beside(tmp_path: Path, stu
     backup = tmp_path / "STUDY.format1.db"
 
     assert (thrust.pain_before, thrust.region, thrust.thrust_speed, thrust.thrust_speed_unit) == (7, "L4", 12.5, "")
-    assert version_of(study) == schema.FORMAT
+    assert version_of(study) == schema.newest_format()
     assert version_of(backup) == 1
     assert state(backup) == before
     assert log(make_session(tmp_path), study).n_new == 6
@@ -307,7 +307,8 @@ def test_a_copy_is_never_overwritten(study: Path) -> None:
 def test_a_migration_that_fails_leaves_it_as_it_was(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     older(study)
     before = study.read_bytes()
-    monkeypatch.setattr(journal_file, "STEPS", (*schema.STEPS[:1], (*schema.STEPS[1], "no such statement")))
+    step = schema.step
+    monkeypatch.setattr(schema, "step", lambda n: (*step(n), *["no such statement"] * (n == 2)))
     with pytest.raises(UsageError, match=r"STUDY.db: .*; the journal is as it was before"):
         thrusts(study)
     assert study.read_bytes() == before
@@ -319,11 +320,11 @@ def test_a_newer_journal_is_refused(tmp_path: Path, study: Path) -> None:
     folder = make_session(tmp_path)
     log(folder, study)
     with closing(sqlite3.connect(study)) as connection:
-        connection.execute(f"PRAGMA user_version = {schema.FORMAT + 1}")
+        connection.execute(f"PRAGMA user_version = {schema.newest_format() + 1}")
         connection.commit()
     before = study.read_bytes()
     for attempt in (lambda: log(folder, study), lambda: thrusts(study)):
-        with pytest.raises(UsageError, match=r"of format 3, written by a newer popdetect.*update popdetect"):
+        with pytest.raises(UsageError, match=r"of format 4, written by a newer popdetect.*update popdetect"):
             attempt()
     assert study.read_bytes() == before
 

@@ -11,11 +11,16 @@ from hypothesis import strategies as st
 from journal_fakes import log, make_session
 
 from popdetect.errors import TableError, UsageError
-from popdetect.study.journal import cells
+from popdetect.study.fields import session_fields
 from popdetect.study.journal.journal import thrusts
-from popdetect.study.journal.session_table import COLUMNS, SessionTable, read_session_table
+from popdetect.study.journal.session_table import SessionTable, read_session_table
 from popdetect.study.journal.template import write_template
 
+TEMPLATE = (
+    "file,patient_id,date,session_no,thrust_no,region,side,technique,therapist,site,pain_before,pain_after,pain_scale,"
+    "time_point,expects_relief,believes_pop_needed,pop_heard_by_patient,pop_heard_by_therapist,thrust_speed,"
+    "adverse_event,notes"
+)
 HEAD = "file,patient_id,pain_before,pain_after"
 
 
@@ -88,7 +93,7 @@ def test_lines_not_filled_in_are_no_scores(tmp_path: Path) -> None:
     table = read(tmp_path, f"{HEAD},pain_scale,date\na.wav,,,,NPRS,2024-03-05\nb.wav,P1,3,,NPRS,2024-03-05\n")
     assert table.unfilled == ("a.wav",)
     assert [row.file for row in table.rows] == ["b.wav"]
-    assert table.rows[0].values["date"] == date(2024, 3, 5)
+    assert table.rows[0].values["day"] == date(2024, 3, 5)
 
 
 def test_a_column_that_is_nearly_known_is_noticed(tmp_path: Path) -> None:
@@ -103,15 +108,15 @@ def test_a_column_that_is_nearly_known_is_noticed(tmp_path: Path) -> None:
 BAD = {
     "pain text": (
         "a.wav,P1,much,2",
-        ["2: pain_before: 'much': not a number; a whole number 0 to 10 (NPRS) is allowed"],
+        ["2: pain_before: 'much': not a number; allowed: whole number 0 to 10 (NPRS), without a unit"],
     ),
-    "pain beyond": ("a.wav,P1,-1,2", ["2: pain_before: '-1': a whole number 0 to 10 (NPRS) is allowed"]),
-    "half a point": ("a.wav,P1,3,2.5", ["2: pain_after: '2.5': a whole number 0 to 10 (NPRS) is allowed"]),
+    "pain beyond": ("a.wav,P1,-1,2", ["2: pain_before: '-1': allowed: whole number 0 to 10 (NPRS)"]),
+    "half a point": ("a.wav,P1,3,2.5", ["2: pain_after: '2.5': allowed: whole number 0 to 10 (NPRS)"]),
     "two problems in a line": (
         "a.wav,P1,x,y",
         [
-            "2: pain_before: 'x': not a number; a whole number 0 to 10 (NPRS) is allowed",
-            "2: pain_after: 'y': not a number; a whole number 0 to 10 (NPRS) is allowed",
+            "2: pain_before: 'x': not a number; allowed: whole number 0 to 10 (NPRS), without a unit",
+            "2: pain_after: 'y': not a number; allowed: whole number 0 to 10 (NPRS), without a unit",
         ],
     ),
     "no patient": ("a.wav,,3,2", ["2: patient_id: empty; whose pain it is must be known"]),
@@ -138,15 +143,15 @@ def test_what_is_wrong_is_told_exactly(tmp_path: Path, name: str) -> None:
 
 
 CELLS = {
-    "pain_scale": ("NRS", "NPRS (0 to 10) or VAS100 (0 to 100) is allowed"),
-    "expects_relief": ("11", "0 to 10 is allowed"),
-    "believes_pop_needed": ("6", "a whole number 1 to 5 is allowed"),
-    "pop_heard_by_patient": ("ja", "yes, no or unsure is allowed; leave it empty where it was not asked"),
-    "pop_heard_by_therapist": ("1", "yes, no or unsure is allowed; leave it empty where it was not asked"),
-    "thrust_speed": ("12 mm/s", "not a number; a number of at least 0, without its unit, is allowed"),
-    "session_no": ("0", "a whole number from 1 on is allowed"),
-    "thrust_no": ("first", "not a number; a whole number from 1 on is allowed"),
-    "date": ("03/05/2024", "a date as YYYY-MM-DD (or DD.MM.YYYY) is allowed"),
+    "pain_scale": ("NRS", "allowed: NPRS (0 to 10), VAS100 (0 to 100)"),
+    "expects_relief": ("11", "allowed: number 0 to 10"),
+    "believes_pop_needed": ("6", "allowed: whole number 1 to 5"),
+    "pop_heard_by_patient": ("ja", "allowed: yes, no, unsure; leave it empty where it was not asked"),
+    "pop_heard_by_therapist": ("1", "allowed: yes, no, unsure; leave it empty where it was not asked"),
+    "thrust_speed": ("12 mm/s", "not a number; allowed: number, at least 0, without a unit"),
+    "session_no": ("0", "allowed: whole number, at least 1"),
+    "thrust_no": ("first", "not a number; allowed: whole number, at least 1, without a unit"),
+    "date": ("03/05/2024", "allowed: a date as YYYY-MM-DD (or DD.MM.YYYY)"),
 }
 
 
@@ -160,7 +165,7 @@ def test_pain_on_a_line_of_100_mm_is_recognised_as_such(tmp_path: Path) -> None:
     (said,) = problems(tmp_path, f"{HEAD}\na.wav,P1,64,2\n")
     assert said.endswith("if pain was asked on a line of 100 mm, write VAS100 as pain_scale")
     (said,) = problems(tmp_path, f"{HEAD},pain_scale\na.wav,P1,101,2,VAS100\n")
-    assert said == "2: pain_before: '101': 0 to 100 (VAS100) is allowed"
+    assert said == "2: pain_before: '101': allowed: number 0 to 100 (VAS100)"
 
 
 def test_mixed_scales_name_their_lines(tmp_path: Path) -> None:
@@ -214,7 +219,7 @@ def test_another_encoding_is_told(tmp_path: Path) -> None:
 @given(st.text(max_size=6))
 def test_no_cell_is_taken_for_pain_that_is_none(text: str) -> None:
     try:
-        value = cells.pain(text, "NPRS")
+        value = session_fields()["pain_before"].parse(text, "NPRS")
     except ValueError:
         return
     assert value in range(11)
@@ -231,7 +236,7 @@ def test_the_template_has_a_line_for_each_clip(tmp_path: Path) -> None:
     table = read_session_table(path)
 
     assert (n_lines, table.rows, len(table.unfilled)) == (6, (), 6)
-    assert path.read_text().splitlines()[0] == ",".join(COLUMNS)
+    assert path.read_text().splitlines()[0] == TEMPLATE
     with pytest.raises(UsageError, match="is there already and is not overwritten"):
         write_template(folder)
 

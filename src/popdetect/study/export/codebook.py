@@ -41,7 +41,7 @@ def _line(field: Field, rows: Rows, variable: str) -> dict[str, str]:
     unit = field.unit
     if field.name == "thrust_speed" and any(rows.speed_units):
         unit += f" (here: {', '.join(filter(None, rows.speed_units))})"
-    if unit == "points of pain_scale":
+    if field.is_pain:
         unit += f" (here: {', '.join(rows.scales)})"
     by_default = "yes" if field.by_default else "no"
     cells = (

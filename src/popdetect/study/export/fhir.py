@@ -22,8 +22,7 @@ from typing import Any, Final
 
 from popdetect.errors import NothingFound, UsageError
 from popdetect.study.export.rows import Rows
-from popdetect.study.fields import PAINS, Field
-from popdetect.study.journal.journal import Value
+from popdetect.study.fields import Field, Value, pains
 
 FHIR_FIELDS: Final = ("patient", "day", "pain_before", "pain_after", "pain_scale")
 URN: Final = "urn:x-popdetect"
@@ -54,7 +53,7 @@ def bundle(rows: Rows, fields: Sequence[Field]) -> tuple[str, int, tuple[str, ..
     entries = []
     n_odd = 0
     for row, number in zip(rows.values, rows.numbers, strict=True):
-        for pain in PAINS:
+        for pain in pains():
             value = row[pain]
             if pain not in names or not isinstance(value, int | float):
                 continue
@@ -80,7 +79,7 @@ def _check(names: Sequence[str]) -> None:
             f"allowed are {', '.join(FHIR_FIELDS)}"
         )
     missing = [name for name in ("patient", "pain_scale") if name not in names]
-    missing += ["pain_before or pain_after"] if not set(names).intersection(PAINS) else []
+    missing += ["pain_before or pain_after"] if not set(names).intersection(pains()) else []
     if missing:
         raise UsageError(f"columns: an Observation needs its subject, code and value: add {', '.join(missing)}")
 

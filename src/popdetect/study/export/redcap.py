@@ -19,9 +19,10 @@ from typing import Final
 
 from popdetect.errors import UsageError
 from popdetect.session.tables import csv_text
+from popdetect.study import fields as study_fields
+from popdetect.study.analysis.thrusts import PainScale
 from popdetect.study.export.rows import Rows, cell, must_be_clear
-from popdetect.study.fields import FIELDS, PAINS, Field
-from popdetect.study.journal.journal import Value
+from popdetect.study.fields import SCALES, Field, Value, pains
 
 IMPORT_NAME: Final = "redcap_import.csv"
 DICTIONARY_NAME: Final = "redcap_data_dictionary.csv"
@@ -41,11 +42,6 @@ HOW_TO: Final = (
     f"in an empty REDCap project: upload {DICTIONARY_NAME}, make the instrument '{FORM}' repeatable (Project Setup), "
     f"then import {IMPORT_NAME}"
 )
-# 0 and 1 as REDCap itself codes no and yes
-_CODES: Final[Mapping[str, str]] = {
-    "pop": "1", "no_pop": "0", "uncertain": "2", "yes": "1", "no": "0", "unsure": "2", "NPRS": "1", "VAS100": "2",
-}  # fmt: skip
-_RANGES: Final[Mapping[str, tuple[str, str]]] = {"NPRS": ("integer", "10"), "VAS100": ("number", "100")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class _Variable:
 
     name: str
     field: Field
-    scale: str = ""
+    scale: PainScale | None = None
 
 
 def redcap_files(rows: Rows, fields: Sequence[Field]) -> tuple[dict[str, str], int]:
@@ -67,7 +63,7 @@ def redcap_files(rows: Rows, fields: Sequence[Field]) -> tuple[dict[str, str], i
     """
     if all(field.name != "patient" for field in fields):
         raise UsageError("columns: a record of REDCap is a patient; add patient (the pseudonym)")
-    must_be_clear(rows, [field for field in fields if field.name not in PAINS])
+    must_be_clear(rows, [field for field in fields if not field.is_pain])
     variables = _variables(rows, fields)
     dictionary = [_record_id(), *(_described(variable, fields) for variable in variables)]
     lines = sorted(
@@ -96,13 +92,19 @@ def variable_names(rows: Rows, fields: Sequence[Field]) -> dict[str, str]:
 
 def codes(field: Field) -> str:
     """How the choices of a field are coded, as the dictionary has it; empty for other kinds."""
-    return " | ".join(f"{_CODES[choice]}, {choice}" for choice in field.choices)
+    return " | ".join(f"{code}, {choice}" for choice, code in field.codes.items())
 
 
 def _variables(rows: Rows, fields: Sequence[Field]) -> list[_Variable]:
     # names are given to all fields of the journal, so that one does not depend on what else is asked for
-    taken = {RECORD_ID, *REPEAT, f"{FORM}_complete", f"{FIRST_FORM}_complete", *(field.name for field in FIELDS)}
-    taken |= {f"{pain}_{scale.lower()}" for pain in PAINS for scale in _RANGES}
+    taken = {
+        RECORD_ID,
+        *REPEAT,
+        f"{FORM}_complete",
+        f"{FIRST_FORM}_complete",
+        *(field.name for field in study_fields.FIELDS),
+    }
+    taken |= {f"{pain}_{scale.lower()}" for pain in pains() for scale in SCALES}
     own: dict[str, str] = {}
     for field in rows.fields:
         if field.own:
@@ -110,7 +112,7 @@ def _variables(rows: Rows, fields: Sequence[Field]) -> list[_Variable]:
             taken.add(own[field.name])
     found = []
     for field in fields:
-        if field.name in PAINS:
+        if field.is_pain:
             found += [_Variable(f"{field.name}_{scale.lower()}", field, scale) for scale in rows.scales]
         elif field.name != "patient":
             found.append(_Variable(own.get(field.name, field.name), field))
@@ -141,10 +143,12 @@ def _described(variable: _Variable, fields: Sequence[Field]) -> dict[str, str]:
     limits = ["" if limit is None else f"{limit:g}" for limit in (field.low, field.high)]
     label, unit, branching = field.label, field.unit, ""
     if variable.scale:
-        validation, limits[1] = _RANGES[variable.scale]
+        validation, highest = SCALES[variable.scale]
+        limits[1] = str(highest)
         label, unit = f"{label} ({variable.scale})", f"points of {variable.scale}, 0 to {limits[1]}"
-        if any(other.name == "pain_scale" for other in fields):
-            branching = f"[pain_scale] = '{_CODES[variable.scale]}'"
+        asked = next((other for other in fields if other.name == "pain_scale"), None)
+        if asked is not None:
+            branching = f"[pain_scale] = '{asked.codes[variable.scale]}'"
     made = dict.fromkeys(DICTIONARY_COLUMNS, "")
     told = {
         "Variable / Field Name": variable.name,
@@ -173,7 +177,7 @@ def _coded(variable: _Variable, row: Mapping[str, Value]) -> str:
     if variable.scale and row["pain_scale"] != variable.scale:
         return ""
     value = cell(row[variable.field.name])
-    return _CODES[value] if variable.field.kind == "choice" and value else value
+    return variable.field.codes[value] if variable.field.kind == "choice" and value else value
 
 
 def _plain(label: str) -> str:

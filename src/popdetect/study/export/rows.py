@@ -15,9 +15,10 @@ from decimal import Decimal
 
 from popdetect.errors import NothingFound, UsageError
 from popdetect.session.files import readable
-from popdetect.study.fields import FIELDS, PAINS, Field, own_field
+from popdetect.study import fields as study_fields
+from popdetect.study.analysis.thrusts import PainScale
+from popdetect.study.fields import Field, Value, own_field, pains
 from popdetect.study.journal import journal
-from popdetect.study.journal.journal import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,10 @@ class Rows:
     numbers: tuple[int, ...]
 
     @property
-    def scales(self) -> tuple[str, ...]:
+    def scales(self) -> tuple[PainScale, ...]:
         """Scales of pain that occur."""
-        return tuple(sorted({str(row["pain_scale"]) for row in self.values}))
+        found = {row["pain_scale"] for row in self.values}
+        return tuple(scale for scale in study_fields.SCALES if scale in found)
 
     @property
     def speed_units(self) -> tuple[str, ...]:
@@ -69,14 +71,14 @@ def read(path: str | os.PathLike[str]) -> Rows:
     own = tuple(own_field(header) for header in dict.fromkeys(header for kept in owns for header in sorted(kept)))
     values: list[dict[str, Value]] = []
     for record, kept in zip(records, owns, strict=True):
-        row = {field.name: record[field.name] for field in FIELDS}
+        row = {field.name: record[field.name] for field in study_fields.FIELDS}
         values.append(row | {field.name: kept.get(field.own, "") for field in own})
     counts: dict[str, int] = {}
     numbers = [0] * len(records)
     for i in sorted(range(len(records)), key=lambda i: int(records[i]["id"] or 0)):
         patient = str(records[i]["patient"])
         counts[patient] = numbers[i] = counts.get(patient, 0) + 1
-    return Rows(tuple(values), FIELDS + own, tuple(numbers))
+    return Rows(tuple(values), study_fields.FIELDS + own, tuple(numbers))
 
 
 def chosen(rows: Rows, columns: Sequence[str] | None) -> tuple[Field, ...]:
@@ -108,7 +110,7 @@ def must_be_clear(rows: Rows, fields: Sequence[Field]) -> None:
     UsageError
     """
     names = {field.name for field in fields}
-    if names.intersection(PAINS) and "pain_scale" not in names and len(rows.scales) > 1:
+    if names.intersection(pains()) and "pain_scale" not in names and len(rows.scales) > 1:
         raise UsageError(
             f"columns: pain is on {' and on '.join(rows.scales)} in this journal; without pain_scale nobody can tell "
             "which: add pain_scale"

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from popdetect.session.tables import csv_text
 from popdetect.study.export.rows import Rows, cell, must_be_clear
-from popdetect.study.fields import OF_SESSION, Field
-from popdetect.study.journal.journal import Value
+from popdetect.study.fields import Field, Value, session_level
 
 N_THRUSTS = "n_thrusts"
 
@@ -40,12 +39,13 @@ def wide_table(rows: Rows, fields: Sequence[Field]) -> tuple[str, int]:
     """
     must_be_clear(rows, fields)
     names = [field.name for field in fields]
-    once = [name for name in names if name in OF_SESSION]
-    each = [name for name in names if name not in OF_SESSION]
+    of_session = session_level()
+    once = [name for name in names if name in of_session]
+    each = [name for name in names if name not in of_session]
     # where a day or a number differs within a folder, these are two sessions
     visits: dict[tuple[Value, ...], list[Mapping[str, Value]]] = {}
     for row in rows.values:
-        visits.setdefault(tuple(row[name] for name in OF_SESSION), []).append(row)
+        visits.setdefault(tuple(row[name] for name in of_session), []).append(row)
     most = max(map(len, visits.values()))
     columns = [*once, N_THRUSTS, *(f"{name}_{i}" for i in range(1, most + 1) for name in each)]
     made = []

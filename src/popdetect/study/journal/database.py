@@ -1,10 +1,9 @@
-"""How the file of a journal is opened, begun, migrated and changed: the one door to SQLite.
+"""The adapter of SQLite: opens, creates, migrates and changes the file of a journal.
 
-What is written is written whole, or not at all. A journal is one file: it keeps SQLite's rollback journal rather than
-its write-ahead log, which would leave two more files beside the study, one of which holds the last session until SQLite
-gets round to it; whoever copies ``STUDY.db`` to a stick would leave that behind. It also does not work on a network
-drive, where clinics keep things. Writers wait for each other; a run that was killed is undone by whoever opens the
-journal next.
+Each change is written completely or not at all. A journal is one file: it uses SQLite's rollback journal, not the
+write-ahead log. The log would add two files beside the study, and the last session could be in one of them when
+somebody copies ``STUDY.db``; it also fails on network drives. Writers wait for each other. The changes of a run that
+was killed are undone when the journal is opened next.
 """
 
 from __future__ import annotations
@@ -20,23 +19,23 @@ from typing import Final
 from popdetect import __version__
 from popdetect.errors import UsageError
 from popdetect.session.files import readable
-from popdetect.study.journal.schema import APPLICATION_ID, FORMAT, STEPS
+from popdetect.study.journal.schema import APPLICATION_ID, migrate, newest_format
 
 Connection = sqlite3.Connection
 
-_SMALLEST: Final = 512  # bytes: a page of SQLite's
-WAIT_S: Final = 30.0  # for another run: the largest session is written in a second or two
+_SMALLEST: Final = 512  # bytes: the smallest page of SQLite
+WAIT_S: Final = 30.0  # for another run; the largest session is written in one or two seconds
 
 
 def is_begun(path: Path) -> bool:
-    """Whether something is there; an empty file is what an interrupted beginning, or ``touch``, leaves.
+    """Return whether the journal exists and is not empty; an interrupted first run leaves an empty file.
 
-    It is only asked for its size: on POSIX, closing a file gives up the locks this process has on it.
+    The file is not opened: on POSIX, closing a file releases the locks that this process has on it.
 
     Raises
     ------
     UsageError
-        When it is no file.
+        If it is not a file.
     """
     try:
         stat = path.stat()
@@ -47,14 +46,14 @@ def is_begun(path: Path) -> bool:
     if not S_ISREG(stat.st_mode):
         kind = "a folder" if S_ISDIR(stat.st_mode) else "not a file"
         raise UsageError(f"{_name(path)}: {kind}; a journal is one file, such as STUDY.db")
-    # SQLite takes a file of a few bytes for an empty one, and would write over it; unless it can be undone from beside
+    # SQLite treats a file of a few bytes as empty and would overwrite it; with a rollback journal it can restore it
     if 0 < stat.st_size < _SMALLEST and not path.with_name(f"{path.name}-journal").exists():
         raise UsageError(f"{_name(path)}: not a journal, or damaged; nothing was changed in it")
     return stat.st_size > 0
 
 
 def must_be_begun(path: Path) -> None:
-    """Refuse what is not there.
+    """Check that the journal exists.
 
     Raises
     ------
@@ -66,12 +65,12 @@ def must_be_begun(path: Path) -> None:
 
 @contextmanager
 def opened(path: Path, wait_s: float) -> Iterator[Connection]:
-    """A connection to a journal of the present format; an older one is migrated, an empty file is begun.
+    """Connect to a journal; an older one is migrated, and tables are created in an empty file.
 
     Raises
     ------
     UsageError
-        Also for what SQLite says against it, in one line that tells what probably happened.
+        Also for errors of SQLite, in one line with the probable cause.
     """
     with explained(path), closing(_open(path, wait_s)) as connection:
         yield connection
@@ -79,7 +78,7 @@ def opened(path: Path, wait_s: float) -> Iterator[Connection]:
 
 @contextmanager
 def looked_into(path: Path) -> Iterator[Connection]:
-    """A connection to whatever is there, in which nothing is begun or migrated.
+    """Connect to a file without creating or migrating anything.
 
     Raises
     ------
@@ -95,11 +94,11 @@ def _connect(path: Path, wait_s: float) -> Connection:
     if not path.parent.is_dir():
         raise UsageError(f"{_name(path)}: there is no folder {_name(path.parent)} to keep it in")
     is_begun(path)
-    # isolation_level None: transactions begin where this module says so
+    # isolation_level None: this module begins transactions itself
     connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None)
     try:
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = EXTRA")  # what was said to be logged survives a power cut
+        connection.execute("PRAGMA synchronous = EXTRA")  # a session reported as logged survives a power cut
         connection.execute("PRAGMA trusted_schema = OFF")  # the file may come from anywhere
     except BaseException:
         connection.close()
@@ -110,7 +109,7 @@ def _connect(path: Path, wait_s: float) -> Connection:
 def _open(path: Path, wait_s: float) -> Connection:
     connection = _connect(path, wait_s)
     try:
-        if format_of(connection, path) < FORMAT:
+        if format_of(connection, path) < newest_format():
             _migrate(connection, path)
     except BaseException:
         connection.close()
@@ -119,17 +118,17 @@ def _open(path: Path, wait_s: float) -> Connection:
 
 
 def format_of(connection: Connection, path: Path) -> int:
-    """The format of a journal, 0 if it is not begun.
+    """Return the format of a journal, 0 if it is empty.
 
     Raises
     ------
     UsageError
-        When it is no journal, or of a newer version.
+        If it is not a journal, or written by a newer version.
     """
     asked = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
     alone = not connection.in_transaction
     if alone:
-        connection.execute("BEGIN")  # the three at one moment, though another run may begin the journal just now
+        connection.execute("BEGIN")  # read the three together: another run may be creating the journal
     application, version, n_tables = (connection.execute(question).fetchone()[0] for question in asked)
     if alone:
         connection.execute("COMMIT")
@@ -137,28 +136,24 @@ def format_of(connection: Connection, path: Path) -> int:
         return 0
     if application != APPLICATION_ID:
         raise UsageError(f"{_name(path)}: a database, but not a journal of popdetect; nothing was changed in it")
-    if version > FORMAT:
+    if version > newest_format():
         raise UsageError(
             f"{_name(path)}: of format {version}, written by a newer popdetect; this one ({__version__}) knows formats "
-            f"up to {FORMAT}: update popdetect"
+            f"up to {newest_format()}: update popdetect"
         )
     return int(version)
 
 
 def _migrate(connection: Connection, path: Path) -> None:
     with transaction(connection):
-        version = format_of(connection, path)  # again: while this run waited, another may have migrated it
-        if 0 < version < FORMAT:
+        version = format_of(connection, path)  # again: another run may have migrated it while this one waited
+        if 0 < version < newest_format():
             _back_up(path, version)
-        for step in STEPS[version:]:
-            for statement in step:
-                connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {FORMAT}")
+        migrate(connection, version)
 
 
 def _back_up(path: Path, version: int) -> None:
-    """A copy beside the journal, through a second connection: others may read while the first is about to write."""
+    """Copy the journal beside it, through a second connection; the first one is already about to write."""
     n = 0
     while True:
         target = path.with_name(f"{path.stem}.format{version}{f'-{n}' if n else ''}{path.suffix}")
@@ -177,20 +172,20 @@ def _back_up(path: Path, version: int) -> None:
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """All or nothing. IMMEDIATE: whoever waits does so before reading what it will change."""
+    """Run a transaction. IMMEDIATE: a run waits for others before it reads what it will change."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        with suppress(sqlite3.Error):  # a full disk has undone it already
+        with suppress(sqlite3.Error):  # after a full disk SQLite has rolled back already
             connection.execute("ROLLBACK")
         raise
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """SQLite's errors as one line that says what probably happened."""
+    """Turn errors of SQLite into one line with the probable cause."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:

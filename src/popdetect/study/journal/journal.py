@@ -5,6 +5,7 @@ Times are in seconds; days as in `schema`, except for `Thrust.day`, which counts
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,11 +15,10 @@ from typing import Any, NamedTuple
 
 from popdetect import __version__
 from popdetect.study.analysis.thrusts import SIMULATED, Thrust
+from popdetect.study.fields import Value, clip_columns, score_columns
 from popdetect.study.journal import database as journal_file
 from popdetect.study.journal.database import Connection, format_of, is_begun, must_be_begun, opened
-from popdetect.study.journal.schema import SCORE_COLUMNS, VERDICT_COLUMNS
 
-Value = str | int | float | None
 Values = Mapping[str, Value]
 
 
@@ -65,17 +65,18 @@ class Writing:
 
     def stored(self, session: str) -> dict[str, Stored]:
         """All thrusts of a session, by `clip`."""
-        n = len(VERDICT_COLUMNS)
+        heard, asked = clip_columns(), score_columns()
+        n = len(heard)
         rows = self._connection.execute(
-            f"SELECT id, clip, file, {_list(VERDICT_COLUMNS)}, thrust, {_list(SCORE_COLUMNS, 's.')} "
+            f"SELECT id, clip, file, thrust, {_list(heard)}, {_list(asked, 's.')} "
             "FROM thrusts LEFT JOIN scores AS s ON thrust = id WHERE session = ?",
             (session,),
         )
         found = {}
-        for thrust, clip, file, *values in rows:
-            verdict = dict(zip(VERDICT_COLUMNS, values[:n], strict=True)) if values[0] is not None else None
-            scores = dict(zip(SCORE_COLUMNS, values[n + 1 :], strict=True)) if values[n] is not None else None
-            found[clip] = Stored(thrust, clip, file, verdict, scores)
+        for thrust, clip, file, scored, *values in rows:
+            verdict = dict(zip(heard, values[:n], strict=True))
+            scores = dict(zip(asked, values[n:], strict=True)) if scored is not None else None
+            found[clip] = Stored(thrust, clip, file, verdict if verdict["status"] is not None else None, scores)
         return found
 
     def recordings(self) -> dict[str, tuple[str, str]]:
@@ -102,17 +103,19 @@ class Writing:
         self._connection.execute("UPDATE thrusts SET file = ? WHERE id = ?", (file, thrust))
 
     def set_verdict(self, thrust: int, verdict: Values) -> None:
-        """Write what was heard, with every one of `VERDICT_COLUMNS`."""
-        assigned = ", ".join(f"{column} = ?" for column in VERDICT_COLUMNS)
-        values = [verdict[column] for column in VERDICT_COLUMNS]
-        self._connection.execute(f"UPDATE thrusts SET {assigned} WHERE id = ?", (*values, thrust))
+        """Write what the detector found; `verdict` has every one of `clip_columns`."""
+        columns = clip_columns()
+        assigned = ", ".join(f"{column} = ?" for column in columns)
+        self._connection.execute(
+            f"UPDATE thrusts SET {assigned} WHERE id = ?", (*(verdict[column] for column in columns), thrust)
+        )
 
     def set_scores(self, thrust: int, scores: Values) -> None:
-        """Write what was asked, with every one of `SCORE_COLUMNS`."""
-        values = [scores[column] for column in SCORE_COLUMNS]
+        """Write the answers; `scores` has every one of `score_columns`."""
+        columns = score_columns()
         self._connection.execute(
-            f"INSERT OR REPLACE INTO scores (thrust, {_list(SCORE_COLUMNS)}) VALUES (?{', ?' * len(values)})",
-            (thrust, *values),
+            f"INSERT OR REPLACE INTO scores (thrust, {_list(columns)}) VALUES (?{', ?' * len(columns)})",
+            (thrust, *(scores[column] for column in columns)),
         )
 
     def keep(self, thrust: int, field: str, old: Value, new: Value) -> None:
@@ -167,8 +170,9 @@ def thrusts(path: str | os.PathLike[str]) -> list[Thrust]:
     """
     place = Path(path)
     must_be_begun(place)
-    heard = ("file", "label", "p_pop", "n_pops", "model", "model_sha256")
-    asked = tuple(column for column in SCORE_COLUMNS if column not in ("day", "own"))
+    names = {field.name for field in dataclasses.fields(Thrust)}
+    heard = ("file", *(column for column in clip_columns() if column in names))
+    asked = tuple(column for column in score_columns() if column in names and column != "day")
     with opened(place, journal_file.WAIT_S) as connection:
         rows = connection.execute(
             f"SELECT session, own, {_list(heard, 't.')}, {_list(asked, 's.')}, "
@@ -197,8 +201,8 @@ def records(path: str | os.PathLike[str]) -> list[dict[str, Value]]:
     """
     place = Path(path)
     must_be_begun(place)
-    heard = ("id", "session", "file", *VERDICT_COLUMNS)
-    asked = tuple(column for column in SCORE_COLUMNS if column != "day")
+    heard = ("id", "session", "file", *clip_columns())
+    asked = tuple(column for column in score_columns() if column != "day")
     with opened(place, journal_file.WAIT_S) as connection:
         rows = connection.execute(
             f"SELECT {_list(heard, 't.')}, {_list(asked, 's.')}, s.day - (SELECT min(day) FROM scores) "

@@ -21,6 +21,7 @@ from pathlib import Path
 from popdetect.errors import UsageError
 from popdetect.session.files import OUT_NAME, read_bytes, write_text
 from popdetect.session.tables import Row
+from popdetect.study.fields import Value
 from popdetect.study.journal import journal
 from popdetect.study.journal.pseudonyms import Pseudonyms, key_beside, make_key, new_code, open_key
 from popdetect.study.journal.session_folder import Entry, entries_of, own_columns, read_scores, read_verdicts
@@ -274,7 +275,7 @@ def _write(
             book.set_scores(thrust, entry.scores)
 
 
-def _text(value: journal.Value) -> str | None:
+def _text(value: Value) -> str | None:
     if value is None or value == "":
         return None
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -6,7 +6,6 @@ message, which may name places on this computer, gets in.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,15 +18,13 @@ from popdetect.errors import NothingFound, TableError, UsageError
 from popdetect.records import LABELS
 from popdetect.session.files import OUT_NAME, readable
 from popdetect.session.tables import Row, read_table
-from popdetect.study.journal import cells
-from popdetect.study.journal.journal import Value
+from popdetect.study import fields
+from popdetect.study.fields import Value, clip_columns, score_columns
 from popdetect.study.journal.mentions import Mentions
 from popdetect.study.journal.pseudonyms import Pseudonyms
-from popdetect.study.journal.schema import SCORE_COLUMNS, VERDICT_COLUMNS
-from popdetect.study.journal.session_table import NAME, RULES, Scores, SessionTable, clip_name, read_session_table
+from popdetect.study.journal.schema import own_json
+from popdetect.study.journal.session_table import NAME, SessionRow, SessionTable, clip_name, read_session_table
 
-_INTEGERS = frozenset({"n_pops", "sample_rate_hz", "channels"})
-_REALS = frozenset({"p_pop", "first_pop_s", "last_pop_s", "snr_db", "duration_s"})
 _N = TypeVar("_N", int, float)
 # headers of own columns that are likely to tell who somebody is; in English and German
 _PERSONAL = re.compile(
@@ -35,6 +32,8 @@ _PERSONAL = re.compile(
     r"|insur|versich|passport|\bmrn\b|\bssn\b",
     re.IGNORECASE,
 )
+# a cell of an own column that holds a date, in any of the common forms
+_DATE = re.compile(r"[0-9]{1,4}([-./])[0-9]{1,2}\1[0-9]{1,4}([ T].*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def read_verdicts(root: Path) -> dict[str, Row]:
     for line, row in zip(table.lines, table.rows, strict=True):
         if row["label"] not in ("", *LABELS):
             raise TableError(f"{path}:{line}: label: {row['label']!r}: {', '.join(LABELS)} or nothing is allowed")
-        found[clip_name(row["file"])] = {column: row.get(column, "") for column in VERDICT_COLUMNS} | {"at": str(line)}
+        found[clip_name(row["file"])] = {column: row.get(column, "") for column in clip_columns()} | {"at": str(line)}
     return found
 
 
@@ -98,7 +97,7 @@ def own_columns(table: SessionTable, with_notes: bool) -> tuple[list[str], list[
     for column, said in sorted(values.items()):
         if _PERSONAL.search(column):
             left_out.append(f"{column} (may tell who somebody is; rename it if it does not)")
-        elif any(cells.looks_like_a_date(cell) for cell in said):
+        elif any(_DATE.fullmatch(cell) for cell in said):
             left_out.append(f"{column} (holds dates; the journal keeps days from the column date only)")
         else:
             kept.append(column)
@@ -133,15 +132,16 @@ def entries_of(
 def _verdict(row: Row) -> dict[str, Value]:
     """A row of ``clips.csv`` in numbers. Its `error` stays out: it may name places on this computer."""
     values: dict[str, Value] = {}
-    for column in VERDICT_COLUMNS:
+    kinds = {field.name: field.kind for field in fields.FIELDS}
+    for column in clip_columns():
         cell = row[column]
         try:
-            if column in _INTEGERS:
+            if kinds[column] == "integer":
                 values[column] = _finite(int(cell)) if cell else None
-            elif column in _REALS:
+            elif kinds[column] == "number":
                 values[column] = _finite(float(cell)) if cell else None
             else:
-                values[column] = cell or ("" if column != "label" else None)
+                values[column] = cell or ("" if kinds[column] == "text" else None)
         except ValueError:
             raise TableError(
                 f"{OUT_NAME}/clips.csv:{row['at']}: {column}: {cell!r}: a number is expected; label again"
@@ -156,7 +156,7 @@ def _finite(value: _N) -> _N:
 
 
 def _scores(
-    row: Scores,
+    row: SessionRow,
     table: SessionTable,
     pseudonyms: Pseudonyms,
     telling: Mentions,
@@ -166,19 +166,19 @@ def _scores(
     def redacted(text: str) -> str:
         return pseudonyms.redacted(text, [row.patient_id, *telling.within(text)]) if text else ""
 
-    values: dict[str, Value] = {}
-    for column in SCORE_COLUMNS:
-        value = row.values.get(column)
-        if RULES.get(column) is cells.text:
-            value = redacted(str(value or ""))
-        values[column] = value if isinstance(value, str | int | float) else None
-    when = row.values["date"]
-    values["day"] = pseudonyms.day(when) if isinstance(when, date) else None
+    values: dict[str, Value] = dict.fromkeys(score_columns())
+    for field in fields.session_fields().values():
+        value = row.values.get(field.name)
+        if field.name in values and field.kind == "text":
+            values[field.name] = redacted(str(value or ""))
+        elif isinstance(value, str | int | float):
+            values[field.name] = value
+        elif isinstance(value, date):
+            values[field.name] = pseudonyms.day(value)
     values["patient"] = pseudonyms.patient(row.patient_id)
     values["pain_scale"] = table.pain_scale
     values["thrust_speed_unit"] = table.thrust_speed_unit if values["thrust_speed"] is not None else ""
     if not with_notes:
         values["notes"] = ""
-    kept = {column: redacted(row.own[column]) for column in own if column in row.own}
-    values["own"] = json.dumps(kept, ensure_ascii=False, sort_keys=True)
+    values["own"] = own_json({column: redacted(row.own[column]) for column in own if column in row.own})
     return values

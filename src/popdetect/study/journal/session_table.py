@@ -1,11 +1,10 @@
-"""``session.csv``, as a clinic writes it, to scores to be trusted: every cell checked, every problem told at once.
+"""Read and check ``session.csv``: every problem of the table is reported at once, with its line and column.
 
-Decides which columns are known, how their names may be written, and which cells may be empty ("not asked"). A line with
-a file and nothing else, as `popdetect log --init` makes them, is not filled in yet and is no score. Pain is on one
-scale for the whole table; without ``pain_scale`` it is NPRS.
+A line with a file and nothing else, as `popdetect log --init` writes them, is not filled in yet and is no score. All
+pain scores of a table are on one scale; without ``pain_scale`` it is NPRS. An empty cell means "not asked".
 
-Names of columns are taken in capitals or not, with spaces or underscores. The unit of the thrust's speed stands in its
-header: ``thrust_speed_mm_s``, ``thrust_speed_deg_per_s`` and ``thrust_speed (mm/s)`` are all understood.
+Names of columns may be in capitals, with spaces or underscores. The unit of the thrust's speed stands in its header:
+``thrust_speed_mm_s``, ``thrust_speed_deg_per_s`` and ``thrust_speed (mm/s)`` are all understood.
 """
 
 from __future__ import annotations
@@ -16,42 +15,20 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from popdetect.errors import TableError
 from popdetect.session.tables import Row, read_table
 from popdetect.study.analysis.thrusts import PainScale
-from popdetect.study.journal import cells
+from popdetect.study.fields import plain_header, session_fields
 
 NAME = "session.csv"
-REQUIRED = ("file", "patient_id", "pain_before", "pain_after")
-RULES: Mapping[str, cells.Rule] = {
-    "date": cells.day,
-    "session_no": cells.count,
-    "thrust_no": cells.count,
-    "region": cells.text,
-    "side": cells.text,
-    "technique": cells.text,
-    "time_point": cells.text,
-    "expects_relief": cells.expectation,
-    "believes_pop_needed": cells.belief,
-    "pop_heard_by_patient": cells.answer,
-    "pop_heard_by_therapist": cells.answer,
-    "thrust_speed": cells.speed,
-    "adverse_event": cells.text,
-    "notes": cells.text,
-}
-# in the order in which a template has them
-COLUMNS = (
-    "file", "patient_id", "date", "session_no", "thrust_no", "region", "side", "technique", "pain_before", "pain_after",
-    "pain_scale", "time_point", "expects_relief", "believes_pop_needed", "pop_heard_by_patient",
-    "pop_heard_by_therapist", "thrust_speed", "adverse_event", "notes",
-)  # fmt: skip
-_MOST_TOLD = 20
+_MOST_REPORTED = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
-    """One line: what was asked about one clip.
+class SessionRow:
+    """One line: the answers about one clip.
 
     Attributes
     ----------
@@ -60,12 +37,12 @@ class Scores:
     file : str
         Relative to the session, with ``/``.
     patient_id : str
-        As the clinic writes it. It never leaves this computer's memory.
+        As the clinic writes it; it is never written anywhere.
     values : mapping of str to object
-        `pain_before` and `pain_after` (float), and the columns of `RULES`, each by its rule; None for "not asked", ""
-        for text.
+        Every field of ``session.csv`` but these two and the scale, by the field's name; None for "not asked", "" for
+        text.
     own : mapping of str to str
-        The user's own columns.
+        The clinic's own columns.
     """
 
     line: int
@@ -82,19 +59,19 @@ class SessionTable:
     Attributes
     ----------
     path : str
-    rows : tuple of Scores
+    rows : tuple of SessionRow
         Those that are filled in.
     unfilled : tuple of str
         Files whose lines hold nothing else yet.
     pain_scale : {"NPRS", "VAS100"}
     thrust_speed_unit : str
-        As ``mm/s``; empty if the header has none.
+        Such as ``mm/s``; empty if the header has none.
     hints : tuple of str
-        Own columns whose names come close to a known one.
+        Own columns whose names are close to a known one.
     """
 
     path: str
-    rows: tuple[Scores, ...]
+    rows: tuple[SessionRow, ...]
     unfilled: tuple[str, ...]
     pain_scale: PainScale
     thrust_speed_unit: str
@@ -109,19 +86,21 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
     TableError
         With every problem in its `lines`: ``file:line: column: value: rule``.
     UsageError
-        When there is no such file.
+        If there is no such file.
     """
     name = os.fspath(path)
     table = read_table(path, any_separator=True)
     known, own, unit, hints = _columns(table.columns, f"{name}:{table.header_line}")
     problems: list[tuple[int, str]] = []
 
-    def wrong(line: int, what: str) -> None:
+    def report(line: int, what: str) -> None:
         problems.append((line, f"{name}:{line}: {what}"))
 
     filled: list[tuple[int, Row]] = []
     unfilled: list[str] = []
     lines_of: dict[str, tuple[int, str]] = {}
+    # the scale may be filled in beforehand, as may values that are the same for all clips of a day
+    tells = [column for column, field in session_fields().items() if field.required and not field.is_key]
     for line, raw in zip(table.lines, table.rows, strict=True):
         row = {column: raw[header].strip() for column, header in known.items()}
         row["file"] = clip_name(row["file"])
@@ -129,37 +108,36 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
         if not any(row.values()) and not any(others.values()):
             continue  # spreadsheets leave lines of separators behind
         if raw.get("", "").strip():
-            wrong(line, f"{raw['']!r} stands in a column without a name; name it in the first line")
+            report(line, f"{raw['']!r} stands in a column without a name; name it in the first line")
         if not row["file"]:
-            wrong(line, "file: empty; the name of the clip is expected")
+            report(line, "file: empty; the name of the clip is expected")
             continue
         before = lines_of.get(row["file"])
         if before is not None:
-            wrong(line, _twice(row, *before))
+            report(line, _twice(row, *before))
             continue
         lines_of[row["file"]] = line, row["patient_id"]
-        # the scale may be filled in beforehand, as may what is the same for all clips of a day
-        if any(row[column] for column in ("patient_id", "pain_before", "pain_after")):
+        if any(row[column] for column in tells):
             filled.append((line, {**row, **others}))
         else:
             unfilled.append(row["file"])
-    scale = _scale(filled, wrong)
-    rows = [_scores(line, row, tuple(known), own, scale, wrong) for line, row in filled]
+    scale = _scale(filled, report)
+    rows = [_session_row(line, row, known, own, scale, report) for line, row in filled]
     if problems:
-        told = [what for _, what in sorted(problems, key=lambda problem: problem[0])]
-        more = len(told) - _MOST_TOLD
-        raise TableError(*told[:_MOST_TOLD], *([f"{name}: … and {more} more problems"] if more > 0 else []))
+        lines = [what for _, what in sorted(problems, key=lambda problem: problem[0])]
+        more = len(lines) - _MOST_REPORTED
+        raise TableError(*lines[:_MOST_REPORTED], *([f"{name}: … and {more} more problems"] if more > 0 else []))
     return SessionTable(name, tuple(rows), tuple(unfilled), scale, unit, tuple(hints))
 
 
 def clip_name(text: str) -> str:
-    """The name of a clip as tables have it: relative, with ``/``, accents in one piece (macOS writes them in two)."""
+    """Name of a clip as tables have it: relative, with ``/``, accents composed (macOS decomposes them)."""
     name = unicodedata.normalize("NFC", text.strip()).replace("\\", "/")
     return re.sub(r"^(\./)+", "", name)
 
 
 def _columns(headers: list[str], where: str) -> tuple[dict[str, str], list[str], str, list[str]]:
-    """Known columns and their headers; own columns; the unit of the speed; own columns that are nearly known."""
+    """Known columns and their headers; own columns; the unit of the speed; hints about own columns."""
     known: dict[str, str] = {}
     own: list[str] = []
     unit = ""
@@ -175,26 +153,24 @@ def _columns(headers: list[str], where: str) -> tuple[dict[str, str], list[str],
         else:
             known[column] = header
             unit = its_unit if column == "thrust_speed" else unit
-    missing = [column for column in REQUIRED if column not in known]
-    for column in missing:
-        near = difflib.get_close_matches(column, [_plain(header) for header in own], 1, 0.6)
-        meant = next((header for header in own if near and _plain(header) == near[0]), None)
+    all_of_them = session_fields()
+    for column in [column for column, field in all_of_them.items() if field.required and column not in known]:
+        near = difflib.get_close_matches(column, [plain_header(header) for header in own], 1, 0.6)
+        meant = next((header for header in own if near and plain_header(header) == near[0]), None)
         hint = f"is it {meant!r}? Then rename that" if meant is not None else f"there are: {', '.join(headers)}"
         problems.append(f"{where}: no column {column}; {hint}")
     if problems:
         raise TableError(*problems)
     hints = []
     for header in own:
-        nearly = difflib.get_close_matches(_plain(header), [c for c in COLUMNS if c not in known], 1, 0.85)
-        hints += (
-            [f"column {header!r} is taken as one of your own; if {nearly[0]} is meant, rename it"] if nearly else []
-        )
+        near = difflib.get_close_matches(plain_header(header), [c for c in all_of_them if c not in known], 1, 0.85)
+        hints += [f"column {header!r} is taken as one of your own; if {near[0]} is meant, rename it"] if near else []
     return known, own, unit, hints
 
 
 def _known(header: str) -> tuple[str | None, str]:
-    plain = _plain(header)
-    if plain in COLUMNS:
+    plain = plain_header(header)
+    if plain in session_fields():
         return plain, ""
     speed = re.fullmatch(r"thrust[\s_]speed[\s_]*(?:\((.+)\)|\[(.+)\]|_(\w+))", header.strip(), re.IGNORECASE)
     if speed is None:
@@ -203,61 +179,62 @@ def _known(header: str) -> tuple[str | None, str]:
     return "thrust_speed", written.strip() if written else re.sub(r"_per_|_", "/", speed[3].strip("_"))
 
 
-def _plain(header: str) -> str:
-    return re.sub(r"[\s_-]+", "_", header.strip()).lower()
-
-
 def _twice(row: Row, line: int, patient: str) -> str:
     if row["patient_id"] and patient and row["patient_id"] != patient:
         return f"file: {row['file']!r} is of another patient in line {line}; a clip is of one patient: correct the file"
     return f"file: {row['file']!r} stands in line {line} already; each clip has one line: delete one of them"
 
 
-def _scale(filled: list[tuple[int, Row]], wrong: Callable[[int, str], None]) -> PainScale:
-    """The one scale of a table; a cell left empty is of the scale that the others name."""
+def _scale(filled: list[tuple[int, Row]], report: Callable[[int, str], None]) -> PainScale:
+    """The one scale of a table; an empty cell means the scale of the other lines."""
     lines_of: dict[PainScale, list[int]] = {}
     for line, row in filled:
         cell = row.get("pain_scale", "")
         if not cell:
             continue
-        try:
-            lines_of.setdefault(cells.scale(cell), []).append(line)
-        except ValueError as error:
-            wrong(line, f"pain_scale: {cell!r}: {error}")
+        named = _named_scale(cell)
+        if named is not None:
+            lines_of.setdefault(named, []).append(line)
+        else:
+            report(line, f"pain_scale: {cell!r}: allowed: NPRS (0 to 10), VAS100 (0 to 100)")
     if len(lines_of) > 1:
-        told = " and ".join(f"{scale} in {_some(lines)}" for scale, lines in lines_of.items())
-        wrong(
+        scales = " and ".join(f"{scale} in {_some(lines)}" for scale, lines in lines_of.items())
+        report(
             min(lines[0] for lines in list(lines_of.values())[1:]),
-            f"pain_scale: {told}; a session has one scale, as pain on two cannot be compared",
+            f"pain_scale: {scales}; a session has one scale, as pain on two cannot be compared",
         )
     return next(iter(lines_of), "NPRS")
 
 
-def _scores(
+def _named_scale(cell: str) -> PainScale | None:
+    return next((scale for scale in get_args(PainScale) if scale == cell.upper()), None)
+
+
+def _session_row(
     line: int,
     row: Row,
-    known: tuple[str, ...],
+    known: Mapping[str, str],
     own: list[str],
     scale: PainScale,
-    wrong: Callable[[int, str], None],
-) -> Scores:
+    report: Callable[[int, str], None],
+) -> SessionRow:
     values: dict[str, object] = {}
     if not row["patient_id"]:
-        wrong(line, "patient_id: empty; whose pain it is must be known")
-    here = scale
-    if row.get("pain_scale", "").upper() in cells.SCALES:
-        here = cells.SCALES[row["pain_scale"].upper()]  # of mixed scales, each cell is judged by its own
-    for column in ("pain_before", "pain_after", *RULES):
+        report(line, "patient_id: empty; whose pain it is must be known")
+    here = _named_scale(row.get("pain_scale", "")) or scale  # of mixed scales, each cell is checked by its own
+    for column, field in session_fields().items():
+        if column in ("file", "patient_id", "pain_scale"):
+            continue
         cell = row[column] if column in known else ""
-        rule = RULES.get(column)
         if not cell:
-            values[column] = "" if rule is cells.text else None
+            values[field.name] = "" if field.kind == "text" else None
             continue
         try:
-            values[column] = rule(cell) if rule is not None else cells.pain(cell, here)
+            values[field.name] = field.parse(cell, here)
         except ValueError as error:
-            wrong(line, f"{column}: {cell!r}: {error}")
-    return Scores(line, row["file"], row["patient_id"], values, {header: row[header] for header in own if row[header]})
+            report(line, f"{column}: {cell!r}: {error}")
+    own_cells = {header: row[header] for header in own if row[header]}
+    return SessionRow(line, row["file"], row["patient_id"], values, own_cells)
 
 
 def _some(lines: list[int]) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from popdetect.errors import UsageError
 from popdetect.session.files import OUT_NAME, find_clips, readable, write_text
 from popdetect.session.tables import csv_text, read_table
-from popdetect.study.journal.session_table import COLUMNS, NAME
+from popdetect.study.fields import session_fields
+from popdetect.study.journal.session_table import NAME
 
 
 def write_template(folder: str | os.PathLike[str]) -> tuple[Path, int]:
@@ -35,5 +36,7 @@ def write_template(folder: str | os.PathLike[str]) -> tuple[Path, int]:
     else:
         files = [clip.file for clip in find_clips(root).clips]
     # the scale is written out, as it is what the numbers mean
-    write_text(path, csv_text(COLUMNS, ({"file": file, "pain_scale": "NPRS"} for file in sorted(files))))
+    write_text(
+        path, csv_text(tuple(session_fields()), ({"file": file, "pain_scale": "NPRS"} for file in sorted(files)))
+    )
     return path, len(files)

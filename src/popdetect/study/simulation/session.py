@@ -25,7 +25,8 @@ from popdetect.errors import UsageError
 from popdetect.session.files import OUT_NAME, make_folder, write_text
 from popdetect.session.tables import CLIP_COLUMNS, Row, csv_text
 from popdetect.study.analysis.thrusts import SIMULATED
-from popdetect.study.journal.session_table import COLUMNS, NAME
+from popdetect.study.fields import session_fields
+from popdetect.study.journal.session_table import NAME
 from popdetect.study.simulation.study import MODEL, Known, StudyPlan, simulate_known
 from popdetect.training.data import simulated_sessions as sessions
 from popdetect.training.data.scenes import SceneRule, compose
@@ -45,7 +46,7 @@ MOST_VISITS = 200  # of a patient: four years
 NOTE = "simulated: nothing in this folder was heard, asked or felt by anybody"
 
 _FIRST_VISIT = date(2000, 1, 3)
-_COLUMNS = (*(column for column in COLUMNS if column != "notes"), SIMULATED)
+_COLUMNS = (*(column for column in session_fields() if column != "notes"), SIMULATED)
 
 
 @dataclass(frozen=True, slots=True)
