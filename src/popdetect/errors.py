@@ -14,6 +14,9 @@
     │   └── TooShort          less than one analysis can stand on
     ├── NothingFound          no recording that could be read                                 exit code 4
     └── ModelError            a bundle that is missing, damaged or of another format          exit code 5
+
+    UserWarning
+    └── DamagedLinesWarning   lines of an append-only file that are left out; the work goes on
 """
 
 from __future__ import annotations
@@ -144,3 +147,7 @@ class ModelError(PopdetectError):
     """A model bundle that is missing, damaged, or not for this version."""
 
     exit_code = 5
+
+
+class DamagedLinesWarning(UserWarning):
+    """Lines of an append-only file that cannot be read and do not count; all other lines do."""

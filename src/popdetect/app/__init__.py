@@ -1,1 +1,5 @@
-"""A page on this computer alone, to hear, see and correct what was labelled: labelled · queue · answers · server."""
+"""The review page, served on this computer only, to listen to labelled clips and to confirm or correct their labels.
+
+One review session is one rater and one labelled folder. `review_session` starts it; `queue` orders the clips;
+`answer_log` keeps the answers; `views` says what the page may know; `routes` and `access` are the server.
+"""

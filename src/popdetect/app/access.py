@@ -1,9 +1,9 @@
-"""What keeps the page shut: to other computers, to other sites in the same browser, and to whoever lacks the token.
+"""Access control of the review page: refuses other computers, other web sites, and browsers without the token.
 
-Each request must name this computer as its host, as no other site's page can; what writes must come from the page
-itself. The address that is printed holds a token which is good for one browser: it is exchanged for a cookie that
-scripts cannot read and other sites cannot send. Nothing is loaded from anywhere else, and no script runs that is not a
-file of this package.
+Each request must name this computer as its host, which the page of another site cannot do. Requests that write must
+come from the page itself. The printed address holds a token that works once: it is exchanged for a cookie that scripts
+cannot read and other sites cannot send. The page loads nothing from other servers, and runs only scripts of this
+package.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-ENTRANCE = "/open"
-LARGEST_BODY = 64 * 1024  # answers are small, and nothing else is taken in
+OPEN_PATH = "/open"
+LARGEST_BODY = 64 * 1024  # bytes; answers are small, and nothing else is accepted
 
 
-class Shut:
-    """Stands before the page's app.
+class AccessControl:
+    """ASGI application that passes allowed requests on to another one.
 
     Parameters
     ----------
     app : ASGI application
     port : int
-        Where it listens; part of the host's name and of the cookie's, as browsers share cookies between ports.
+        Of the server; part of the host name and of the cookie's name, as browsers share cookies between ports.
     """
 
     def __init__(self, app: App, port: int) -> None:
@@ -46,47 +46,48 @@ class Shut:
         self._used = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it here."""
-        if scope["type"] != "http":  # no other kind is served
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":  # nothing else is served
             return
         nonce = secrets.token_urlsafe(16)
         scope.setdefault("state", {})["nonce"] = nonce
-        answer = self._refusal(scope)
-        await (answer or self._app)(scope, receive, _guarded(send, nonce))
+        response = self._check(scope)
+        await (response or self._app)(scope, receive, _with_security_headers(send, nonce))
 
-    def _refusal(self, scope: Scope) -> Response | None:
-        """What to answer instead of the page; None lets through."""
+    def _check(self, scope: Scope) -> Response | None:
+        """Return the response to send instead of the page's; None if the request may pass."""
         headers = Headers(scope=scope)
         method = scope["method"]
         host = headers.get("host", "")
         if host not in self._hosts:
-            return _no(403, "this page is only for 127.0.0.1")
+            return _refuse(403, "this page is only for 127.0.0.1")
         if method not in ("GET", "HEAD", "POST"):
-            return _no(405, "only reading, and answers")
+            return _refuse(405, "only GET, HEAD and POST are allowed")
         origin = headers.get("origin")
         if (origin is not None or method == "POST") and origin != f"http://{host}":
-            return _no(403, "asked for by another site")
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and scope["path"] != ENTRANCE:
-            return _no(403, "asked for by another site")
+            return _refuse(403, "requested by another web site")
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and scope["path"] != OPEN_PATH:
+            return _refuse(403, "requested by another web site")
         if method == "POST" and not _is_small_json(headers):
-            return _no(415, "answers are JSON of at most 64 kB; nothing else is taken in")
-        known = self._has_cookie(headers)
-        if scope["path"] == ENTRANCE:
-            return self._enter(scope, known)
-        if not known:
-            return _no(403, "open the address that popdetect printed; it holds the key to this page")
+            return _refuse(415, "only answers are accepted: JSON of at most 64 kB")
+        has_cookie = self._has_cookie(headers)
+        if scope["path"] == OPEN_PATH:
+            return self._open(scope, has_cookie)
+        if not has_cookie:
+            return _refuse(403, "open the address that popdetect printed; it holds the token for this page")
         return None
 
-    def _enter(self, scope: Scope, known: bool) -> Response:
-        if known:
+    def _open(self, scope: Scope, has_cookie: bool) -> Response:
+        """Exchange the token for the cookie."""
+        if has_cookie:
             return RedirectResponse("/", 303)
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if self._used or not hmac.compare_digest(given.encode(), self.token.encode()):
-            return _no(403, "this address was used before, in another browser, or is of an earlier run: start again")
+            return _refuse(403, "this address was used in another browser, or is of an earlier run; run popdetect review again")
         self._used = True
-        answer = RedirectResponse("/", 303)
-        answer.set_cookie(self._cookie, self._secret, httponly=True, samesite="strict", path="/")
-        return answer
+        response = RedirectResponse("/", 303)
+        response.set_cookie(self._cookie, self._secret, httponly=True, samesite="strict", path="/")
+        return response
 
     def _has_cookie(self, headers: Headers) -> bool:
         for part in headers.get("cookie", "").split(";"):
@@ -98,20 +99,20 @@ class Shut:
 
 def _is_small_json(headers: Headers) -> bool:
     length = headers.get("content-length", "")
-    plain = headers.get("content-type", "").split(";")[0].strip() == "application/json"
-    return plain and length.isascii() and length.isdigit() and int(length) <= LARGEST_BODY
+    is_json = headers.get("content-type", "").split(";")[0].strip() == "application/json"
+    return is_json and length.isascii() and length.isdigit() and int(length) <= LARGEST_BODY
 
 
-def _no(status: int, why: str) -> Response:
+def _refuse(status: int, why: str) -> Response:
     return PlainTextResponse(f"popdetect: {why}\n", status)
 
 
-def _guarded(send: Send, nonce: str) -> Send:
+def _with_security_headers(send: Send, nonce: str) -> Send:
     policy = "; ".join(
         [
             "default-src 'none'",
             "script-src 'self'",
-            f"style-src 'self' 'nonce-{nonce}'",  # the waveform's own style sheet
+            f"style-src 'self' 'nonce-{nonce}'",  # for the waveform's style sheet
             "img-src 'self' data:",
             "media-src 'self' blob:",
             "connect-src 'self' blob:",
@@ -121,7 +122,7 @@ def _guarded(send: Send, nonce: str) -> Send:
         ]
     )
 
-    async def guarded(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers["content-security-policy"] = policy
@@ -133,4 +134,4 @@ def _guarded(send: Send, nonce: str) -> Send:
             headers["cache-control"] = "no-store"
         await send(message)
 
-    return guarded
+    return send_with_headers

@@ -1,35 +1,31 @@
-"""The book of answers: each is on disk before it is told to be kept, and none is written over another.
+"""The answers of one session's review: read, appended, undone; shared by tabs and processes.
 
-A clip's version, for one rater, is the number of lines about it. Whoever answers says which version they saw; if the
-book has a newer one, by another tab or another process, nothing is written and they are told (`Stale`). Lines are
-appended under a lock that all processes share, and waited for until the disk has them. What a crash left of a line
-that was never told to be kept is cut off first.
+The version of a clip, for one rater, is the number of lines about it in ``corrections.csv``. Each write names the
+version that the rater saw. If there is a newer one, from another tab or process, nothing is written and `StaleAnswer`
+is raised. Lines are appended under a lock that all processes share, and a write returns only when the disk has them.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from popdetect.errors import UsageError
-from popdetect.session import corrections
-from popdetect.session.corrections import COLUMNS, Correction
-from popdetect.session.files import read_bytes, unwritable, write_text
-from popdetect.session.locks import locked
-from popdetect.session.tables import csv_text, parse_table
-
-Key = tuple[str, str]
+from popdetect.session import append_only, corrections
+from popdetect.session.corrections import COLUMNS, CONSENSUS, Correction
+from popdetect.session.tables import csv_lines, header_text
 
 
-class Stale(Exception):
-    """The clip was answered meanwhile, elsewhere; nothing was written."""
+class StaleAnswer(Exception):
+    """The clip has a newer answer than the rater saw; nothing was written."""
 
 
-class Book:
-    """``corrections.csv`` of one session, shared with other tabs and processes.
+class AnswerLog:
+    """``corrections.csv`` of one session; safe for several threads and processes.
+
+    Damaged lines in it are left out, copied to a file beside it, and reported as a `DamagedLinesWarning`.
 
     Parameters
     ----------
@@ -38,128 +34,124 @@ class Book:
 
     Raises
     ------
-    TableError, UsageError
-        When what is there cannot be used.
+    TableError
+        When the file is no comma-separated UTF-8 text.
+    UsageError
+        When it cannot be read, or its folder cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._mutex = threading.RLock()
         self._state = (-1, -1)
-        self._lines: dict[Key, list[Correction]] = {}
-        self._order: list[Key] = []
-        with self._mutex:
+        self._log = corrections.Log([], [], [])
+        self._of_clip: dict[tuple[str, str], list[Correction]] = {}
+        with self._mutex, append_only.locked(path):
             self._refresh()
+            self._report_damage()
 
     def of_rater(self, rater: str) -> dict[str, Correction]:
-        """What counts of one rater, by file; without answers taken back."""
+        """Answers of one rater that count, by file; without undone ones."""
         with self._mutex:
             self._refresh()
-            now = {file: lines[-1] for (file, name), lines in self._lines.items() if name == rater}
-        return {file: answer for file, answer in now.items() if answer.label}
+            return {file: of[-1] for (file, name), of in self._of_clip.items() if name == rater and of[-1].label}
 
     def raters(self) -> list[str]:
-        """Everybody with an answer that counts, in the order of their names; not the consensus."""
+        """Names of all raters with an answer that counts, sorted; without the consensus."""
         with self._mutex:
             self._refresh()
-            found = {key[1] for key, lines in self._lines.items() if lines[-1].label}
-        return sorted(found - {corrections.CONSENSUS})
+            found = {name for (_, name), of in self._of_clip.items() if of[-1].label}
+        return sorted(found - {CONSENSUS})
 
-    def look(self, file: str, rater: str) -> tuple[Correction | None, int]:
-        """What counts of a clip, and its version."""
+    def current(self, file: str, rater: str) -> tuple[Correction | None, int]:
+        """The answer to a clip that counts, if any, and the clip's version."""
         with self._mutex:
             self._refresh()
-            lines = self._lines.get((file, rater), [])
-        return (lines[-1] if lines and lines[-1].label else None), len(lines)
+            of = self._of_clip.get((file, rater), [])
+        return (of[-1] if of and of[-1].label else None), len(of)
 
-    def knows_verdict(self, file: str, rater: str) -> bool:
-        """Whether the rater has been shown what the detector said of a clip, as far as the book tells."""
+    def has_seen_verdict(self, file: str, rater: str) -> bool:
+        """Whether the rater has been shown the detector's result for a clip, according to the lines about it."""
         with self._mutex:
             self._refresh()
-            return any(line.revealed or not line.blind for line in self._lines.get((file, rater), []))
+            return any(line.revealed or not line.blind for line in self._of_clip.get((file, rater), []))
 
     def last_answered(self, rater: str) -> str:
-        """The file of the rater's latest answer that was not taken back; empty without one."""
+        """The file of the rater's latest answer that is not undone; empty without one."""
         with self._mutex:
             self._refresh()
-            for file, name in reversed(self._order):
-                if name == rater and _standing(self._lines[file, name]):
-                    return file
+            for line in reversed(self._log.answers):
+                is_answer = line.rater == rater and not (line.revealed or line.undone)
+                if is_answer and _not_undone(self._of_clip[line.file, rater]):
+                    return line.file
         return ""
 
-    def answer(self, made: Correction, seen: int) -> tuple[Correction, int]:
-        """Keep an answer by somebody who saw version `seen`; returns it as kept, with its version.
+    def answer(self, given: Correction, version: int) -> tuple[Correction, int]:
+        """Append an answer of a rater who saw `version` of the clip; return it as written, and the new version.
 
-        It is only kept as blind if the rater had not been shown the detector's verdict on an earlier line.
+        The answer is marked as blind only if the rater had not seen the detector's result for the clip before.
 
         Raises
         ------
-        Stale
+        StaleAnswer
         UsageError
-            When it cannot be written; nothing of it is.
+            When it cannot be written.
         """
-        with self._mutex, locked(self.path):
-            self._agree(made.file, made.rater, seen)
-            blind = made.blind and not self.knows_verdict(made.file, made.rater)
-            return self._append(replace(made, blind=blind, answered_at=_now()), seen)
+        with self._mutex, append_only.locked(self.path):
+            self._check(given.file, given.rater, version)
+            blind = given.blind and not self.has_seen_verdict(given.file, given.rater)
+            return self._append(replace(given, blind=blind))
 
-    def undo(self, file: str, rater: str, seen: int) -> tuple[Correction, int]:
-        """Take back the last answer to a clip; what counted before it counts again.
+    def undo(self, file: str, rater: str, version: int) -> tuple[Correction, int]:
+        """Undo the last answer to a clip, so that the one before it counts again; return as `answer`.
 
         Raises
         ------
-        Stale, UsageError
+        StaleAnswer, UsageError
         """
-        with self._mutex, locked(self.path):
-            self._agree(file, rater, seen)
-            lines = self._lines.get((file, rater), [])
-            standing = _standing(lines)
-            if not standing:
-                raise UsageError(f"{file}: there is no answer to take back")
-            empty = replace(standing[-1], label="", onsets_s=())
-            before = standing[-2] if len(standing) > 1 else empty
-            return self._append(replace(before, undone=True, revealed=False, answered_at=_now()), seen)
+        with self._mutex, append_only.locked(self.path):
+            self._check(file, rater, version)
+            answers = _not_undone(self._of_clip.get((file, rater), []))
+            if not answers:
+                raise UsageError(f"{file}: there is no answer to undo")
+            before = answers[-2] if len(answers) > 1 else replace(answers[-1], label="", onsets_s=())
+            return self._append(replace(before, undone=True, revealed=False))
 
-    def reveal(self, file: str, rater: str) -> int:
-        """Note that from now on the rater knows what the detector said of an answered clip; returns the version.
+    def reveal(self, file: str, rater: str) -> tuple[Correction, int]:
+        """Note that the rater now sees the detector's result for an answered clip; return as `answer`.
 
         Raises
         ------
         UsageError
         """
-        with self._mutex, locked(self.path):
-            self._refresh()
-            lines = self._lines.get((file, rater), [])
-            if not lines or not lines[-1].label:
-                raise UsageError(f"{file}: not answered yet; the detector's verdict is shown after the answer")
-            if self.knows_verdict(file, rater):
-                return len(lines)
-            return self._append(replace(lines[-1], revealed=True, undone=False, answered_at=_now()), len(lines))[1]
+        with self._mutex, append_only.locked(self.path):
+            answer, version = self.current(file, rater)
+            if answer is None:
+                raise UsageError(f"{file}: not answered yet; the detector's result is shown after the answer")
+            if self.has_seen_verdict(file, rater):
+                return answer, version
+            return self._append(replace(answer, revealed=True, undone=False))
 
-    def _agree(self, file: str, rater: str, seen: int) -> None:
-        self._refresh()
-        if len(self._lines.get((file, rater), [])) != seen:
-            raise Stale(file)
+    def _check(self, file: str, rater: str, version: int) -> None:
+        if self.current(file, rater)[1] != version:
+            raise StaleAnswer(file)
 
-    def _append(self, line: Correction, seen: int) -> tuple[Correction, int]:
-        raw = read_bytes(self.path) if self.path.exists() else b""
-        end = corrections.whole(raw)
-        columns = parse_table(raw[:end], str(self.path)).columns if raw[:end].strip() else []
-        cells = corrections.row(line)
-        if any(column not in columns for column in COLUMNS):  # new, or of an earlier version: columns are added
-            rows = parse_table(raw[:end], str(self.path)).rows if columns else []
-            columns += [column for column in COLUMNS if column not in columns]
-            write_text(self.path, csv_text(columns, [*rows, cells]))
-            _settle_folder(self.path.parent)
-        else:
-            text = csv_text(columns, [{column: cells.get(column, "") for column in columns}])
-            tail = text[len(csv_text(columns, [])) :].encode()
-            _write_end(self.path, end, tail if raw[:end].endswith(b"\n") else b"\n" + tail)
+    def _append(self, line: Correction) -> tuple[Correction, int]:
+        """Append a line under the names of the columns; the caller holds the lock."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = replace(line, answered_at=now)
+        columns = self._log.columns
+        missing = [column for column in COLUMNS if column not in columns]
+        if missing:  # a new file, one with fewer columns, or one with a damaged header
+            columns = columns + missing
+        text = csv_lines(columns, [corrections.row(line)])
+        append_only.append(self.path, header_text(columns) + text if missing else text)
         self._refresh()
-        return line, seen + 1
+        self._report_damage()
+        return line, len(self._of_clip[line.file, line.rater])
 
     def _refresh(self) -> None:
-        """Read again what others may have added; cheap while nobody has."""
+        """Read the file again if its size or time of change differ."""
         try:
             about = self.path.stat()
             state = (about.st_size, about.st_mtime_ns)
@@ -167,53 +159,25 @@ class Book:
             state = (0, 0)
         if state == self._state:
             return
-        lines: dict[Key, list[Correction]] = {}
-        order: list[Key] = []
-        for line in corrections.history(self.path):
-            lines.setdefault((line.file, line.rater), []).append(line)
-            if not (line.revealed or line.undone):
-                order.append((line.file, line.rater))
-        self._lines, self._order, self._state = lines, order, state
+        log = corrections.load(self.path)
+        of_clip: dict[tuple[str, str], list[Correction]] = {}
+        for line in log.answers:
+            of_clip.setdefault((line.file, line.rater), []).append(line)
+        self._log, self._of_clip, self._state = log, of_clip, state
+
+    def _report_damage(self) -> None:
+        """Copy damaged lines and warn of them; the caller holds the lock, so no line is half-written by another."""
+        damaged = self._log.damaged
+        if damaged:
+            append_only.warn_of_damage(self.path, damaged, append_only.set_aside(self.path, damaged))
 
 
-def _standing(lines: list[Correction]) -> list[Correction]:
-    """The answers not taken back, oldest first."""
-    stack: list[Correction] = []
+def _not_undone(lines: list[Correction]) -> list[Correction]:
+    """The answers among the lines of one clip and rater that are not undone, oldest first."""
+    answers: list[Correction] = []
     for line in lines:
         if line.undone:
-            stack = stack[:-1]
+            answers = answers[:-1]
         elif not line.revealed:
-            stack.append(line)
-    return stack
-
-
-def _write_end(path: Path, end: int, tail: bytes) -> None:
-    """Put `tail` in the place of whatever follows the first `end` bytes, and wait for the disk."""
-    try:
-        with path.open("r+b") as handle:
-            handle.truncate(end)
-            handle.seek(end)
-            try:
-                handle.write(tail)
-                handle.flush()
-                os.fsync(handle.fileno())
-            except OSError:
-                handle.truncate(end)
-                raise
-    except OSError as error:
-        raise unwritable(path, error) from error
-
-
-def _settle_folder(folder: Path) -> None:
-    """Wait until the disk knows the file's name, where a folder can be waited for."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            answers.append(line)
+    return answers

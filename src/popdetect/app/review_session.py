@@ -12,12 +12,10 @@ from pathlib import Path
 
 from popdetect.app import queue, views
 from popdetect.app import routes as server
-from popdetect.app.answer_log import Book
 from popdetect.app.views import Sitting
 from popdetect.errors import UsageError
 from popdetect.session import corrections
 from popdetect.session import session as labelled
-from popdetect.session.locks import locked
 
 LONGEST_NAME = 64
 

@@ -1,26 +1,27 @@
-r"""``corrections.csv``: what people answered about the clips of a labelled session, a line for each answer.
+"""``corrections.csv``: the answers of people who reviewed a labelled session, one line for each answer.
 
-The last line of each file and rater counts. Nothing is ever overwritten: an answer that is taken back is a line too,
-which says again what counted before it (`undone` is 1), with an empty label where that was nothing. Onsets are seconds
-from the start of the clip, increasing; a ``pop`` without onsets is one that nobody marked. Times are ISO 8601 in UTC.
+The last line for each file and rater counts. The file is only ever appended to. Undoing an answer appends a line, too:
+`undone` is 1, and the line repeats the answer before it, or has an empty label if there was none. Onsets are seconds
+from the start of the clip, increasing; a ``pop`` without onsets was not marked. Times are ISO 8601 in UTC.
 
-A line begun when the power failed is no answer; it is passed over, and what was whole before it counts.
+Damaged lines are left out and reported (see `append_only`). A line with the names of columns holds for the lines after
+it. Where it is damaged, lines are read as having the columns that popdetect writes.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from popdetect.errors import TableError
 from popdetect.records import LABELS, Label
+from popdetect.session import append_only
+from popdetect.session.append_only import BOM, DamagedLine
 from popdetect.session.files import OUT_NAME, read_bytes
-from popdetect.session.tables import Row, parse_table
+from popdetect.session.tables import Row
 
 NAME = "corrections.csv"
 COLUMNS = (
@@ -28,7 +29,8 @@ COLUMNS = (
     "blind", "drawn", "revealed", "undone",
 )  # fmt: skip
 REQUIRED = COLUMNS[:5]
-CONSENSUS = "consensus"  # the rater of what two raters settled between them
+CONSENSUS = "consensus"  # the rater's name of an answer on which two raters agreed afterwards
+_FLAGS = ("blind", "revealed", "undone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +42,24 @@ class Correction:
     file : str
         The clip, as in ``clips.csv``.
     label : {"pop", "no_pop", "uncertain", ""}
-        Empty where an answer was taken back and there was none before it.
+        Empty where an answer was undone and there was none before it.
     onsets_s : tuple of float ≥ 0, increasing
-        The pops the person marked, or left as the detector had marked them.
+        The pops as the person marked them, or as the detector had and the person left them.
     rater : str
     answered_at : str
         ISO 8601, UTC.
     detector_label : str
-        What the detector had said; empty where it could not judge the clip.
+        The detector's label; empty where the clip could not be processed.
     detector_p_pop : float in [0, 1], or None
     model, model_sha256 : str
     blind : bool
-        The person had not been shown what the detector said.
+        The rater had not seen the detector's label when answering.
     drawn : str
         Why the clip was in the queue: ``uncertain``, ``near``, ``random``; empty for older lines.
     revealed : bool
-        The line answers nothing: from here on the person knew what the detector had said.
+        The line is no new answer: it notes that the rater has seen the detector's label.
     undone : bool
-        The line takes an answer back.
+        The line undoes an answer.
     """
 
     file: str
@@ -75,8 +77,25 @@ class Correction:
     undone: bool = False
 
 
+class Log(NamedTuple):
+    """The content of a ``corrections.csv``.
+
+    Attributes
+    ----------
+    answers : list of Correction
+        Every answer, in the order of the file; also those that no longer count.
+    damaged : list of DamagedLine
+    columns : list of str
+        As named by the last line that names columns; empty without one.
+    """
+
+    answers: list[Correction]
+    damaged: list[DamagedLine]
+    columns: list[str]
+
+
 def read(folder: Path) -> tuple[Correction, ...]:
-    """Read the answers that count: the last of each file and rater, without those taken back.
+    """Read the answers that count: the last of each file and rater, without undone ones.
 
     Parameters
     ----------
@@ -86,75 +105,93 @@ def read(folder: Path) -> tuple[Correction, ...]:
     Returns
     -------
     tuple of Correction
-        In order of file, then rater; empty where nobody answered yet.
+        In order of file, then rater; empty without a ``corrections.csv``.
 
     Raises
     ------
-    TableError
-        Beginning with ``file:line:``, for a line that cannot be used.
-    UsageError
-        When the file cannot be read.
+    TableError, UsageError
+        As `history`.
+
+    Warns
+    -----
+    DamagedLinesWarning
     """
     last = latest(history(place(folder)))
     return tuple(last[key] for key in sorted(last) if last[key].label)
 
 
 def place(folder: Path) -> Path:
-    """Where the answers of a session are, or will be, whichever of its two folders is named."""
+    """Path of the ``corrections.csv`` of a session; `folder` is the session's or that of its tables."""
     inside = folder / OUT_NAME
     return (inside if inside.is_dir() and not (folder / NAME).is_file() else folder) / NAME
 
 
 def history(path: Path) -> list[Correction]:
-    """Every line in order, also what no longer counts.
-
-    Raises
-    ------
-    TableError, UsageError
-    """
-    if not path.exists():
-        return []
-    raw = read_bytes(path)
-    return parse(raw[: whole(raw)], str(path))
-
-
-def latest(answers: Iterable[Correction]) -> dict[tuple[str, str], Correction]:
-    """What counts by (file, rater); labels of answers taken back are empty."""
-    return {(answer.file, answer.rater): answer for answer in answers}
-
-
-def whole(raw: bytes) -> int:
-    """How many bytes of a file are lines to their end.
-
-    A quoted cell may hold the end of a line, so quotes are counted. A last line that lacks nothing but its end, as
-    editors leave it, is whole.
-    """
-    end = at = 0
-    while (at := raw.find(b"\n", at) + 1) > 0:
-        if raw.count(b'"', end, at) % 2 == 0:
-            end = at
-    tail = raw[end:]
-    return len(raw) if tail and _is_complete(tail, raw) else end
-
-
-def parse(raw: bytes, name: str) -> list[Correction]:
-    """Lines to answers; `name` is the file's, for messages.
+    """Every answer in the order of the file; also those that no longer count.
 
     Raises
     ------
     TableError
+        For a file that is no comma-separated UTF-8 text.
+    UsageError
+        When the file cannot be read.
+
+    Warns
+    -----
+    DamagedLinesWarning
+        Names the lines that are left out.
     """
-    if not raw.strip():
-        return []
-    table = parse_table(raw, name)
-    missing = [column for column in REQUIRED if column not in table.columns]
-    if missing:
-        raise TableError(f"{name}:{table.header_line}: no column {', '.join(missing)}; this file is written by review")
-    return [_correction(row, f"{name}:{line}") for row, line in zip(table.rows, table.lines, strict=True)]
+    log = load(path)
+    if log.damaged:
+        append_only.warn_of_damage(path, log.damaged)
+    return log.answers
+
+
+def load(path: Path) -> Log:
+    """Read the file with its damage, as `history` does, but without a warning; nothing where there is no file."""
+    return parse(read_bytes(path), str(path)) if path.exists() else Log([], [], [])
+
+
+def latest(answers: Iterable[Correction]) -> dict[tuple[str, str], Correction]:
+    """Return the last answer by (file, rater); the label of an undone answer may be empty."""
+    return {(answer.file, answer.rater): answer for answer in answers}
+
+
+def parse(raw: bytes, name: str) -> Log:
+    """Read the bytes of a file; `name` is the file's, for messages.
+
+    Raises
+    ------
+    TableError
+        For a file that is no comma-separated UTF-8 text.
+    """
+    columns: list[str] = []
+
+    def parse_record(cells: list[str]) -> Correction | list[str]:
+        nonlocal columns
+        if _is_header(cells):
+            columns = cells
+            return columns
+        try:
+            return _correction(_by_column(cells, columns or [*COLUMNS, *[""] * (len(cells) - len(COLUMNS))]))
+        except ValueError:
+            if len(cells) != len(COLUMNS):
+                raise
+            return _correction(_by_column(cells, list(COLUMNS)))
+
+    records, damaged = append_only.read_records(raw, parse_record)
+    if damaged and not records:
+        first = raw.removeprefix(BOM).lstrip().split(b"\n")[0]
+        if raw[:2] in (b"\xff\xfe", b"\xfe\xff") and b"f\0i\0l\0e" in first:  # UTF-16
+            raise TableError(f"{name}:1: not UTF-8; save it as 'CSV UTF-8 (comma delimited)'")
+        for separator, word in ((b";", "semicolons"), (b"\t", "tabs")):
+            if first.count(separator) > first.count(b","):
+                raise TableError(f"{name}:1: separated by {word}; save it as 'CSV UTF-8 (comma delimited)'")
+    return Log([record for record in records if isinstance(record, Correction)], damaged, columns)
 
 
 def row(answer: Correction) -> Row:
-    """One answer as cells, with every one of `COLUMNS` in order."""
+    """Render one answer as cells, with all of `COLUMNS` in order."""
     p_pop = answer.detector_p_pop
     return {
         "file": answer.file,
@@ -166,57 +203,62 @@ def row(answer: Correction) -> Row:
         "detector_p_pop": "" if p_pop is None else f"{p_pop:.4f}",
         "model": answer.model,
         "model_sha256": answer.model_sha256,
-        "blind": _flag(answer.blind),
+        "blind": str(int(answer.blind)),
         "drawn": answer.drawn,
-        "revealed": _flag(answer.revealed),
-        "undone": _flag(answer.undone),
+        "revealed": str(int(answer.revealed)),
+        "undone": str(int(answer.undone)),
     }
 
 
-def _correction(cells: Mapping[str, str], where: str) -> Correction:
+def _is_header(cells: list[str]) -> bool:
+    """Whether cells name columns: the required ones, no name twice, and none of `COLUMNS` misspelt by damage."""
+    names = [cell for cell in cells if cell]
+    if not set(REQUIRED) <= set(names) or len(set(names)) < len(names):
+        return False
+    pairs = list(zip(cells, COLUMNS, strict=False))
+    is_ours = sum(cell == column for cell, column in pairs) > len(COLUMNS) / 2
+    return not is_ours or all(cell in COLUMNS or column in cells for cell, column in pairs)
+
+
+def _by_column(cells: list[str], columns: list[str]) -> dict[str, str]:
+    needed = max(number for number, column in enumerate(columns) if column in COLUMNS)
+    if not needed < len(cells) <= len(columns):
+        raise ValueError(f"{len(cells)} cells under {len(columns)} columns")
+    return dict(zip(columns, cells, strict=False))
+
+
+def _correction(cells: Mapping[str, str]) -> Correction:
+    """Turn the cells of a line into an answer; ValueError, with the reason, where they are none."""
     label = next((allowed for allowed in LABELS if allowed == cells["label"]), None)
     if label is None and cells["label"]:
-        raise TableError(f"{where}: label {cells['label']!r}; {', '.join(LABELS)} are allowed, or nothing")
+        raise ValueError(f"label {cells['label']!r}; {', '.join(LABELS)} or an empty cell are allowed")
     if not cells["file"] or not cells["rater"]:
-        raise TableError(f"{where}: no {'rater' if cells['file'] else 'file'}; each answer is somebody's, of some clip")
-    onsets_s = tuple(sorted(_number(word, where, "onset") for word in cells["onsets_s"].split()))
+        raise ValueError(f"no {'rater' if cells['file'] else 'file'}")
+    flags = {flag: cells.get(flag, "") for flag in _FLAGS}
+    for flag, cell in flags.items():
+        if cell not in ("", "0", "1"):
+            raise ValueError(f"{flag} {cell!r}; 0 or 1 is allowed")
     p_pop = cells.get("detector_p_pop", "")
     return Correction(
         file=cells["file"],
         label=label or "",
-        onsets_s=onsets_s,
+        onsets_s=tuple(sorted(_number(word, "onset") for word in cells["onsets_s"].split())),
         rater=cells["rater"],
         answered_at=cells["answered_at"],
         detector_label=cells.get("detector_label", ""),
-        detector_p_pop=_number(p_pop, where, "detector_p_pop") if p_pop else None,
+        detector_p_pop=_number(p_pop, "detector_p_pop") if p_pop else None,
         model=cells.get("model", ""),
         model_sha256=cells.get("model_sha256", ""),
-        blind=cells.get("blind") == "1",
         drawn=cells.get("drawn", ""),
-        revealed=cells.get("revealed") == "1",
-        undone=cells.get("undone") == "1",
+        **{flag: cell == "1" for flag, cell in flags.items()},
     )
 
 
-def _number(word: str, where: str, what: str) -> float:
+def _number(word: str, what: str) -> float:
     try:
         value = float(word)
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or value < 0:
-        raise TableError(f"{where}: {what} {word!r}; a number of 0 or more is allowed")
+        raise ValueError(f"{what} {word!r}; a number of 0 or more is allowed")
     return value
-
-
-def _flag(yes: bool) -> str:
-    return "1" if yes else "0"
-
-
-def _is_complete(tail: bytes, raw: bytes) -> bool:
-    """Whether a line without its end has every cell to the last, which is a flag and so never empty."""
-    try:
-        header = next(csv.reader(io.StringIO(raw[: raw.find(b"\n")].decode("utf-8-sig"))), [])
-        cells = next(csv.reader(io.StringIO(tail.decode(), newline=""), strict=True), [])
-    except (UnicodeDecodeError, csv.Error):
-        return False
-    return len(cells) == len(header) and header[-1:] == ["undone"] and cells[-1] in ("0", "1")
