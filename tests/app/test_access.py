@@ -1,4 +1,4 @@
-"""The page is shut: to other hosts, other sites, whoever lacks the token; and no name leads out of the folder."""
+"""Other hosts, other sites and requests without the token are refused; no name leads out of the folder."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Client:
 ANSWER = {"label": "no_pop", "onsets_s": [], "version": 0}
 
 
-def test_only_the_token_opens_it_and_only_once(folder: Path, serve: Serve) -> None:
+def test_only_the_token_opens_the_page_and_only_once(folder: Path, serve: Serve) -> None:
     client = Client(serve(folder))
     assert [client.ask(path).status for path in ("/", "/api/session", "/static/main.js", "/open?token=x")] == [403] * 4
     entered = client.ask(client.address.split(client.host)[1])
@@ -77,7 +77,7 @@ def test_it_listens_on_this_computer_only(folder: Path, serve: Serve) -> None:
 def test_other_hosts_and_other_sites_are_refused(folder: Path, serve: Serve) -> None:
     client = Client(serve(folder)).enter()
     good = client.post("/api/clips/0/answer", {"nonsense": 1})
-    assert good.status == 400  # let in, and found wanting
+    assert good.status == 400  # allowed, but not a valid answer
     port = client.host.split(":")[1]
     for host in ("evil.example", f"evil.example:{port}", "127.0.0.1", f"127.0.0.1.evil.example:{port}", ""):
         assert client.ask("/api/session", Host=host or " ").status in (400, 403), host
@@ -101,7 +101,7 @@ def test_nothing_can_be_uploaded(folder: Path, serve: Serve) -> None:
     assert sorted(folder.rglob("*")) == before
 
 
-def test_every_answer_is_guarded(folder: Path, serve: Serve) -> None:
+def test_every_response_has_security_headers(folder: Path, serve: Serve) -> None:
     client = Client(serve(folder)).enter()
     for path in ("/", "/api/session", "/static/nothing.js", "/api/clips/999"):
         headers = client.ask(path).headers
@@ -119,8 +119,8 @@ def test_every_answer_is_guarded(folder: Path, serve: Serve) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/static/../server.py", "/static/%2e%2e/server.py", "/static/..%2f..%2fserver.py", "/static//etc/passwd",
-        "/static/vendor/../../shut.py", "/static/index.html", "/api/clips/-1/sound", "/api/clips/..%2f..%2f/sound",
+        "/static/../routes.py", "/static/%2e%2e/routes.py", "/static/..%2f..%2froutes.py", "/static//etc/passwd",
+        "/static/vendor/../../access.py", "/static/index.html", "/api/clips/-1/sound", "/api/clips/..%2f..%2f/sound",
         "/api/clips/9999/sound", "/api/clips/p01/sound", "/labels.csv",
     ],
 )  # fmt: skip
@@ -139,9 +139,9 @@ def test_no_name_in_a_table_leaves_the_folder(folder: Path, serve: Serve, tmp_pa
     table.write_text("\n".join(rows) + "\n")
     client = Client(serve(folder)).enter()
 
-    told = [client.ask(f"/api/clips/{number}/sound") for number in range(5)]
-    assert [answer.status for answer in told] == [404, 404, 404, 404, 200]
-    assert "link that leads out" in json.loads(told[0].content)["error"]
+    responses = [client.ask(f"/api/clips/{number}/sound") for number in range(5)]
+    assert [response.status for response in responses] == [404, 404, 404, 404, 200]
+    assert "link to a place outside" in json.loads(responses[0].content)["error"]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_no_name_in_a_table_leaves_the_folder(folder: Path, serve: Serve, tmp_pa
         ({"version": -1}, "version -1"),
     ],
 )
-def test_answers_that_make_no_sense_are_refused(folder: Path, serve: Serve, made: Any, said: str) -> None:
+def test_invalid_answers_are_refused(folder: Path, serve: Serve, made: Any, said: str) -> None:
     answer = Client(serve(folder)).enter().post("/api/clips/0/answer", ANSWER | {"label": "pop"} | made)
 
     assert answer.status == 400

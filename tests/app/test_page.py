@@ -259,7 +259,8 @@ def test_it_goes_on_after_a_kill_and_a_torn_line(folder: Path, serve: Serve, bro
 
     assert page.file == waiting
     page.answer("n")
-    assert [row["label"] for row in answers(folder)] == ["pop", "no_pop", "no_pop"]
+    assert [answer.label for answer in corrections.load(path).answers] == ["pop", "no_pop", "no_pop"]
+    assert b"p01/thrust_01.wav,po\n" in path.read_bytes()  # left as it is
     page.tab.reload()
     page.ready()
     assert page.text("#progress").startswith("3 of")

@@ -1,4 +1,4 @@
-"""What is worth a person's time comes first; the estimate rests on chance alone; blind, a place tells nothing."""
+"""The order of the queue, the estimate of errors, and sound and spectrogram for the page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from popdetect.app.queue import NEAR_LOGIT, Queue, estimate, is_corrected, line_up
+from popdetect.app.queue import NEAR_LOGIT, Queue, estimate, is_corrected, make_queue
 from popdetect.app.sound import spectrogram, wav_bytes
 from popdetect.intervals import wilson
 from popdetect.session.corrections import Correction
@@ -35,38 +35,38 @@ def answer(clip: LabelledClip, label: str) -> Correction:
     return Correction(clip.file, label, (), "anna", "")  # type: ignore[arg-type]
 
 
-def test_uncertain_then_near_then_chance(mixed: Labelled) -> None:
-    queue = line_up(mixed)
+def test_uncertain_then_near_then_random(mixed: Labelled) -> None:
+    queue = make_queue(mixed)
     why = [queue.drawn[number] for number in queue.order]
 
     assert why == sorted(why, key=["uncertain", "near", "random"].index)
-    assert sorted(queue.order) == list(range(1, 401))  # all that could be judged, once
-    assert queue.order[-len(queue.chance) :] == queue.chance
+    assert sorted(queue.order) == list(range(1, 401))  # all that could be processed, once
+    assert queue.order[-len(queue.random) :] == queue.random
     near = [mixed.clips[n].p_pop or 0 for n in queue.order if queue.drawn[n] == "near"]
     logit = [min(abs(np.log(p / (1 - p)) - np.log(t / (1 - t))) for t in THRESHOLDS) for p in near]
     assert logit == sorted(logit)
     assert max(logit) <= NEAR_LOGIT
 
 
-def test_the_order_of_chance_is_the_seeds_and_stays_when_clips_come(mixed: Labelled) -> None:
-    queue = line_up(mixed, seed=3)
+def test_the_random_order_depends_on_the_seed_and_stays_when_clips_are_added(mixed: Labelled) -> None:
+    queue = make_queue(mixed, seed=3)
     fewer = Labelled(mixed.folder, mixed.out, mixed.clips[:200], THRESHOLDS)
 
-    assert line_up(mixed, seed=3) == queue
-    assert line_up(mixed, seed=4).chance != queue.chance
-    assert line_up(fewer, seed=3).chance == tuple(n for n in queue.chance if n < 200)
+    assert make_queue(mixed, seed=3) == queue
+    assert make_queue(mixed, seed=4).random != queue.random
+    assert make_queue(fewer, seed=3).random == tuple(n for n in queue.random if n < 200)
 
 
-def test_a_beginning_of_the_chance_order_estimates_without_bias(rng: np.random.Generator) -> None:
-    """Over many seeds the mean of the estimates is the true share of errors, and the intervals hold it."""
+def test_the_first_random_clips_estimate_without_bias(rng: np.random.Generator) -> None:
+    """Over many seeds the mean of the estimates is the true share of errors, and the intervals contain it."""
     made = session(rng.choice([0.01, 0.99], 300).tolist())
     wrong = {made.clips[n].file for n in rng.choice(300, 45, replace=False)}
     said = {c.file: answer(c, {"pop": "no_pop", "no_pop": "pop"}[c.label] if c.file in wrong else c.label) for c in
             made.clips}  # fmt: skip
     shares, held = [], 0
     for seed in range(300):
-        queue = line_up(made, seed=seed)
-        first = {made.clips[n].file for n in queue.chance[:40]}
+        queue = make_queue(made, seed=seed)
+        first = {made.clips[n].file for n in queue.random[:40]}
         found = estimate(made, queue, {file: one for file, one in said.items() if file in first})
         assert found.n == 40
         shares.append(found.share)
@@ -76,9 +76,9 @@ def test_a_beginning_of_the_chance_order_estimates_without_bias(rng: np.random.G
     assert held / 300 >= 0.93
 
 
-def test_answers_beyond_one_passed_over_do_not_count(mixed: Labelled) -> None:
-    queue = line_up(mixed)
-    clips = [mixed.clips[n] for n in queue.chance[:10]]
+def test_answers_after_a_skipped_clip_do_not_count(mixed: Labelled) -> None:
+    queue = make_queue(mixed)
+    clips = [mixed.clips[n] for n in queue.random[:10]]
     said = {clip.file: answer(clip, clip.label) for clip in clips}
     said[clips[1].file] = answer(clips[1], "uncertain")
     del said[clips[4].file]
@@ -88,24 +88,26 @@ def test_answers_beyond_one_passed_over_do_not_count(mixed: Labelled) -> None:
     assert (found.low, found.high) == wilson(0, 3)
 
 
-def test_nobody_answered_no_estimate(mixed: Labelled) -> None:
-    found = estimate(mixed, line_up(mixed), {})
+def test_without_answers_there_is_no_estimate(mixed: Labelled) -> None:
+    found = estimate(mixed, make_queue(mixed), {})
 
     assert (found.n, found.share, found.low) == (0, None, None)
 
 
-def test_blind_a_place_does_not_tell_the_verdict(mixed: Labelled) -> None:
+def test_blind_the_position_does_not_reveal_the_result(mixed: Labelled) -> None:
     def first(queue: Queue, n: int) -> list[str]:
         return [queue.drawn[number] for number in queue.order[:n]]
 
-    shares = [np.mean([why == "random" for why in first(line_up(mixed, seed=s, blind=True), 20)]) for s in range(200)]
-    open_queue, blind = line_up(mixed), line_up(mixed, blind=True)
+    shares = [
+        np.mean([why == "random" for why in first(make_queue(mixed, seed=s, blind=True), 20)]) for s in range(200)
+    ]
+    open_queue, blind = make_queue(mixed), make_queue(mixed, blind=True)
 
     assert sorted(blind.order) == sorted(open_queue.order)
-    assert blind.chance == open_queue.chance
+    assert blind.random == open_queue.random
     head = 2 * sum(why != "random" for why in open_queue.drawn.values())
     drawn = sum(why == "random" for why in first(blind, head)) / len(first(blind, head))
-    assert np.mean(shares) == pytest.approx(drawn, abs=0.05)  # its beginning is mixed as all of it
+    assert np.mean(shares) == pytest.approx(drawn, abs=0.05)  # its beginning is mixed like the rest
 
 
 def test_corrected_is_another_label_or_other_pops() -> None:

@@ -79,6 +79,7 @@ def test_what_is_written_is_read_back_as_it_is_and_as_windows_saves_it(names: li
         ("p01/a.wav", "", "no file"),
         ("0.4600", "-1", "detector_p_pop '-1'"),
         ("0,,0,0", "0,,2,0", "revealed '2'"),
+        ("0,,0,0", "0,,0,", "undone ''"),
         ("p01/a.wav", "p01,a.wav", "14 cells under 13 columns"),
         ("0,,0,0", "0,,0", "12 cells under 13 columns"),
         ("anna", 'an"na', "a stray quotation mark"),

@@ -83,7 +83,9 @@ class AccessControl:
             return RedirectResponse("/", 303)
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if self._used or not hmac.compare_digest(given.encode(), self.token.encode()):
-            return _refuse(403, "this address was used in another browser, or is of an earlier run; run popdetect review again")
+            return _refuse(
+                403, "this address was used in another browser, or is of an earlier run; run popdetect review again"
+            )
         self._used = True
         response = RedirectResponse("/", 303)
         response.set_cookie(self._cookie, self._secret, httponly=True, samesite="strict", path="/")

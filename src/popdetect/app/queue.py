@@ -1,13 +1,13 @@
-"""In which order clips are reviewed, and what the answers say of the detector's errors.
+"""The order in which clips are reviewed, and the detector's share of errors estimated from the answers.
 
-First what the detector was uncertain of, then what lies close to a threshold, then all others in an order that chance
-decides (a hash of name and seed, so that it stays as it is when clips come or go). Any beginning of that order is a
-simple random sample of the clips the detector was sure of. Their share of errors is therefore estimated from the
-answers from its first clip to the last before one is missing, and from no others: what a person chose to look at, by a
-filter or by passing clips over, is not random. The interval is Wilson's.
+Clips that the detector called uncertain come first, then clips close to a threshold, then all others in random order.
+The random order is that of a hash of file name and seed, so it does not change when clips are added or removed. The
+first clips of the random order, however many, are a simple random sample of the clips the detector was sure of. The
+share of errors is estimated from the answers to them, up to the first clip without an answer, and from no others: clips
+that a person chose, by a filter or by skipping clips, are not a random sample. The interval is Wilson's, at 95 %.
 
-Where the person must not know what the detector said, uncertain and close clips are mixed with as many random ones, so
-that a clip's place tells nothing.
+In blind mode, uncertain and close clips are mixed with as many random ones, so that the position of a clip does not
+reveal the detector's result.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from popdetect.session.corrections import Correction
 from popdetect.session.session import Labelled, LabelledClip
 
 Drawn = Literal["uncertain", "near", "random"]
-NEAR_LOGIT = 1.0  # so close to a threshold, in natural log-odds, that a person should hear it
-LEAST_MIXED = 20  # random clips among the first of a blind queue
-SAME_POP_S = 0.002  # a mark moved by less is the same mark
+NEAR_LOGIT = 1.0  # natural log-odds: a clip this close to a threshold is worth a person's time
+MIN_MIXED = 20  # random clips at the beginning of a blind queue, at least
+SAME_POP_S = 0.002  # a mark moved by no more is not a correction
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,34 +35,34 @@ class Queue:
     Attributes
     ----------
     order : tuple of int
-        Clips by id; those that could not be judged are not in it.
+        Clips by id, without those that could not be processed.
     drawn : mapping of int to {"uncertain", "near", "random"}
-        Why each is where it is.
-    chance : tuple of int
-        Those drawn at random, in the order in which they were drawn.
+        Why each clip is at its place in the order.
+    random : tuple of int
+        The clips in random order, a part of `order`.
     """
 
     order: tuple[int, ...]
     drawn: Mapping[int, Drawn]
-    chance: tuple[int, ...]
+    random: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorEstimate:
-    """How often the detector is wrong where it was sure.
+    """The detector's share of errors among the clips it was sure of.
 
     Attributes
     ----------
     n, k : int
-        Randomly drawn clips with an answer of pop or no pop, and those of another than the detector's.
+        Random clips that the rater called pop or no pop, and how many of them the detector labelled differently.
     n_unsure : int
-        Drawn and heard, but the person was uncertain too: left out.
+        Random clips that the rater called uncertain; left out.
     n_sure : int
-        Clips the detector was sure of and that were drawn from.
+        All random clips, answered or not: the clips the detector was sure of.
     share, low, high : float in [0, 1], or None
         k / n with its 95 % interval.
     waits_for : int or None
-        The first drawn clip without an answer; answers beyond it do not count yet.
+        The first random clip without an answer; answers to clips after it do not count yet.
     """
 
     n: int
@@ -75,28 +75,28 @@ class ErrorEstimate:
     waits_for: int | None
 
 
-def line_up(session: Labelled, *, seed: int = 0, blind: bool = False) -> Queue:
-    """Decide the order; the same session and seed give the same."""
-    judged = [clip for clip in session.clips if clip.label and clip.p_pop is not None]
-    drawn = {clip.id: _why(clip, session.thresholds) for clip in judged}
-    shuffled = sorted((clip for clip in judged), key=lambda clip: _chance(clip.file, seed))
-    chance = tuple(clip.id for clip in shuffled if drawn[clip.id] == "random")
-    worth = [clip for clip in shuffled if drawn[clip.id] != "random"]
+def make_queue(session: Labelled, *, seed: int = 0, blind: bool = False) -> Queue:
+    """Make the queue; the same session and seed give the same queue."""
+    labelled = [clip for clip in session.clips if clip.label and clip.p_pop is not None]
+    drawn = {clip.id: _why(clip, session.thresholds) for clip in labelled}
+    shuffled = sorted(labelled, key=lambda clip: hashlib.sha256(f"{seed}\0{clip.file}".encode()).digest())
+    random = tuple(clip.id for clip in shuffled if drawn[clip.id] == "random")
+    unsure = [clip for clip in shuffled if drawn[clip.id] != "random"]
     if blind:
-        first = {clip.id for clip in worth} | set(chance[: max(LEAST_MIXED, len(worth))])
+        first = {clip.id for clip in unsure} | set(random[: max(MIN_MIXED, len(unsure))])
         order = [clip.id for clip in shuffled if clip.id in first]
-        order += [number for number in chance if number not in first]
+        order += [number for number in random if number not in first]
     else:
-        worth.sort(key=lambda clip: (drawn[clip.id] != "uncertain", _distance(clip, session.thresholds)))
-        order = [*(clip.id for clip in worth), *chance]
-    return Queue(tuple(order), drawn, chance)
+        unsure.sort(key=lambda clip: (drawn[clip.id] != "uncertain", _distance(clip, session.thresholds)))
+        order = [*(clip.id for clip in unsure), *random]
+    return Queue(tuple(order), drawn, random)
 
 
 def estimate(session: Labelled, queue: Queue, answers: Mapping[str, Correction]) -> ErrorEstimate:
-    """Estimate the share of errors from one person's answers, by file."""
+    """Estimate the share of errors from the answers of one rater, by file."""
     n = k = n_unsure = 0
     waits_for = None
-    for number in queue.chance:
+    for number in queue.random:
         clip = session.clips[number]
         answer = answers.get(clip.file)
         if answer is None or not answer.label:
@@ -108,11 +108,11 @@ def estimate(session: Labelled, queue: Queue, answers: Mapping[str, Correction])
         n += 1
         k += answer.label != clip.label
     low, high = wilson(k, n) if n else (None, None)
-    return ErrorEstimate(n, k, n_unsure, len(queue.chance), k / n if n else None, low, high, waits_for)
+    return ErrorEstimate(n, k, n_unsure, len(queue.random), k / n if n else None, low, high, waits_for)
 
 
 def is_corrected(clip: LabelledClip, answer: Correction) -> bool:
-    """Whether a person said something else than the detector: another label, or other pops where they marked any."""
+    """Whether an answer differs from the detector's result: another label, or marks at other times."""
     if answer.label != clip.label:
         return True
     marked, found = answer.onsets_s, clip.pops_s
@@ -136,7 +136,3 @@ def _distance(clip: LabelledClip, thresholds: tuple[float, float]) -> float:
 def _logit(p: float) -> float:
     inner = min(max(p, 1e-6), 1 - 1e-6)
     return math.log(inner / (1 - inner))
-
-
-def _chance(file: str, seed: int) -> bytes:
-    return hashlib.sha256(f"{seed}\0{file}".encode()).digest()

@@ -1,4 +1,4 @@
-"""Opening a session for review, from its folder to the page, and what is left when the page is shut."""
+"""Running a review: from the folder of a labelled session to the served page, and a summary at its end."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from popdetect.app import queue, views
-from popdetect.app import routes as server
-from popdetect.app.views import Sitting
+from popdetect.app import queue, routes, views
+from popdetect.app.answer_log import AnswerLog
+from popdetect.app.views import ReviewSession
 from popdetect.errors import UsageError
 from popdetect.session import corrections
 from popdetect.session import session as labelled
 
-LONGEST_NAME = 64
+MAX_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """Where the answers are, of whom, and how many; `n_corrected` is None in blind mode."""
+    """Summary of a review: the file of the answers, the rater, and counts; `n_corrected` is None in blind mode."""
 
     path: Path
     rater: str
@@ -47,15 +47,15 @@ def review(
     Parameters
     ----------
     folder, out : Path
-        The clips; their tables, where they are not in ``popdetect`` inside it.
+        The clips, and their tables if these are not in ``popdetect`` inside `folder`.
     on_ready : callable (address, number of clips)
-        Called when the page can be opened.
+        Called once, when the page can be opened.
     rater : str, optional
-        Whose answers these are; the login name by default.
+        Name to keep the answers under; by default the login name.
     blind : bool
-        Hide what the detector said until the answer is kept.
+        Hide the detector's result for a clip until it is answered.
     port : int
-        On 127.0.0.1; 0 takes any that is free.
+        On 127.0.0.1; 0 takes any free one.
     seed : int ≥ 0
         Of the random order.
     browser : bool
@@ -68,23 +68,22 @@ def review(
     name = rater_name(rater)
     session = labelled.load(folder, out)
     path = session.out / corrections.NAME
-    with locked(path):  # a folder that cannot be written is told before the first answer
-        book = Book(path)
-    sitting = Sitting(session, queue.line_up(session, seed=seed, blind=blind), book, name, blind)
+    answers = AnswerLog(path)  # fails now, not at the first answer, if the folder cannot be written
+    current = ReviewSession(session, queue.make_queue(session, seed=seed, blind=blind), answers, name, blind)
 
     def opened(address: str) -> None:
         on_ready(address, len(session.clips))
-        if browser:  # beside the server, which has to answer it
+        if browser:  # in a thread: opening a browser may wait for the server
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    with suppress(KeyboardInterrupt):  # every answer is on disk already
-        server.serve(sitting, port, opened)
-    progress = views.progress_view(sitting)
+    with suppress(KeyboardInterrupt):  # Ctrl-C is the normal end; every answer is on disk already
+        routes.serve(current, port, opened)
+    progress = views.progress_view(current)
     return Reviewed(path, name, progress["of"], progress["done"], progress.get("corrected"))
 
 
 def rater_name(given: str | None) -> str:
-    """A name to keep answers under.
+    """Check the name to keep answers under; without one, return the login name.
 
     Raises
     ------
@@ -98,12 +97,12 @@ def rater_name(given: str | None) -> str:
         return given if _is_name(given) else "reviewer"
     if not _is_name(given):
         raise UsageError(
-            f"rater {given!r}; a name of 1 to {LONGEST_NAME} printable characters is allowed, "
-            f"other than {corrections.CONSENSUS!r}, which stands for what raters settled between them"
+            f"rater {given!r}; a name of 1 to {MAX_NAME} printable characters is allowed, "
+            f"other than {corrections.CONSENSUS!r}, which is the name of answers that raters agreed on afterwards"
         )
     return given.strip()
 
 
 def _is_name(given: str) -> bool:
     name = given.strip()
-    return 0 < len(name) <= LONGEST_NAME and name.isprintable() and name.casefold() != corrections.CONSENSUS
+    return 0 < len(name) <= MAX_NAME and name.isprintable() and name.casefold() != corrections.CONSENSUS

@@ -1,8 +1,7 @@
-"""The page's server: on 127.0.0.1 and nowhere else, one person, one session; with `shut` the door to starlette.
+"""The server of the review page, on 127.0.0.1 only, for one review session; with `access`, the adapter of starlette.
 
-It hands out the page's own files, a clip's sound and what is known of it, and takes answers: nothing else is served,
-and nothing is read by a name that a request brings. ``409`` means that a clip was answered meanwhile in another tab;
-the newer answer comes with it.
+It serves the files of the page, the clips with their sound, and accepts answers. No file is opened by a name that a
+request gives. Status 409 means that the clip was answered in another tab meanwhile; the newer answer comes with it.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from popdetect.app import raters, views
-from popdetect.app.access import ENTRANCE, Shut
-from popdetect.app.answer_log import Stale
-from popdetect.app.sound import Heard, Sounds
-from popdetect.app.views import Sitting
+from popdetect.app.access import OPEN_PATH, AccessControl
+from popdetect.app.answer_log import StaleAnswer
+from popdetect.app.sound import ClipSound, SoundCache
+from popdetect.app.views import ReviewSession
 from popdetect.errors import AudioError, NothingFound, UsageError
 from popdetect.records import LABELS
 from popdetect.session.corrections import CONSENSUS, Correction
 from popdetect.session.session import LabelledClip, inside
 
 HOST = "127.0.0.1"
-MOST_MARKS = 200
+MAX_MARKS = 200
 _TYPES = {
     ".html": "text/html",
     ".css": "text/css",
@@ -45,15 +44,15 @@ _TYPES = {
 
 
 class Page:
-    """The routes of one sitting."""
+    """The routes of one review session."""
 
-    def __init__(self, sitting: Sitting) -> None:
-        self._sitting = sitting
-        self._sounds = Sounds()
+    def __init__(self, review: ReviewSession) -> None:
+        self._review = review
+        self._sounds = SoundCache()
         self._files = _own_files()
 
     def app(self) -> Starlette:
-        """All that can be asked for."""
+        """Make the application with all its routes."""
         one = "/api/clips/{id:int}"
         return Starlette(
             routes=[
@@ -69,9 +68,9 @@ class Page:
                 Route(one + "/reveal", self._reveal, methods=["POST"]),
             ],
             exception_handlers={
-                UsageError: _refused(400),
-                AudioError: _refused(422),
-                NothingFound: _refused(404),
+                UsageError: _error_response(400),
+                AudioError: _error_response(422),
+                NothingFound: _error_response(404),
             },
         )
 
@@ -87,32 +86,33 @@ class Page:
         return Response(content, media_type=_TYPES[os.path.splitext(name)[1]])  # noqa: PTH122  # a name, not a path
 
     def _session(self, request: Request) -> Response:
-        return JSONResponse(views.session_view(self._sitting))
+        return JSONResponse(views.session_view(self._review))
 
     def _agreement(self, request: Request) -> Response:
-        return JSONResponse(raters.compare(self._sitting.session, self._sitting.book))
+        return JSONResponse(raters.compare(self._review.session, self._review.answers))
 
     def _clip(self, request: Request) -> Response:
-        return JSONResponse(views.clip_view(self._sitting, self._clip_of(request), self._rater(request.query_params)))
+        return JSONResponse(views.clip_view(self._review, self._clip_of(request), self._rater(request.query_params)))
 
     def _sound(self, request: Request) -> Response:
-        return _ranged(self._heard(request).wav, request.headers.get("range", ""))
+        return _ranged(self._clip_sound(request).wav, request.headers.get("range", ""))
 
     def _spectrogram(self, request: Request) -> Response:
-        heard = self._heard(request)
-        about = {"columns": heard.n_columns, "bins": heard.n_bins, "first_s": heard.first_s, "hop_s": heard.hop_s}
-        about["top_hz"] = heard.top_hz
-        headers = {"x-spectrogram": json.dumps(about)}
-        return Response(heard.levels, media_type="application/octet-stream", headers=headers)
+        sound = self._clip_sound(request)
+        about = {"columns": sound.n_columns, "bins": sound.n_bins, "first_s": sound.first_s, "hop_s": sound.hop_s}
+        headers = {"x-spectrogram": json.dumps(about | {"top_hz": sound.top_hz})}
+        return Response(sound.levels, media_type="application/octet-stream", headers=headers)
 
     async def _answer(self, request: Request) -> Response:
         clip, body = self._clip_of(request), await _body(request)
-        if clip.id not in self._sitting.queue.drawn:
-            raise UsageError(f"{clip.file}: the detector could not judge it, so there is nothing to confirm or correct")
+        if clip.id not in self._review.queue.drawn:
+            raise UsageError(
+                f"{clip.file}: the detector could not process this clip, so it has no label to confirm or correct"
+            )
         label = next((allowed for allowed in LABELS if allowed == body.get("label")), None)
         if label is None:
             raise UsageError(f"label {body.get('label')!r}; {', '.join(LABELS)} are allowed")
-        made = Correction(
+        given = Correction(
             file=clip.file,
             label=label,
             onsets_s=_onsets(body.get("onsets_s"), clip) if label != "no_pop" else (),
@@ -122,87 +122,87 @@ class Page:
             detector_p_pop=clip.p_pop,
             model=clip.model,
             model_sha256=clip.model_sha256,
-            blind=self._sitting.blind,
-            drawn=self._sitting.queue.drawn[clip.id],
+            blind=self._review.blind,
+            drawn=self._review.queue.drawn[clip.id],
         )
-        return await self._kept(clip, made.rater, lambda: self._sitting.book.answer(made, _version(body)))
+        return await self._write(clip, given.rater, lambda: self._review.answers.answer(given, _version(body)))
 
     async def _undo(self, request: Request) -> Response:
         clip, body = self._clip_of(request), await _body(request)
         rater = self._rater(body)
-        return await self._kept(clip, rater, lambda: self._sitting.book.undo(clip.file, rater, _version(body)))
+        return await self._write(clip, rater, lambda: self._review.answers.undo(clip.file, rater, _version(body)))
 
     async def _reveal(self, request: Request) -> Response:
         clip, body = self._clip_of(request), await _body(request)
         rater = self._rater(body)
-        return await self._kept(clip, rater, lambda: self._sitting.book.reveal(clip.file, rater))
+        return await self._write(clip, rater, lambda: self._review.answers.reveal(clip.file, rater))
 
-    async def _kept(self, clip: LabelledClip, rater: str, write: Callable[[], object]) -> Response:
-        """Write, and say how things stand then."""
+    async def _write(self, clip: LabelledClip, rater: str, write: Callable[[], object]) -> Response:
+        """Write to the answer log; respond with the state of the clip and of the session after that."""
 
         def act() -> Response:
             status = 200
             try:
                 write()
-            except Stale:
+            except StaleAnswer:
                 status = 409
-            made = {
-                "clip": views.clip_view(self._sitting, clip, rater),
-                "item": views.item_view(self._sitting, clip),
-                "progress": views.progress_view(self._sitting),
+            given = {
+                "clip": views.clip_view(self._review, clip, rater),
+                "item": views.item_view(self._review, clip),
+                "progress": views.progress_view(self._review),
             }
-            return JSONResponse(made, status)
+            return JSONResponse(given, status)
 
         return await run_in_threadpool(act)
 
     def _clip_of(self, request: Request) -> LabelledClip:
         number: int = request.path_params["id"]
-        if not 0 <= number < len(self._sitting.session.clips):
+        if not 0 <= number < len(self._review.session.clips):
             raise NothingFound(f"no clip {number}")
-        return self._sitting.session.clips[number]
+        return self._review.session.clips[number]
 
-    def _rater(self, asked: Any) -> str:
-        """The sitting's rater, or the consensus where that is asked for; nobody else can be written for."""
-        return CONSENSUS if asked.get("rater") == CONSENSUS else self._sitting.rater
+    def _rater(self, request_data: Any) -> str:
+        """The session's rater, or the consensus if the request is for it; no other name is accepted."""
+        return CONSENSUS if request_data.get("rater") == CONSENSUS else self._review.rater
 
-    def _heard(self, request: Request) -> Heard:
+    def _clip_sound(self, request: Request) -> ClipSound:
         clip = self._clip_of(request)
         if not clip.path:
-            raise NothingFound(f"{clip.file}: no longer in the folder")
-        path = inside(self._sitting.session.folder, clip.path)
+            raise NothingFound(f"{clip.file}: not in the folder any more")
+        path = inside(self._review.session.folder, clip.path)
         if path is None:
-            raise NothingFound(f"{clip.file}: a link that leads out of the session's folder, or to nothing")
-        return self._sounds.of(path)
+            raise NothingFound(f"{clip.file}: a link to a place outside the session's folder, or to nothing")
+        return self._sounds.get(path)
 
 
 def listen(port: int) -> socket.socket:
-    """Take a port on 127.0.0.1; 0 takes any that is free.
+    """Bind a port on 127.0.0.1; 0 takes any free one.
 
     Raises
     ------
     UsageError
     """
-    taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        if os.name != "nt":  # a server that was just stopped leaves its port for a minute
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind((HOST, port))
-        taken.listen(64)
+        if os.name != "nt":  # allows the port of a server that was stopped a moment ago
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((HOST, port))
+        bound.listen(64)
     except OSError as error:
-        taken.close()
+        bound.close()
         raise UsageError(
             f"port {port} cannot be used: {error.strerror or error}; leave --port out for a free one"
         ) from error
-    return taken
+    return bound
 
 
-def serve(sitting: Sitting, port: int, on_ready: Callable[[str], None]) -> None:
-    """Serve until interrupted; `on_ready` is told the address to open, once the port is taken."""
-    with listen(port) as taken:
-        number = taken.getsockname()[1]
-        shut = Shut(Page(sitting).app(), number)
+def serve(review: ReviewSession, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve until interrupted; `on_ready` is called with the address to open, once the port is bound."""
+    with listen(port) as bound:
+        number = bound.getsockname()[1]
+        application = AccessControl(Page(review).app(), number)
         config = uvicorn.Config(
-            shut,
+            application,
             log_level="error",
             access_log=False,
             lifespan="off",
@@ -211,12 +211,12 @@ def serve(sitting: Sitting, port: int, on_ready: Callable[[str], None]) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=2,
         )
-        on_ready(f"http://{HOST}:{number}{ENTRANCE}?token={shut.token}")
-        uvicorn.Server(config).run(sockets=[taken])
+        on_ready(f"http://{HOST}:{number}{OPEN_PATH}?token={application.token}")
+        uvicorn.Server(config).run(sockets=[bound])
 
 
 def _own_files() -> dict[str, bytes]:
-    """The page's files by name; what is not among them cannot be asked for."""
+    """Read the files of the page, by name; no other file can be requested."""
     root = files("popdetect.app") / "static"
     found = {}
     for folder, prefix in ((root, ""), (root / "vendor", "vendor/")):
@@ -244,18 +244,18 @@ def _version(body: dict[str, Any]) -> int:
 
 
 def _onsets(given: Any, clip: LabelledClip) -> tuple[float, ...]:
-    if not isinstance(given, list) or len(given) > MOST_MARKS:
-        raise UsageError(f"onsets_s: a list of at most {MOST_MARKS} seconds is needed")
+    if not isinstance(given, list) or len(given) > MAX_MARKS:
+        raise UsageError(f"onsets_s: a list of at most {MAX_MARKS} seconds is needed")
     for onset in given:
         if type(onset) not in (int, float) or not math.isfinite(onset) or not 0 <= onset <= clip.duration_s + 0.001:
             raise UsageError(f"onset {onset!r}; seconds from 0 to {clip.duration_s:g}, the clip's length, are allowed")
     return tuple(sorted({round(float(onset), 5) for onset in given}))
 
 
-def _ranged(content: bytes, asked: str) -> Response:
-    """All of it, or the part asked for, as players do when they jump."""
+def _ranged(content: bytes, range_header: str) -> Response:
+    """Respond with the whole content, or with the requested range of bytes, as players need it to jump."""
     headers = {"accept-ranges": "bytes"}
-    found = re.fullmatch(r"bytes=(\d{0,15})-(\d{0,15})", asked.strip())
+    found = re.fullmatch(r"bytes=(\d{0,15})-(\d{0,15})", range_header.strip())
     if not found or found[0] == "bytes=-":
         return Response(content, media_type="audio/wav", headers=headers)
     size = len(content)
@@ -269,8 +269,8 @@ def _ranged(content: bytes, asked: str) -> Response:
     return Response(content[begin : end + 1], 206, media_type="audio/wav", headers=headers)
 
 
-def _refused(status: int) -> Callable[[Request, Exception], Response]:
-    def answer(request: Request, error: Exception) -> Response:
+def _error_response(status: int) -> Callable[[Request, Exception], Response]:
+    def respond(request: Request, error: Exception) -> Response:
         return JSONResponse({"error": str(error)}, status)
 
-    return answer
+    return respond

@@ -1,8 +1,8 @@
-"""A clip's sound and spectrogram, as a browser takes them.
+"""The sound and the spectrogram of a clip, in a form that browsers can use.
 
-Whatever the recording's format, the page gets a 16-bit wav of at most two channels and 96 kHz: browsers do not play
-aiff, and not everywhere 24 bits. The level is left alone, but for sound beyond full scale, which is scaled down to it.
-The spectrogram is a matrix of bytes, a row for each moment, over 70 dB below its own maximum.
+The page always gets a 16-bit wav of at most two channels and 96 kHz, because browsers do not play aiff, and some do not
+play 24 bits. The level is not changed, except that sound beyond full scale (±1) is scaled down to full scale. The
+spectrogram is an array of bytes of shape (moments, frequency bins): 255 is its maximum, 0 is 70 dB or more below.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ import numpy as np
 import numpy.typing as npt
 
 from popdetect.detection.audio import recording as audio
-from popdetect.errors import AudioError, Unreadable
+from popdetect.errors import Unreadable
 
-LONGEST_S = 600.0
-TOP_RATE_HZ = 96_000
+MAX_DURATION_S = 600.0
+MAX_RATE_HZ = 96_000
 TOP_HZ = 12_000.0
 RANGE_DB = 70.0
 WINDOW_MS = 5.0
-MOST_COLUMNS = 6000  # moments of a spectrogram: each millisecond of six seconds
-_KEPT = 6  # clips in memory: the one on the page, the next, and those just heard
+MAX_COLUMNS = 6000  # moments of a spectrogram: one per millisecond, for six seconds
+_N_CACHED = 6  # clips in memory: the one on the page, the next ones, and those before
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """One clip, ready for the page.
+class ClipSound:
+    """The sound of one clip for the page.
 
     Attributes
     ----------
     wav : bytes
         16-bit PCM.
     levels : bytes
-        Spectrogram, `n_columns` rows (moments) of `n_bins` bytes; 0 is 70 dB below 255.
+        Spectrogram, `n_columns` moments of `n_bins` bytes each.
     n_columns, n_bins : int
     first_s, hop_s : float
-        The middle of the first window, and the step between windows.
+        The middle of the first window, and the step from one window to the next.
     top_hz : float
         Upper edge of the last bin.
     """
@@ -55,15 +55,15 @@ class Heard:
     top_hz: float
 
 
-class Sounds:
-    """Decodes clips, and keeps the last few; fit for several threads."""
+class SoundCache:
+    """Decodes clips and keeps the last few; safe for several threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Path, int], Heard] = OrderedDict()
+        self._kept: OrderedDict[tuple[Path, int], ClipSound] = OrderedDict()
         self._mutex = threading.Lock()
 
-    def of(self, path: Path) -> Heard:
-        """Decode a clip.
+    def get(self, path: Path) -> ClipSound:
+        """Decode a clip, or return it from memory.
 
         Raises
         ------
@@ -73,17 +73,17 @@ class Sounds:
             key = (path, path.stat().st_mtime_ns)
         except OSError as error:
             raise Unreadable(f"cannot be read: {error.strerror or error}") from error
-        with self._mutex:  # one at a time: sound and spectrogram of a clip are asked for at once
+        with self._mutex:  # the page asks for sound and spectrogram at the same time: decode once
             if key not in self._kept:
-                self._kept[key] = hear(path)
-                while len(self._kept) > _KEPT:
+                self._kept[key] = decode(path)
+                while len(self._kept) > _N_CACHED:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(key)
             return self._kept[key]
 
 
-def hear(path: Path) -> Heard:
-    """Decode a recording, and make its spectrogram.
+def decode(path: Path) -> ClipSound:
+    """Decode a recording and compute its spectrogram.
 
     Raises
     ------
@@ -93,13 +93,13 @@ def hear(path: Path) -> Heard:
     blocks = []
     for block in recording:
         blocks.append(block)
-        if recording.duration_s > LONGEST_S:
+        if recording.duration_s > MAX_DURATION_S:
             recording.close()
-            raise _too_long()
+            raise Unreadable(f"longer than {MAX_DURATION_S / 60:.0f} minutes; cut it into clips to review it")
     samples, rate_hz = np.concatenate(blocks), recording.rate_hz
     if samples.shape[1] > 2:
         samples = samples.mean(axis=1, keepdims=True)
-    step = -(-rate_hz // TOP_RATE_HZ)
+    step = -(-rate_hz // MAX_RATE_HZ)
     if step > 1:
         whole = samples[: len(samples) // step * step]
         samples, rate_hz = whole.reshape(-1, step, samples.shape[1]).mean(axis=1), rate_hz // step
@@ -108,7 +108,7 @@ def hear(path: Path) -> Heard:
         samples = samples / peak
     mono = samples.mean(axis=1)
     levels, hop, window, top_hz = spectrogram(mono.astype(np.float32), rate_hz)
-    return Heard(
+    return ClipSound(
         wav=wav_bytes(samples, rate_hz),
         levels=levels.tobytes(),
         n_columns=levels.shape[0],
@@ -120,15 +120,15 @@ def hear(path: Path) -> Heard:
 
 
 def spectrogram(mono: npt.NDArray[np.float32], rate_hz: int) -> tuple[npt.NDArray[np.uint8], int, int, float]:
-    """Levels of shape (n_moments, n_bins), the hop and the window in samples, and the top in Hz."""
+    """Return levels of shape (n_moments, n_bins), hop and window in samples, and the upper edge in Hz."""
     window = min(len(mono), max(16, round(WINDOW_MS * rate_hz / 1000)))
-    hop = max(1, rate_hz // 1000, -(-len(mono) // MOST_COLUMNS))
+    hop = max(1, rate_hz // 1000, -(-len(mono) // MAX_COLUMNS))
     size = 1 << (max(window, rate_hz // 94) - 1).bit_length()
     n_bins = min(size // 2, round(TOP_HZ / rate_hz * size))
     frames = np.lib.stride_tricks.sliding_window_view(mono, window)[::hop]
     hann = np.hanning(window + 2)[1:-1].astype(np.float32)
     level = np.empty((len(frames), n_bins), np.float32)
-    for begin in range(0, len(frames), 1000):  # flat memory on long clips
+    for begin in range(0, len(frames), 1000):  # in parts: long clips need no more memory
         part = np.fft.rfft(frames[begin : begin + 1000] * hann, size, axis=1)[:, :n_bins]
         level[begin : begin + 1000] = 20 * np.log10(np.abs(part) + 1e-9)
     scaled = (level - (level.max() - RANGE_DB)) * (255 / RANGE_DB)
@@ -145,7 +145,3 @@ def wav_bytes(samples: npt.NDArray[np.floating], rate_hz: int) -> bytes:
         writer.setframerate(rate_hz)
         writer.writeframes(whole.tobytes())
     return out.getvalue()
-
-
-def _too_long() -> AudioError:
-    return Unreadable(f"longer than {LONGEST_S / 60:.0f} minutes; cut it into clips to review it")

@@ -1,112 +1,114 @@
-"""What the page is told of a session and of a clip, as JSON types.
+"""What the page gets to know of a review session and of a clip, as JSON types.
 
-In blind mode nothing that the detector said of a clip leaves the server before the rater's answer is on disk and they
-asked to see it; nor do figures from which it could be told.
+In blind mode the server sends no result of the detector for a clip before the rater's answer is on disk and the rater
+asked for the result, and no figures from which the result could be derived.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from popdetect import __version__
-from popdetect.app.answer_log import Book
+from popdetect.app.answer_log import AnswerLog
 from popdetect.app.queue import Queue, estimate, is_corrected
+from popdetect.records import to_json
 from popdetect.session.corrections import CONSENSUS, Correction
 from popdetect.session.session import Labelled, LabelledClip
 
 
 @dataclass(frozen=True, slots=True)
-class Sitting:
-    """One person in front of one session: what is reviewed, by whom, and whether blind."""
+class ReviewSession:
+    """One rater who reviews one labelled session, blind or not."""
 
     session: Labelled
     queue: Queue
-    book: Book
+    answers: AnswerLog
     rater: str
     blind: bool
 
     def shows_verdict(self, clip: LabelledClip, rater: str) -> bool:
-        """Whether the page may know what the detector said of a clip."""
+        """Whether the page may show the detector's result for a clip."""
         if not self.blind:
             return True
-        answer, _ = self.book.look(clip.file, rater)
-        return answer is not None and self.book.knows_verdict(clip.file, rater)
+        answer, _ = self.answers.current(clip.file, rater)
+        return answer is not None and self.answers.has_seen_verdict(clip.file, rater)
 
 
-def session_view(sitting: Sitting) -> dict[str, Any]:
-    """The list of clips in their order, and how far the rater is."""
-    answers = sitting.book.of_rater(sitting.rater)
-    clips = sitting.session.clips
-    failed = [clip.id for clip in clips if clip.id not in sitting.queue.drawn]
-    last = sitting.book.last_answered(sitting.rater)
+def session_view(review: ReviewSession) -> dict[str, Any]:
+    """The clips in the order of the queue, and the rater's progress."""
+    answers = review.answers.of_rater(review.rater)
+    clips = review.session.clips
+    failed = [clip.id for clip in clips if clip.id not in review.queue.drawn]
+    last = review.answers.last_answered(review.rater)
     return {
         "version": __version__,
-        "folder": sitting.session.folder.resolve().name,
-        "rater": sitting.rater,
-        "blind": sitting.blind,
-        "clips": [_item(sitting, clips[number], answers) for number in (*sitting.queue.order, *failed)],
+        "folder": review.session.folder.resolve().name,
+        "rater": review.rater,
+        "blind": review.blind,
+        "clips": [_item(review, clips[number], answers) for number in (*review.queue.order, *failed)],
         "last": next((clip.id for clip in clips if clip.file == last), None),
-        "progress": progress_view(sitting),
+        "progress": progress_view(review),
     }
 
 
-def progress_view(sitting: Sitting) -> dict[str, Any]:
-    """How many are done, how many corrected, and the estimate of the detector's errors."""
-    answers = sitting.book.of_rater(sitting.rater)
-    judged = [sitting.session.clips[number] for number in sitting.queue.order]
-    done = [clip for clip in judged if clip.file in answers]
-    made: dict[str, Any] = {"done": len(done), "of": len(judged), "raters": sitting.book.raters()}
-    if not sitting.blind:
-        made["corrected"] = sum(is_corrected(clip, answers[clip.file]) for clip in done)
-        made["estimate"] = asdict(estimate(sitting.session, sitting.queue, answers))
-    return made
+def progress_view(review: ReviewSession) -> dict[str, Any]:
+    """The numbers of answered and of corrected clips, and the estimate of the detector's errors."""
+    answers = review.answers.of_rater(review.rater)
+    queued = [review.session.clips[number] for number in review.queue.order]
+    done = [clip for clip in queued if clip.file in answers]
+    view: dict[str, Any] = {"done": len(done), "of": len(queued), "raters": review.answers.raters()}
+    if not review.blind:
+        view["corrected"] = sum(is_corrected(clip, answers[clip.file]) for clip in done)
+        view["estimate"] = to_json(estimate(review.session, review.queue, answers))
+    return view
 
 
-def item_view(sitting: Sitting, clip: LabelledClip) -> dict[str, Any]:
-    """A clip's line in the list."""
-    return _item(sitting, clip, sitting.book.of_rater(sitting.rater))
+def item_view(review: ReviewSession, clip: LabelledClip) -> dict[str, Any]:
+    """The entry of a clip in the list."""
+    return _item(review, clip, review.answers.of_rater(review.rater))
 
 
-def clip_view(sitting: Sitting, clip: LabelledClip, rater: str) -> dict[str, Any]:
-    """All the page shows of one clip to `rater`, who is the sitting's or the consensus."""
-    answer, version = sitting.book.look(clip.file, rater)
-    made: dict[str, Any] = {
+def clip_view(review: ReviewSession, clip: LabelledClip, rater: str) -> dict[str, Any]:
+    """All that the page shows of one clip to `rater`, who is the session's rater or the consensus."""
+    answer, version = review.answers.current(clip.file, rater)
+    view: dict[str, Any] = {
         "id": clip.id,
         "file": clip.file,
         "duration_s": clip.duration_s,
         "status": clip.status,
         "error": clip.error,
         "version": version,
-        "answer": None if answer is None else _answer(answer),
-        "hidden": not sitting.shows_verdict(clip, rater),
+        "answer": None if answer is None else answer_view(answer),
+        "hidden": not review.shows_verdict(clip, rater),
     }
-    if not made["hidden"]:
-        made |= {
+    if not view["hidden"]:
+        view |= {
             "label": clip.label,
             "p_pop": clip.p_pop,
             "quality": list(clip.quality),
-            "marks": [asdict(mark) for mark in clip.marks],
-            "drawn": sitting.queue.drawn.get(clip.id, ""),
+            "marks": to_json(clip.marks),
+            "drawn": review.queue.drawn.get(clip.id, ""),
         }
     if rater == CONSENSUS:
-        found = ((name, sitting.book.look(clip.file, name)[0]) for name in sitting.book.raters())
-        made["said"] = {name: _answer(said) for name, said in found if said is not None}
-    return made
+        found = ((name, review.answers.current(clip.file, name)[0]) for name in review.answers.raters())
+        view["said"] = {name: answer_view(given) for name, given in found if given is not None}
+    return view
 
 
-def _item(sitting: Sitting, clip: LabelledClip, answers: dict[str, Correction]) -> dict[str, Any]:
+def _item(review: ReviewSession, clip: LabelledClip, answers: dict[str, Correction]) -> dict[str, Any]:
     answer = answers.get(clip.file)
-    made: dict[str, Any] = {"id": clip.id, "file": clip.file, "answer": answer.label if answer else ""}
-    if clip.id not in sitting.queue.drawn:
-        return made | {"failed": True}
-    if not sitting.blind:
-        made |= {"label": clip.label, "p_pop": clip.p_pop, "drawn": sitting.queue.drawn[clip.id]}
-        made["corrected"] = answer is not None and is_corrected(clip, answer)
-    return made
+    view: dict[str, Any] = {"id": clip.id, "file": clip.file, "answer": answer.label if answer else ""}
+    if clip.id not in review.queue.drawn:
+        return view | {"failed": True}
+    if not review.blind:
+        view |= {"label": clip.label, "p_pop": clip.p_pop, "drawn": review.queue.drawn[clip.id]}
+        view["corrected"] = answer is not None and is_corrected(clip, answer)
+    return view
 
 
-def _answer(answer: Correction) -> dict[str, Any]:
+def answer_view(answer: Correction) -> dict[str, Any]:
+    """Return what the page shows of an answer."""
     return {
         "label": answer.label,
         "onsets_s": list(answer.onsets_s),

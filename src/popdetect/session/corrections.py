@@ -234,9 +234,9 @@ def _correction(cells: Mapping[str, str]) -> Correction:
         raise ValueError(f"label {cells['label']!r}; {', '.join(LABELS)} or an empty cell are allowed")
     if not cells["file"] or not cells["rater"]:
         raise ValueError(f"no {'rater' if cells['file'] else 'file'}")
-    flags = {flag: cells.get(flag, "") for flag in _FLAGS}
+    flags = {flag: cells.get(flag, "0") for flag in _FLAGS}
     for flag, cell in flags.items():
-        if cell not in ("", "0", "1"):
+        if cell not in ("0", "1"):
             raise ValueError(f"{flag} {cell!r}; 0 or 1 is allowed")
     p_pop = cells.get("detector_p_pop", "")
     return Correction(
