@@ -1,4 +1,4 @@
-"""Starting the command, driving the page as a person does, and reading what they would."""
+"""Helpers of the browser tests: start `popdetect review`, use the page like a person, read what it shows."""
 
 from __future__ import annotations
 
@@ -14,31 +14,30 @@ N_CLIPS = 24
 
 
 class Served:
-    """`popdetect review` as a process of its own."""
+    """A running `popdetect review`, a process of its own."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         command = [sys.executable, "-m", "popdetect", "review", str(folder), "--no-browser", "--json", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        self.said: dict[str, Any] = json.loads(line)
-        self.address: str = self.said["address"]
+        self.address: str = json.loads(line)["address"]
         self.base = self.address.split("/open")[0]
 
     def end(self) -> tuple[int, dict[str, Any]]:
-        """Ctrl-C; its exit code, and what it says then."""
+        """Press Ctrl-C; return the exit code and the summary it prints."""
         self.process.send_signal(signal.SIGINT)
-        out, _ = self.process.communicate(timeout=20)
+        out, self.messages = self.process.communicate(timeout=20)
         return self.process.returncode, json.loads(out) if out.strip() else {}
 
     def kill(self) -> None:
-        """As a power cut does."""
+        """End the process as a power cut would."""
         self.process.kill()
         self.process.communicate()
 
 
 class Page:
-    """One tab; every request it makes and everything that goes wrong in it is kept."""
+    """One browser tab; records its requests and its errors."""
 
     def __init__(self, context: Any, address: str) -> None:
         self.tab = context.new_page()
@@ -61,7 +60,7 @@ class Page:
             self.tab.keyboard.press(key)
 
     def answer(self, key: str) -> None:
-        """Press a verdict's key and wait until the page says it is kept and shows the next clip."""
+        """Press the key of a label and wait until the page confirms it and shows the next clip."""
         before = self.id
         self.press(key)
         self.tab.wait_for_function("() => document.getElementById('status').textContent.startsWith('Saved')")
@@ -70,7 +69,7 @@ class Page:
         self.tab.evaluate("document.getElementById('status').textContent = ''")
 
     def says(self, text: str, where: str = "#status") -> None:
-        """Wait for words."""
+        """Wait until an element contains a text."""
         self.tab.wait_for_function(
             "([where, text]) => document.querySelector(where).textContent.includes(text)", arg=[where, text]
         )
@@ -88,7 +87,7 @@ class Page:
 
     @property
     def marks(self) -> list[float]:
-        """Where the person's marks are, seconds."""
+        """Times of the person's marks, seconds."""
         found = self.tab.evaluate("[...document.querySelectorAll('.mark.mine')].map(mark => +mark.dataset.time)")
         return [float(time) for time in found]
 

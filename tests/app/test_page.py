@@ -255,7 +255,8 @@ def test_it_goes_on_after_a_kill_and_a_torn_line(folder: Path, serve: Serve, bro
     with path.open("ab") as handle:
         handle.write(b"p01/thrust_01.wav,po")
     context = browser.new_context()
-    page = Page(context, serve(folder).address)
+    served = serve(folder)
+    page = Page(context, served.address)
 
     assert page.file == waiting
     page.answer("n")
@@ -265,6 +266,9 @@ def test_it_goes_on_after_a_kill_and_a_torn_line(folder: Path, serve: Serve, bro
     page.ready()
     assert page.text("#progress").startswith("3 of")
     context.close()
+    served.end()
+    assert served.messages.count("line 4 is damaged and left out") == 1
+    assert "a copy of the damaged lines is in corrections.damaged-1.csv\n" in served.messages
 
 
 def test_two_tabs_and_two_servers_do_not_overwrite_each_other(folder: Path, serve: Serve, browser: Any) -> None:

@@ -12,8 +12,9 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from popdetect.cli import terminal
 from popdetect.cli import text as wording
 from popdetect.cli.options import NOTE, parser, refuse_idle
 from popdetect.cli.terminal import one_line
-from popdetect.errors import NothingFound, PopdetectError, UsageError, missing_extra
+from popdetect.errors import DamagedLinesWarning, NothingFound, PopdetectError, UsageError, missing_extra
 
 if TYPE_CHECKING:
     from popdetect.detection.detector import Detector
@@ -43,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminal.prepare()
         try:
             args = _parser().parse_args(argv)
-            return int(args.run(args))
+            with _warnings_on_one_line():
+                return int(args.run(args))
         finally:
             with terminal.output(sys.stdout):
                 sys.stdout.flush()
@@ -432,6 +434,22 @@ def _say(args: argparse.Namespace, text: str) -> None:
 def _complain(text: str) -> None:
     with suppress(UsageError, terminal.ReaderGoneError), terminal.output(sys.stderr):  # there is nobody left to tell
         print(f"popdetect: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _warnings_on_one_line() -> Iterator[None]:
+    """Report damaged lines of a file on one line of standard error, like errors; each report once."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, DamagedLinesWarning):
+            _complain(str(message))
+        else:
+            others(message, category, *place)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", DamagedLinesWarning)
+        others, warnings.showwarning = warnings.showwarning, show
+        yield
 
 
 def _interrupted(args: argparse.Namespace) -> str:
