@@ -440,11 +440,11 @@ def _complain(text: str) -> None:
 def _warnings_on_one_line() -> Iterator[None]:
     """Report damaged lines of a file on one line of standard error, like errors; each report once."""
 
-    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, DamagedLinesWarning):
             _complain(str(message))
         else:
-            others(message, category, *place)
+            others(message, category, *place, **more)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default", DamagedLinesWarning)
