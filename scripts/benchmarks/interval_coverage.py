@@ -30,8 +30,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from popdetect import __version__
+from popdetect.intervals import wilson
 from popdetect.session.files import write_text
-from popdetect.study.analysis.distributions import wilson
 from popdetect.study.analysis.estimates import Estimate
 from popdetect.study.analysis.outcomes import outcomes
 from popdetect.study.simulation.study import StudyPlan, simulate_study

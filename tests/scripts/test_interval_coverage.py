@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from popdetect.study.analysis.distributions import wilson
+from popdetect.intervals import wilson
 from popdetect.study.analysis.estimates import Estimate
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "benchmarks" / "interval_coverage.py"

@@ -302,6 +302,7 @@ def log(args: argparse.Namespace) -> int:
 
 def outcomes(args: argparse.Namespace) -> int:
     """Conclude from a journal."""
+    from popdetect.records import to_json
     from popdetect.study.analysis.outcomes import outcomes as conclude
     from popdetect.study.journal import journal
     from popdetect.study.report import text as outcomes_text
@@ -311,7 +312,7 @@ def outcomes(args: argparse.Namespace) -> int:
         raise NothingFound(f"{args.journal}: no thrust with a score in it yet; `popdetect log` puts sessions into it")
     found = conclude(thrusts, **_conclusions(args))
     if args.json:
-        _print_json({"schema_version": wording.SCHEMA_VERSION, **found.to_dict()})
+        _print_json({"schema_version": wording.SCHEMA_VERSION, **to_json(found)})
     else:
         _print(outcomes_text.as_text(found).rstrip("\n"))
     return 0

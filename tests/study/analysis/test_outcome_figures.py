@@ -15,16 +15,13 @@ from statsmodels.stats.weightstats import ttost_ind
 
 from popdetect.errors import UsageError
 from popdetect.intervals import wilson
-from popdetect.study.analysis.adjusted import Difference
+from popdetect.study.analysis.adjusted import Difference, correction
 from popdetect.study.analysis.agreement import Agreement, agreement
 from popdetect.study.analysis.columns import columns_of
-from popdetect.study.analysis.dilution import dilution
-from popdetect.study.analysis.distributions import detectable, newcombe
-from popdetect.study.analysis.effect_size import correction
+from popdetect.study.analysis.detector_errors import Accuracy, dilution, lang_reiczigel, prevalence, rogan_gladen
 from popdetect.study.analysis.equivalence import equivalence, power, tost
-from popdetect.study.analysis.estimates import Estimate
+from popdetect.study.analysis.estimates import Estimate, detectable, newcombe
 from popdetect.study.analysis.outcomes import outcomes
-from popdetect.study.analysis.prevalence import Accuracy, lang_reiczigel, prevalence, rogan_gladen
 
 
 def test_wilson_and_newcombe_are_the_published_ones() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from outcome_fakes import one_each, study, thrust
 
 from popdetect.errors import UsageError
+from popdetect.records import to_json
 from popdetect.study.analysis.outcomes import Outcomes, outcomes
 from popdetect.study.analysis.thrusts import Thrust
 from popdetect.study.report.text import as_text, sentences, verdict
@@ -107,10 +108,10 @@ def test_every_thrust_is_used_or_left_out_for_a_named_reason(thrusts: list[Thrus
 
 
 def test_json_holds_everything_and_no_nan(found: Outcomes) -> None:
-    told = json.dumps(found.to_dict(), allow_nan=False)
+    told = json.dumps(to_json(found), allow_nan=False)
 
-    assert json.loads(told) == found.to_dict()
-    assert set(found.to_dict()) == set(asdict(found))
+    assert json.loads(told) == to_json(found)
+    assert set(to_json(found)) == set(asdict(found))
 
 
 def test_the_same_seed_gives_the_same_answer(thrusts: list[Thrust], found: Outcomes) -> None:
@@ -160,7 +161,7 @@ LITTLE: dict[str, tuple[list[Thrust], str]] = {
         "only 3 patients",
     ),
     "no pain": (one_each([(0, 0), (0, 1), (0, 0)], [(0, 0), (0, 2), (0, 0)]), "pain before was 0"),
-    "all alike": (one_each([(6, 4)] * 5, [(6, 4)] * 5), "all scores are alike"),
+    "all alike": (one_each([(6, 4)] * 5, [(6, 4)] * 5), "all scores are equal"),
     "no scores": (one_each([(6, 4)] * 3, [(6, 4)] * 3), ""),
     "not judged": ([replace(t, label=None) for t in one_each([(6, 4)] * 3, [])], "no complete thrust"),
     "patient is group": (
@@ -184,7 +185,7 @@ def test_too_little_is_told_and_nothing_is_made_up(case: str) -> None:
     assert found.dilution.corrected.value is None
     assert "not shown either way" in verdict(found)
     assert as_text(found)
-    json.dumps(found.to_dict(), allow_nan=False)
+    json.dumps(to_json(found), allow_nan=False)
 
 
 ANSWERS = st.sampled_from([None, "yes", "no", "unsure"])
@@ -208,7 +209,7 @@ ANY = st.builds(
 @given(st.lists(ANY, max_size=25))
 def test_no_journal_crashes_it_or_makes_it_say_nonsense(journal: list[Thrust]) -> None:
     found = outcomes(journal, **COUNTS)
-    told = found.to_dict()
+    told = to_json(found)
 
     json.dumps(told, allow_nan=False)
     for estimate in estimates_in(told):

@@ -9,6 +9,7 @@ import pytest
 from journal_fakes import make_session, write_scores
 
 from popdetect.cli import main as cli
+from popdetect.records import to_json
 from popdetect.study.analysis.outcomes import outcomes
 from popdetect.study.journal.journal import thrusts
 
@@ -54,7 +55,7 @@ def test_json_says_what_the_library_says(study: Path, capsys: Capture) -> None:
     found = outcomes(thrusts(study), margin=2.0, sensitivity=(46, 50), specificity=(40, 50))
 
     assert told.pop("schema_version") == 1
-    assert told == json.loads(json.dumps(found.to_dict()))
+    assert told == json.loads(json.dumps(to_json(found)))
 
 
 @pytest.mark.parametrize("counts", ["50/46", "0.9", "-1/50", "4/0", "46 / 50", "46", "٤/٥"])

@@ -12,6 +12,7 @@ import pytest
 from outcome_fakes import one_each, thrust
 from report_fakes import fill, full_study, parsed, report, words
 
+from popdetect.records import to_json
 from popdetect.study.analysis.outcomes import outcomes
 from popdetect.study.journal import journal
 from popdetect.study.report.page import page
@@ -44,7 +45,7 @@ def kind_of(name: str, scale: str) -> str:
 
 
 def test_every_estimate_of_the_outcomes_is_in_it(whole: tuple[Path, str]) -> None:
-    found = outcomes(journal.thrusts(whole[0].with_name("STUDY.db")), **COUNTS).to_dict()
+    found = to_json(outcomes(journal.thrusts(whole[0].with_name("STUDY.db")), **COUNTS))
     text = words(parsed(whole[1])).replace("\u00a0", " ")
     seen = estimates(found)
 

@@ -9,8 +9,7 @@ import pytest
 from popdetect.errors import UsageError
 from popdetect.study.analysis.adjusted import EXPECTATION, Difference, adjusted_difference
 from popdetect.study.analysis.columns import columns_of
-from popdetect.study.analysis.dilution import Dilution, dilution
-from popdetect.study.analysis.prevalence import Accuracy, Prevalence, prevalence
+from popdetect.study.analysis.detector_errors import Accuracy, Dilution, Prevalence, dilution, prevalence
 from popdetect.study.analysis.relations import belief
 from popdetect.study.simulation.study import StudyPlan, simulate_study
 

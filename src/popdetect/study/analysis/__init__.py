@@ -1,1 +1,1 @@
-"""From the thrusts of a journal to estimates with intervals."""
+"""Estimates with intervals from the thrusts of a journal."""

@@ -1,27 +1,33 @@
-"""Pain after, pop against no pop, made comparable: analysis of covariance.
+"""Differences in pain after, pop minus no pop: adjusted (analysis of covariance), unadjusted, and as Hedges' g.
 
-Post on pre rather than change on pop, because change mistakes regression to the mean for an effect wherever the groups
-began apart. A difference is pop minus no pop in pain after: **negative is less pain after a pop**. Nobody was
-randomised to a pop, so every difference is an association.
+A negative difference is less pain after a pop. Nobody was randomised to a pop, so every difference is an association.
 
-A covariate is used when at least `ENOUGH` of the thrusts that can be compared have it and it varies; otherwise it is
-left out and the note says so, because complete cases would leave too little of the study.
+The adjusted difference models pain after given pain before. A model of the change would mistake regression to the mean
+for an effect if the groups differ in pain before. A covariate is used if it varies and at least the share `ENOUGH` of
+the comparable thrusts has it; otherwise it is left out, with a note, because too few complete cases would remain.
+
+Hedges' g of the change is J d, with d = (mean change with pop - mean change without) / pooled standard deviation of
+the changes, J = Γ(ν/2) / (√(ν/2) Γ((ν-1)/2)), ν = n_pop + n_no_pop - 2. Its variance is J² ((SE/s)² + d²/(2ν)), with SE
+the standard error of the difference that allows for repeated patients; for independent thrusts of equal spread this is
+Hedges' own variance.
 
 References
 ----------
-Vickers & Altman (2001), BMJ 323:1123 (analysis of covariance for change from baseline).
+Vickers & Altman (2001), BMJ 323:1123 (analysis of covariance for change from baseline); Hedges (1981), J Educ Stat
+6:107; Hedges & Olkin (1985), Statistical Methods for Meta-Analysis, ch. 5.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from popdetect.study.analysis.columns import Bools, Columns, Floats, Ints, complete, has
-from popdetect.study.analysis.estimates import Estimate, TooLittle, missing
-from popdetect.study.analysis.regression import Fit, Model, fit, fit_robust
+from popdetect.study.analysis.estimates import Estimate, TooLittle, missing, t_reach
+from popdetect.study.analysis.regression import ModelKind, Regression, fit, fit_robust
 
 ENOUGH = 0.8
 EXPECTATION = "expectation of relief"
@@ -47,7 +53,7 @@ class Difference:
         Share of the remaining variance that lies between patients (ICC).
     n, n_pop, n_no_pop, n_patients : int
     left_out : dict of str to int
-        Thrusts that this comparison could not use, each under the first reason.
+        Thrusts that this comparison could not use, by the first reason that applies.
     notes : tuple of str
     """
 
@@ -56,7 +62,7 @@ class Difference:
     se: float | None = None
     df: float | None = None
     adjusted_for: tuple[str, ...] = ()
-    model: Model | None = None
+    model: ModelKind | None = None
     why: str = ""
     patient_share: float | None = None
     n: int = 0
@@ -69,9 +75,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Thrusts that can be compared, and what to adjust for.
+    """Thrusts that can be compared, and the covariates.
 
-    `terms` are centred, so that the intercept is an ordinary patient and the search for the variance is well behaved.
+    `terms` are centred, so that the intercept is an average patient and the variance estimate converges well.
     """
 
     rows: Columns
@@ -81,25 +87,25 @@ class Ready:
 
     @property
     def pop(self) -> Floats:
-        """1 where a pop was heard, else 0."""
+        """1 for the verdict pop, 0 for no pop."""
         return self.rows.is_pop.astype(float)
 
 
 def ready(columns: Columns, covariates: Mapping[str, Floats], *more: tuple[str, Bools]) -> Ready:
-    """Choose the complete cases and the covariates, of which `pain before` is always one.
+    """Select the complete cases and the covariates; pain before is always one of them.
 
     Parameters
     ----------
     columns : Columns
     covariates : mapping of name to column
-        Used when enough of them are filled.
+        Used if enough cells are filled.
     more : (reason, bool array)
-        What else a thrust must have.
+        Further conditions that a thrust must meet.
 
     Raises
     ------
     TooLittle
-        Not two groups of two thrusts; or no pain before that could have become less.
+        Not two groups of two thrusts; or pain before is always 0 and could not decrease.
     """
     base = [
         ("clip could not be judged", columns.label != ""),
@@ -134,7 +140,7 @@ def ready(columns: Columns, covariates: Mapping[str, Floats], *more: tuple[str, 
 def adjusted_difference(
     columns: Columns, unit: float, covariates: Mapping[str, Floats], title: str = "adjusted difference"
 ) -> Difference:
-    """Post on pop, pre and covariates, by the model that suits the patients."""
+    """Difference in pain after, adjusted for pain before and covariates; the model is that of `regression.fit`."""
     try:
         data = ready(columns, covariates)
         made = fit(data.rows.after, {"pop": data.pop, **data.terms}, data.rows.patient)
@@ -144,7 +150,7 @@ def adjusted_difference(
 
 
 def crude_difference(columns: Columns, unit: float) -> Difference:
-    """Difference of the mean changes: nothing adjusted for, which is why it stands beside and not first."""
+    """Difference of the mean changes, not adjusted for anything."""
     title = "difference of mean changes"
     try:
         data = ready(columns, {})
@@ -156,7 +162,7 @@ def crude_difference(columns: Columns, unit: float) -> Difference:
 
 
 def within_patients(columns: Columns, unit: float) -> Difference:
-    """Pops against no pops of the same patient: what differs between patients cannot explain it.
+    """Difference between thrusts of the same patient; constant differences between patients cannot explain it.
 
     Least squares on the deviations from each patient's means (fixed effects), over the patients that had both.
     """
@@ -183,8 +189,31 @@ def within_patients(columns: Columns, unit: float) -> Difference:
     return described(title, made, {"pop": 1.0}, Ready(own, kept, left_out, data.notes), unit)
 
 
-def described(title: str, made: Fit, weights: Mapping[str, float], data: Ready, unit: float) -> Difference:
-    """A weighted sum of a fit's coefficients, in the scale's unit, with all that belongs to it."""
+def correction(nu: float) -> float:
+    """Hedges' J, below 1: the small-sample correction of d; ν > 1."""
+    return math.exp(math.lgamma(nu / 2) - math.lgamma((nu - 1) / 2)) / math.sqrt(nu / 2)
+
+
+def hedges_g(columns: Columns, crude: Difference, unit: float) -> Estimate:
+    """Hedges' g of the unadjusted difference `crude`."""
+    if crude.estimate.value is None or crude.se is None or crude.df is None:
+        return missing(crude.estimate.why_not)
+    kept, _ = complete(("", columns.decided), ("", has(columns.before)), ("", has(columns.after)))
+    rows = columns.take(kept)
+    change, pop = rows.after - rows.before, rows.is_pop
+    nu = len(rows) - 2
+    squares = float(sum(np.square(own - own.mean()).sum() for own in (change[pop], change[~pop])))
+    spread = math.sqrt(squares / nu)
+    d = crude.estimate.value / unit / spread
+    se = math.sqrt((crude.se / unit / spread) ** 2 + d * d / (2 * nu))
+    j = correction(nu)
+    reach = t_reach(crude.df) * j * se
+    how = "of the unadjusted changes; the interval allows for repeated patients"
+    return Estimate(j * d, j * d - reach, j * d + reach, None, how)
+
+
+def described(title: str, made: Regression, weights: Mapping[str, float], data: Ready, unit: float) -> Difference:
+    """Difference from a weighted sum of a model's coefficients, in the unit of the scale."""
     estimate = made.estimate(weights)
     no_scatter = estimate.low is None
     return Difference(

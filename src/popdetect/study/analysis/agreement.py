@@ -1,11 +1,11 @@
-"""Three listeners: whether detector, patient and therapist hear the same.
+"""Agreement of detector, patient and therapist about whether a pop was heard.
 
-Tables of yes and no; ``unsure`` (of the detector: ``uncertain``) and what was not asked are left out and counted. Kappa
-falls when nearly all thrusts pop, however well two listeners agree, so positive and negative agreement stand beside it.
+Tables of yes and no; ``unsure`` (of the detector: ``uncertain``) and empty answers are left out and counted. Kappa is
+low if nearly all thrusts pop, however well two raters agree, so positive and negative agreement are given as well.
 
-With one thrust per patient kappa's interval is the large-sample one; otherwise, and for the agreements, it comes from
-leaving out one patient at a time (jackknife, t with patients - 1 degrees of freedom). The ends are cut at what is
-possible.
+With one thrust per patient, kappa has its large-sample interval. Otherwise, and for the agreements, the interval comes
+from leaving out one patient at a time (jackknife, t with patients - 1 degrees of freedom). Intervals are limited to
+possible values.
 
 References
 ----------
@@ -22,11 +22,10 @@ from typing import Literal
 import numpy as np
 
 from popdetect.study.analysis.columns import Columns, Floats, Ints, Words
-from popdetect.study.analysis.distributions import t_reach, z_reach
-from popdetect.study.analysis.estimates import Estimate, missing
+from popdetect.study.analysis.estimates import Estimate, missing, t_reach, z_reach
 
-Listener = Literal["detector", "patient", "therapist"]
-PAIRS: tuple[tuple[Listener, Listener], ...] = (
+Rater = Literal["detector", "patient", "therapist"]
+PAIRS: tuple[tuple[Rater, Rater], ...] = (
     ("detector", "patient"),
     ("detector", "therapist"),
     ("patient", "therapist"),
@@ -36,22 +35,22 @@ _OF_DETECTOR = {"pop": "yes", "no_pop": "no", "uncertain": "unsure", "": ""}
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Two listeners.
+    """Two raters.
 
     Attributes
     ----------
     first, second : str
-        Of a study ``detector``, ``patient`` or ``therapist``; of a review two raters.
+        ``detector``, ``patient`` or ``therapist``; or the names of two reviewers.
     table : dict
         ``table[first][second]``, each ``yes`` or ``no``: number of thrusts.
     n, n_patients : int
-        Thrusts in the table, and whose they are.
+        Thrusts in the table, and their patients.
     n_unsure, n_not_asked : int
-        Left out: at least one was unsure; at least one said nothing.
+        Left out: at least one was unsure; at least one has no answer.
     kappa : Estimate
         Agreement beyond chance, at most 1.
     positive, negative : Estimate
-        Of the yes (no) said by the two together, the share on which they agree.
+        Of the yes (no) answers of both together, the share on which they agree.
     """
 
     first: str
@@ -67,13 +66,13 @@ class Agreement:
 
 
 def agreements(columns: Columns) -> tuple[Agreement, ...]:
-    """Each pair of listeners."""
-    said = {
+    """Return the agreement of each pair of raters."""
+    answers = {
         "detector": np.array([_OF_DETECTOR[str(label)] for label in columns.label], np.str_),
         "patient": columns.by_patient,
         "therapist": columns.by_therapist,
     }
-    return tuple(agreement(first, second, said[first], said[second], columns.patient) for first, second in PAIRS)
+    return tuple(agreement(first, second, answers[first], answers[second], columns.patient) for first, second in PAIRS)
 
 
 def agreement(first: str, second: str, one: Words, two: Words, patient: Ints) -> Agreement:
@@ -101,7 +100,7 @@ def agreement(first: str, second: str, one: Words, two: Words, patient: Ints) ->
 
 
 def kappa_of(tables: Floats) -> Floats:
-    """Cohen's kappa of tables (a, b, c, d), shape (m, 4); NaN where it is 0 / 0."""
+    """Cohen's kappa of tables (a, b, c, d), shape (m, 4); NaN if it is 0 / 0."""
     a, b, c, d = tables.T
     n = tables.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -111,7 +110,7 @@ def kappa_of(tables: Floats) -> Floats:
 
 
 def kappa_se(table: Floats) -> float:
-    """Large-sample standard error of kappa, thrusts independent; table (a, b, c, d)."""
+    """Large-sample standard error of kappa for independent thrusts; table (a, b, c, d)."""
     p = table.reshape(2, 2) / table.sum()
     rows, cols = p.sum(axis=1), p.sum(axis=0)
     kappa = float(kappa_of(table[None])[0])
@@ -129,7 +128,7 @@ def _kappa(by_patient: Floats) -> Estimate:
         return missing("no thrust that both judged")
     value = float(kappa_of(total[None])[0])
     if math.isnan(value):
-        return missing("both said the same of every thrust, always yes or always no: there is nothing beyond chance")
+        return missing("both gave the same answer for every thrust, always yes or always no: kappa is not defined")
     if not total[1] + total[2]:
         return Estimate(value, why_not="no interval: they never disagreed")
     if n == len(by_patient):
@@ -155,7 +154,7 @@ def _jackknifed(value: float, without: Floats, least: float) -> Estimate:
     if n < 3:
         return Estimate(value, why_not=f"no interval: {n} patient{'s' if n > 1 else ''} only")
     if np.isnan(without).any():
-        return Estimate(value, why_not="no interval: it rests on one patient")
+        return Estimate(value, why_not="no interval: it depends on one patient")
     se = math.sqrt((n - 1) / n * float(np.square(without - without.mean()).sum()))
     if se < 1e-12:
         return Estimate(value, why_not="no interval: it is the same whichever patient is left out")

@@ -1,8 +1,8 @@
-"""Thrusts as columns: one order, one pain scale, missing cells as NaN.
+"""Thrusts as columns: on one pain scale, missing cells as NaN.
 
-Pain is kept in NPRS points (VAS100 divided by 10, `unit`), so that one study in both scales gives the same fits to the
-last digit. Rows are ordered by what they say and not by names, so neither the order of the journal nor the pseudonyms
-of patients can move a figure, not even in rounding.
+Pain is in NPRS points (VAS100 divided by 10, `UNITS`), so that a study on either scale gives the same fits to the last
+digit. Rows are sorted by their values, not by names: neither the order of the journal nor the pseudonyms of patients
+change a figure, not even by rounding.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ UNITS: dict[PainScale, float] = {"NPRS": 1.0, "VAS100": 10.0}
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """One column for each thing known, each of shape (n,).
+    """One array for each column, of shape (n,).
 
     Attributes
     ----------
     patient : int array
         Number of the patient, from 0.
     label : str array
-        ``pop``, ``no_pop``, ``uncertain``, or empty where the clip could not be judged.
+        ``pop``, ``no_pop``, ``uncertain``, or empty if the clip could not be judged.
     before, after : float array
         Pain in NPRS points, 0 to 10.
     expects, belief, n_pops, speed : float array
@@ -61,27 +61,27 @@ class Columns:
         return len(self.patient)
 
     def take(self, rows: Bools) -> Columns:
-        """These rows only."""
+        """Select rows."""
         return Columns(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @property
     def is_pop(self) -> Bools:
-        """Where a pop was heard."""
+        """Thrusts with the verdict pop."""
         return np.asarray(self.label == "pop")
 
     @property
     def decided(self) -> Bools:
-        """Where the verdict is pop or no pop."""
+        """Thrusts with the verdict pop or no pop."""
         return np.asarray((self.label == "pop") | (self.label == "no_pop"))
 
 
 def scale_of(thrusts: Sequence[Thrust], scale: PainScale | None = None) -> PainScale:
-    """The one pain scale of a comparison.
+    """Return the pain scale of a comparison.
 
     Raises
     ------
     UsageError
-        Two scales and no choice between them, or a scale that is not there.
+        Two scales and no choice between them, or a scale without a thrust.
     """
     if scale is not None and scale not in UNITS:
         raise UsageError(f"scale {scale!r}: allowed are {' and '.join(get_args(PainScale))}")
@@ -98,7 +98,7 @@ def scale_of(thrusts: Sequence[Thrust], scale: PainScale | None = None) -> PainS
 
 
 def columns_of(thrusts: Sequence[Thrust], scale: PainScale) -> Columns:
-    """The thrusts on this scale, in an order that depends on nothing but what they say."""
+    """Return the thrusts on this scale, sorted by their values."""
     unit = UNITS[scale]
     of_patient: dict[str, list[tuple[tuple[float, ...], tuple[str, ...]]]] = {}
     for thrust in thrusts:
@@ -114,7 +114,7 @@ def columns_of(thrusts: Sequence[Thrust], scale: PainScale) -> Columns:
 
 
 def complete(*needs: tuple[str, Bools]) -> tuple[Bools, dict[str, int]]:
-    """The rows that have all of these, and how many were left out for each, by the first that they lack."""
+    """Return the rows that meet all conditions, and the number left out by the first condition that they miss."""
     kept = np.ones_like(needs[0][1])
     left_out = {}
     for reason, there in needs:
@@ -126,7 +126,7 @@ def complete(*needs: tuple[str, Bools]) -> tuple[Bools, dict[str, int]]:
 
 
 def has(column: Floats) -> Bools:
-    """Where the cell is filled."""
+    """Return whether each cell is filled."""
     return np.asarray(~np.isnan(column))
 
 
@@ -140,7 +140,7 @@ def _row(thrust: Thrust, unit: float) -> tuple[tuple[float, ...], tuple[str, ...
         thrust.thrust_speed_unit,
         thrust.time_point,
     )
-    # NaN would have no order, so minus infinity is "not there" while rows are sorted
+    # NaN cannot be sorted, so minus infinity stands for a missing cell during sorting
     return tuple(-np.inf if number is None else float(number) for number in numbers), words
 
 

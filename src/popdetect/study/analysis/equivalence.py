@@ -1,8 +1,8 @@
-"""What may be said of a difference: shown, shown to be too small to matter, or neither. And what could have been seen.
+"""The conclusion about a difference (shown, equivalence shown, or neither), and the power of the sample.
 
-* ``difference``: the 95 % interval does not hold 0. It may still be smaller than the margin; `within_margin` says so.
+* ``difference``: the 95 % interval does not hold 0. The difference may still be within the margin; see `within_margin`.
 * ``equivalence``: the 90 % interval lies within ± margin (two one-sided tests at 5 %).
-* ``neither``: the sample cannot tell. Not finding a difference is not finding that there is none.
+* ``neither``: the sample does not decide. Absence of evidence of a difference is not evidence of its absence.
 
 References
 ----------
@@ -17,7 +17,7 @@ from typing import Literal
 
 from popdetect.errors import UsageError
 from popdetect.study.analysis.adjusted import Difference
-from popdetect.study.analysis.distributions import POWER, detectable, t_above, t_reach
+from popdetect.study.analysis.estimates import POWER, detectable, t_above, t_reach
 
 Conclusion = Literal["difference", "equivalence", "neither"]
 
@@ -51,15 +51,15 @@ class Equivalence:
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """What this sample could have shown.
+    """Power of this sample.
 
     Attributes
     ----------
     detectable : float or None
-        The smallest true difference that it finds with `power`, two-sided at 5 %, in the unit of the scale.
+        The smallest true difference that it detects with `power`, two-sided at 5 %, in the unit of the scale.
     power : float
     thrusts_for_margin : int or None
-        How many thrusts of this kind would find a true difference as large as the margin; rough, as it only scales.
+        Number of such thrusts that would detect a true difference as large as the margin; rough, by scaling only.
     why_not : str
     """
 
@@ -70,7 +70,7 @@ class Power:
 
 
 def checked_margin(margin: float) -> float:
-    """The margin as given.
+    """Return the margin if it is allowed.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def tost(value: float, se: float, df: float, margin: float) -> tuple[float, floa
 
 
 def equivalence(main: Difference, margin: float) -> Equivalence:
-    """Of the main difference; both in the unit of the scale."""
+    """Test the main difference against the margin; both in the unit of the scale."""
     estimate = main.estimate
     if estimate.value is None or main.se is None or main.df is None or estimate.low is None or estimate.high is None:
         return Equivalence(margin, why_not=estimate.why_not)
@@ -102,7 +102,7 @@ def equivalence(main: Difference, margin: float) -> Equivalence:
 
 
 def power(main: Difference, margin: float) -> Power:
-    """Of the main comparison, as its standard error turned out; never of the difference that was found."""
+    """Power of the main comparison, from its standard error; not from the difference that was found."""
     if main.se is None or main.df is None:
         return Power(None, why_not=main.estimate.why_not)
     smallest = detectable(main.se, main.df)

@@ -1,16 +1,15 @@
-"""All that can honestly be said of pops and pain in one study. A pure function of the thrusts.
+"""The outcomes of one study: every figure about pops and pain. A pure function of the thrusts.
 
 Differences are pop minus no pop in pain after; changes are after minus before: negative is less pain. Uncertain clips
-are shown apart and enter no comparison. The adjusted difference `main` is the one answer; everything else shows how far
-it can be trusted, or is exploratory. What the data cannot carry is None with the reason in words.
+are shown separately and enter no comparison. The adjusted difference `main` is the answer; the other figures show how
+robust it is, or are exploratory. A figure for which there are too few data is None, with the reason in words.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -20,27 +19,30 @@ from popdetect.study.analysis.adjusted import (
     Difference,
     adjusted_difference,
     crude_difference,
+    hedges_g,
     within_patients,
 )
 from popdetect.study.analysis.agreement import Agreement, agreements
-from popdetect.study.analysis.caveats import caveats_of
-from popdetect.study.analysis.columns import UNITS, columns_of, scale_of
-from popdetect.study.analysis.dilution import Dilution, dilution
-from popdetect.study.analysis.effect_size import hedges_g
+from popdetect.study.analysis.columns import UNITS, Columns, columns_of, scale_of
+from popdetect.study.analysis.detector_errors import Accuracy, Counts, Dilution, Prevalence, dilution, prevalence
 from popdetect.study.analysis.equivalence import Equivalence, Power, checked_margin, equivalence, power
 from popdetect.study.analysis.estimates import Estimate
-from popdetect.study.analysis.groups import Group, groups_of
-from popdetect.study.analysis.prevalence import Accuracy, Counts, Prevalence, prevalence
+from popdetect.study.analysis.groups import Group, Responders, groups_of, responders
 from popdetect.study.analysis.relations import Belief, Dose, Speed, belief, dose, speed
-from popdetect.study.analysis.responders import Responders, responders
 from popdetect.study.analysis.thrusts import PainScale, Thrust
 
 MARGIN = 1.0
+ALWAYS = (
+    "Nobody was assigned to a pop by chance: a difference is an association, not an effect of the pop. Thrusts that "
+    "are repeated until they pop, technique, region, the therapist's skill and the natural course can all cause one.",
+    "One comparison, the adjusted difference, is the answer. The other figures are exploratory; of many 95 % intervals "
+    "one in twenty does not hold the true value.",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """The conclusions of a study.
+    """All results of a study.
 
     Attributes
     ----------
@@ -57,21 +59,21 @@ class Outcomes:
     main : Difference
         Pain after on pop, pain before and expectation.
     others : tuple of Difference
-        The same question asked otherwise: without expectation, unadjusted, within patients.
+        Other answers to the same question: without expectation, unadjusted, within patients.
     hedges_g : Estimate
         Of the change, pop minus no pop.
     responders : tuple of Responders
     dose : Dose
     belief : Belief
     speed : Speed or None
-        None where no speed was ever given.
+        None if no speed was given.
     agreement : tuple of Agreement
     prevalence : Prevalence
     dilution : Dilution
     equivalence : Equivalence
     power : Power
     caveats : tuple of str
-        Sentences that belong beside the answer.
+        Sentences about the limits of the answer.
     """
 
     scale: PainScale
@@ -94,11 +96,6 @@ class Outcomes:
     power: Power
     caveats: tuple[str, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain dicts, lists, numbers, words and None, ready for `json.dumps`."""
-        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
-        return plain
-
 
 def outcomes(
     thrusts: Sequence[Thrust],
@@ -109,18 +106,18 @@ def outcomes(
     specificity: Counts | None = None,
     seed: int = 0,
 ) -> Outcomes:
-    """Conclude.
+    """Analyse a study.
 
     Parameters
     ----------
     thrusts : sequence of Thrust
-        In any order; neither the order nor the pseudonyms change anything.
+        In any order; neither the order nor the pseudonyms change a figure.
     margin : float, 0 to 10
         The largest difference that would not matter, in NPRS points; on VAS100 ten times as many millimetres.
     scale : {"NPRS", "VAS100"}, optional
-        Needed where the journal has both.
+        Needed if the journal has both.
     sensitivity, specificity : (right, n), optional
-        Counts behind the detector's figures, of decided clips (see `prevalence`); both or none.
+        Counts behind the detector's figures, of decided clips (see `detector_errors`); both or none.
     seed : int ≥ 0
         Of the draws behind the interval of the corrected difference.
 
@@ -131,7 +128,7 @@ def outcomes(
     Raises
     ------
     UsageError
-        Two pain scales and no choice, a margin out of range, one of the two counts only, counts that cannot be.
+        Two pain scales and no choice, a margin out of range, one of the two counts only, or impossible counts.
     """
     checked_margin(margin)
     chosen = scale_of(thrusts, scale)
@@ -164,13 +161,43 @@ def outcomes(
         dilution=dilution(main, share, accuracy, seed),
         equivalence=equivalence(main, margin * unit),
         power=power(main, margin * unit),
-        caveats=caveats_of(
+        caveats=_caveats(
             columns,
             accuracy,
             len(thrusts) - len(columns),
             sum(thrust.simulated for thrust in thrusts if thrust.pain_scale == chosen),
         ),
     )
+
+
+def _caveats(columns: Columns, accuracy: Accuracy | None, n_other_scale: int, n_simulated: int = 0) -> tuple[str, ...]:
+    """Sentences about the limits of the answer: whether it is simulated, general ones, those of this study."""
+    found = list(ALWAYS)
+    if n_simulated:
+        some = "These thrusts are" if n_simulated == len(columns) else f"{n_simulated} of these thrusts are"
+        found.insert(0, f"{some} simulated: figures from them say nothing about pops, pain or patients.")
+    n_patients = len(np.unique(columns.patient))
+    if 0 < n_patients < 10:
+        found.append(f"There are only {n_patients} patients; the results may not hold for others.")
+    times = Counter(time for time in columns.time_point.tolist() if time)
+    if len(times) > 1:
+        counts = ", ".join(f"{time} ({n})" for time, n in sorted(times.items()))
+        found.append(f"Pain after was asked at different times, which are combined here: {counts}.")
+    n_uncertain = int((columns.label == "uncertain").sum())
+    if n_uncertain:
+        found.append(
+            f"{n_uncertain} of {len(columns)} clips are uncertain and in no comparison; if the sound of a clip is "
+            "related to pain, leaving them out biases the comparison."
+        )
+    if n_other_scale:
+        found.append(f"{n_other_scale} thrusts on the other pain scale were left out.")
+    found.append(
+        "The detector's errors were given by counts. They describe the clips on which they were counted; simulated "
+        "accuracy is not clinical accuracy."
+        if accuracy
+        else "The detector's errors are not corrected for: true differences are likely larger than those shown here."
+    )
+    return tuple(found)
 
 
 def _accuracy(sensitivity: Counts | None, specificity: Counts | None) -> Accuracy | None:
@@ -180,11 +207,3 @@ def _accuracy(sensitivity: Counts | None, specificity: Counts | None) -> Accurac
         given, other = ("specificity", "sensitivity") if sensitivity is None else ("sensitivity", "specificity")
         raise UsageError(f"{given} without {other}: a correction needs both")
     return Accuracy(sensitivity, specificity)
-
-
-def _plain(thing: Any) -> Any:
-    if isinstance(thing, dict):
-        return {key: _plain(value) for key, value in thing.items()}
-    if isinstance(thing, list | tuple):
-        return [_plain(value) for value in thing]
-    return thing

@@ -1,14 +1,15 @@
-"""Straight lines through pain scores of patients: which model, and why. The room's one door to statsmodels.
+"""Linear and logistic regression for thrusts of patients, with the choice of the model. The adapter of statsmodels.
 
-Thrusts of one patient resemble each other, so the model must know the patient:
+Thrusts of one patient are correlated, so the model depends on how many there are:
 
 * several thrusts per patient: a random intercept for each patient, by REML;
-* where that does not converge, or finds no spread between patients: ordinary least squares with a cluster-robust
+* if that does not converge, or finds no spread between patients: ordinary least squares with a cluster-robust
   covariance by patient (CR1);
 * one thrust per patient: ordinary least squares with HC3.
 
 Intervals use Student's t. Its degrees of freedom are thrusts minus coefficients with HC3, else patients minus the
-coefficients of what does not vary within patients, so that many thrusts of few patients never look like many patients.
+coefficients of variables that are constant within patients. So many thrusts of few patients do not count as many
+patients.
 
 References
 ----------
@@ -31,24 +32,23 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from popdetect.study.analysis.columns import Floats, Ints
-from popdetect.study.analysis.distributions import lowest, t_reach, t_two_sided
-from popdetect.study.analysis.estimates import Estimate, TooLittle
+from popdetect.study.analysis.estimates import Estimate, TooLittle, lowest, t_reach, t_two_sided
 
-Model = Literal["mixed", "cluster", "hc3"]
+ModelKind = Literal["mixed", "cluster", "hc3"]
 FEW_PATIENTS = 10
-MIN_PATIENTS = 4  # below that nobody knows how patients differ, whatever the formula says
-WORDS: dict[Model, str] = {
+MIN_PATIENTS = 4  # with fewer, the spread between patients cannot be estimated
+WORDS: dict[ModelKind, str] = {
     "mixed": "linear mixed model with a random intercept per patient (REML)",
     "cluster": "least squares with cluster-robust standard errors by patient (CR1)",
     "hc3": "least squares with heteroscedasticity-robust standard errors (HC3)",
 }
 _NONE = 1e-9
 _ALIKE = "the mixed model found no spread between patients beyond that of their thrusts"
-_NO_SPREAD = 1e-4  # of the residual variance: the optimiser never lands on 0 itself
+_NO_SPREAD = 1e-4  # of the residual variance: the optimiser never reaches 0 exactly
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class Regression:
     """A fitted model.
 
     Attributes
@@ -71,7 +71,7 @@ class Fit:
     coef: Floats
     cov: Floats
     df: float
-    model: Model
+    model: ModelKind
     why: str
     n: int
     n_patients: int
@@ -88,13 +88,13 @@ class Fit:
         se = self.se(weights)
         how = f"{WORDS[self.model]}, t with {self.df:g} degrees of freedom"
         if se < _NONE:
-            return Estimate(value, how=how, why_not="no interval: the scores do not scatter")
+            return Estimate(value, how=how, why_not="no interval: the scores do not vary")
         reach = t_reach(self.df) * se
         return Estimate(value, value - reach, value + reach, t_two_sided(value / se, self.df), how)
 
 
-def fit(y: Floats, terms: Mapping[str, Floats], patient: Ints) -> Fit:
-    """Fit y on an intercept and the terms, by the model that the module's head names.
+def fit(y: Floats, terms: Mapping[str, Floats], patient: Ints) -> Regression:
+    """Regression y on an intercept and the terms, by the model that the module's docstring names.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def fit(y: Floats, terms: Mapping[str, Floats], patient: Ints) -> Fit:
     Raises
     ------
     TooLittle
-        The data cannot carry the model; the message says why.
+        There are too few data for the model; the message says why.
     """
     names, X = _design(y, terms, intercept=True)
     n_patients = len(np.unique(patient))
@@ -114,11 +114,11 @@ def fit(y: Floats, terms: Mapping[str, Floats], patient: Ints) -> Fit:
         return _hc3(y, names, X, n_patients)
     df = _df(X, patient, n_patients)
     mixed = _mixed(y, names, X, patient, n_patients, df)
-    return mixed if isinstance(mixed, Fit) else _clustered(y, names, X, patient, df, mixed)
+    return mixed if isinstance(mixed, Regression) else _clustered(y, names, X, patient, df, mixed)
 
 
-def fit_robust(y: Floats, terms: Mapping[str, Floats], patient: Ints, *, intercept: bool = True) -> Fit:
-    """As `fit`, but always least squares, so that the coefficients are the plain ones (means, differences of means).
+def fit_robust(y: Floats, terms: Mapping[str, Floats], patient: Ints, *, intercept: bool = True) -> Regression:
+    """As `fit`, but always least squares, so that the coefficients are means and differences of means.
 
     With an intercept alone and one thrust per patient this is the textbook t interval of a mean.
     """
@@ -130,13 +130,13 @@ def fit_robust(y: Floats, terms: Mapping[str, Floats], patient: Ints, *, interce
     return _clustered(y, names, X, patient, _df(X, patient, n_patients), why)
 
 
-def fit_logistic(y: Floats, x: Floats, patient: Ints) -> Fit:
+def fit_logistic(y: Floats, x: Floats, patient: Ints) -> Regression:
     """Log-odds of y (0 or 1) on x, cluster-robust by patient where patients repeat; coefficients ``one`` and ``x``.
 
     Raises
     ------
     TooLittle
-        One outcome only, an x that does not vary, or one that tells the outcomes apart without fail: no odds ratio.
+        One outcome only, an x that does not vary, or one that separates the outcomes completely.
     """
     n_patients = len(np.unique(patient))
     ones, zeros = x[y > 0.5], x[y < 0.5]
@@ -161,7 +161,7 @@ def fit_logistic(y: Floats, x: Floats, patient: Ints) -> Fit:
     coef, cov = back @ result.params, back @ result.cov_params() @ back.T
     why = "several thrusts per patient" if repeats else "one thrust per patient"
     df = float(n_patients - 2)
-    return Fit(("one", "x"), coef, cov, df, "cluster" if repeats else "hc3", why, len(y), n_patients)
+    return Regression(("one", "x"), coef, cov, df, "cluster" if repeats else "hc3", why, len(y), n_patients)
 
 
 def _design(y: Floats, terms: Mapping[str, Floats], *, intercept: bool) -> tuple[tuple[str, ...], Floats]:
@@ -171,51 +171,53 @@ def _design(y: Floats, terms: Mapping[str, Floats], *, intercept: bool) -> tuple
     if len(y) < k + 1 or 1 < k > len(y) - 2:
         raise TooLittle(f"only {len(y)} complete thrusts")
     if np.ptp(y) < _NONE:
-        raise TooLittle("all scores are alike")
+        raise TooLittle("all scores are equal")
     lengths = np.sqrt(np.square(X).sum(axis=0))
     if not lengths.all() or np.linalg.matrix_rank(X / lengths, tol=1e-8) < k:
-        raise TooLittle("what was to be compared cannot be told apart in these thrusts (" + ", ".join(terms) + ")")
+        raise TooLittle("the compared variables cannot be separated in these thrusts (" + ", ".join(terms) + ")")
     rest = y - X @ np.linalg.lstsq(X, y, rcond=None)[0]
     if k > 1 and np.square(rest).sum() < _NONE * np.square(y - y.mean()).sum():
-        raise TooLittle("the scores follow from the others without remainder: no scatter to judge by")
+        raise TooLittle("the scores follow exactly from the other variables: there is no residual variation")
     return tuple(columns), X
 
 
 def _df(X: Floats, patient: Ints, n_patients: int) -> float:
-    """Patients minus the coefficients of what is constant within patients, the intercept among them."""
+    """Patients minus the coefficients that are constant within patients; the intercept is one of them."""
     if n_patients < 2:
-        raise TooLittle("all thrusts are of one patient: nothing can be said beyond that patient")
+        raise TooLittle("all thrusts are of one patient: nothing can be said about other patients")
     if n_patients < MIN_PATIENTS and X.shape[1] > 1:
         raise TooLittle(
-            f"only {n_patients} patients; a comparison needs at least {MIN_PATIENTS} to know how patients differ"
+            f"only {n_patients} patients; a comparison needs at least {MIN_PATIENTS} to estimate how patients differ"
         )
     _, of = np.unique(patient, return_inverse=True)
     first = X[np.unique(of, return_index=True)[1]]
     n_between = int((np.abs(X - first[of]).max(axis=0) < _NONE).sum())
     if n_patients - n_between < 1:
-        raise TooLittle(f"only {n_patients} patients for {n_between} things that differ only between patients")
+        raise TooLittle(f"only {n_patients} patients for {n_between} variables that differ only between patients")
     return float(n_patients - n_between)
 
 
-def _hc3(y: Floats, names: tuple[str, ...], X: Floats, n_patients: int) -> Fit:
+def _hc3(y: Floats, names: tuple[str, ...], X: Floats, n_patients: int) -> Regression:
     if (np.square(np.linalg.qr(X)[0]).sum(axis=1) > 1 - 1e-9).any():
-        raise TooLittle("one thrust alone decides a coefficient")
+        raise TooLittle("one thrust alone determines a coefficient")
     result = OLS(y, X).fit(cov_type="HC3", use_t=True)
     df = float(len(y) - X.shape[1])
-    return Fit(names, result.params, result.cov_params(), df, "hc3", "one thrust per patient", len(y), n_patients)
+    return Regression(
+        names, result.params, result.cov_params(), df, "hc3", "one thrust per patient", len(y), n_patients
+    )
 
 
-def _clustered(y: Floats, names: tuple[str, ...], X: Floats, patient: Ints, df: float, why: str) -> Fit:
+def _clustered(y: Floats, names: tuple[str, ...], X: Floats, patient: Ints, df: float, why: str) -> Regression:
     _, of = np.unique(patient, return_inverse=True)
     n_patients = int(of.max()) + 1
     result = OLS(y, X).fit(cov_type="cluster", cov_kwds={"groups": of}, use_t=True)
     if n_patients < FEW_PATIENTS:
         why += f"; with only {n_patients} patients the interval is rough"
-    return Fit(names, result.params, result.cov_params(), df, "cluster", why, len(y), n_patients)
+    return Regression(names, result.params, result.cov_params(), df, "cluster", why, len(y), n_patients)
 
 
-def _mixed(y: Floats, names: tuple[str, ...], X: Floats, patient: Ints, n_patients: int, df: float) -> Fit | str:
-    """The mixed model, or why it cannot be used."""
+def _mixed(y: Floats, names: tuple[str, ...], X: Floats, patient: Ints, n_patients: int, df: float) -> Regression | str:
+    """Fit the mixed model, or return why it cannot be used."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
@@ -240,25 +242,25 @@ def _mixed(y: Floats, names: tuple[str, ...], X: Floats, patient: Ints, n_patien
     why = "several thrusts per patient, and the model converged"
     if n_patients < FEW_PATIENTS:
         why += f"; with only {n_patients} patients the interval is rough"
-    return Fit(names, np.asarray(result.fe_params), cov, df, "mixed", why, len(y), n_patients, share)
+    return Regression(names, np.asarray(result.fe_params), cov, df, "mixed", why, len(y), n_patients, share)
 
 
 def _ratio(y: Floats, X: Floats, patient: Ints) -> float:
-    """Variance between patients over that within, where REML is best.
+    """Ratio of the variance between patients to that within, at the maximum of the REML likelihood.
 
-    statsmodels finds it too, but asks every patient anew at every step; started here it hardly has to step. With one
-    random intercept the likelihood needs only sums by patient, and weighted deviations from the patients' means.
+    With one random intercept the likelihood needs only sums by patient and weighted deviations from patients' means.
+    statsmodels loops over all patients at every step; from this start it needs few steps.
     """
     _, of, sizes = np.unique(patient, return_inverse=True, return_counts=True)
     columns = np.column_stack([X, y])
     means = np.column_stack([np.bincount(of, column) for column in columns.T]) / sizes[:, None]
     n, k = X.shape
 
-    def badness(log_ratio: float) -> float:
+    def deviance(log_ratio: float) -> float:
         inflation = 1 + sizes * math.exp(log_ratio)
         moved = columns - ((1 - 1 / np.sqrt(inflation))[:, None] * means)[of]
-        # of the last column of the triangle, the last number is what remains of y
+        # the last number of the last column is the residual of y
         triangle = np.abs(np.diag(np.linalg.qr(moved, mode="r")))
         return float(np.log(inflation).sum() + 2 * np.log(triangle[:k]).sum() + 2 * (n - k) * np.log(triangle[k]))
 
-    return math.exp(lowest(badness, math.log(_NO_SPREAD / 10), math.log(1e4)))
+    return math.exp(lowest(deviance, math.log(_NO_SPREAD / 10), math.log(1e4)))

@@ -1,7 +1,8 @@
-"""What goes with what: the number of pops with pain (dose), belief with the difference, thrust speed with popping.
+"""Associations: number of pops with pain (dose), belief with the difference, thrust speed with popping.
 
-Slopes and differences are of pain after, adjusted for pain before (and expectation where it was asked): negative is
-less pain. The number of pops is the least certain thing that the detector says, so a flat dose is weak evidence.
+Slopes and differences are of pain after, adjusted for pain before (and expectation if it was asked): negative is less
+pain. The number of pops is the least certain output of the detector, so the absence of a dose relation is weak
+evidence.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import numpy as np
 
 from popdetect.study.analysis.adjusted import EXPECTATION, Difference, adjusted_difference, described, ready
 from popdetect.study.analysis.columns import Columns, complete, has
-from popdetect.study.analysis.distributions import t_reach, t_two_sided
-from popdetect.study.analysis.estimates import Estimate, TooLittle, missing
+from popdetect.study.analysis.estimates import Estimate, TooLittle, missing, t_reach, t_two_sided
 from popdetect.study.analysis.regression import fit, fit_logistic
 
 BELIEF_MIDDLE = 3.0
@@ -23,7 +23,7 @@ SPEED = "thrust speed"
 
 @dataclass(frozen=True, slots=True)
 class Dose:
-    """Pain after per further pop: over all decided thrusts (none counts as 0), and among those with a pop."""
+    """Pain after per further pop: over all decided thrusts (no pop counts as 0), and among those with a pop."""
 
     per_pop: Difference
     per_further_pop: Difference
@@ -32,15 +32,15 @@ class Dose:
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """Whether the pop matters more to those who think it must.
+    """Whether the difference depends on the belief that a pop is needed.
 
     Attributes
     ----------
     interaction : Difference
-        How much the difference (pop minus no pop) changes per point of belief; negative: pops go with more relief the
-        more a patient believes in them.
+        Change of the difference (pop minus no pop) per point of belief. Negative: the more a patient believes that a
+        pop is needed, the more relief is associated with a pop.
     at_1, at_5 : Estimate
-        The difference for those who believe least and most, by the same model.
+        The difference at the lowest and the highest belief, by the same model.
     """
 
     interaction: Difference
@@ -50,12 +50,12 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Thrust speed: the difference with speed held equal, and the odds of a pop per unit.
+    """Thrust speed: the difference adjusted for speed, and the odds of a pop per unit of speed.
 
     Attributes
     ----------
     unit : str
-        As the table's header gave it.
+        From the header of the table.
     difference : Difference
     odds_ratio : Estimate
         Of a pop, per unit of speed.
@@ -77,7 +77,7 @@ class Speed:
 
 
 def dose(columns: Columns, unit: float) -> Dose:
-    """Pain after on the number of pops."""
+    """Relate pain after to the number of pops."""
     pops = np.where(columns.label == "no_pop", 0.0, columns.n_pops)
     known = ("number of pops not known", has(pops))
     decided = columns.n_pops[columns.is_pop & has(columns.n_pops)].astype(int)
@@ -131,7 +131,7 @@ def _among_pops(columns: Columns, unit: float) -> Difference:
 
 
 def belief(columns: Columns, unit: float) -> Belief:
-    """Post on pre, pop, belief, and pop times belief; belief counted from its middle, 3."""
+    """Model pain after by pain before, pop, belief, and pop times belief; belief is centred at 3."""
     title = "change of the difference per point of belief that a pop is needed"
     try:
         data = ready(columns, {EXPECTATION: columns.expects}, ("belief not asked", has(columns.belief)))
@@ -147,7 +147,7 @@ def belief(columns: Columns, unit: float) -> Belief:
 
 
 def speed(columns: Columns, unit: float) -> Speed | None:
-    """What thrust speed has to do with it; None where it was never given."""
+    """Relate thrust speed to pops and pain; None if no speed was given."""
     if not has(columns.speed).any():
         return None
     units = sorted(set(columns.speed_unit[has(columns.speed)].tolist()))
@@ -183,6 +183,6 @@ def _ratio(log_odds: float, se: float, df: float, clustered: bool, per: float) -
     )
     edges = (per * log_odds, per * (log_odds - reach), per * (log_odds + reach))
     if max(abs(edge) for edge in edges) > 50:
-        return missing("the odds ratio is too large or too small to mean anything: the speeds hardly overlap")
+        return missing("the odds ratio is too large or too small to be useful: the speeds hardly overlap")
     value, low, high = (math.exp(edge) for edge in edges)
     return Estimate(value, low, high, t_two_sided(log_odds / se, df), how)

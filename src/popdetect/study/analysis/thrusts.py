@@ -1,7 +1,7 @@
-"""One thrust, as the journal gives it and as the outcomes take it: what was heard beside what was felt.
+"""The record of one thrust, as the analysis reads it from the journal: the detector's verdict and the answers.
 
-Pain is on the scale that the clinic used: NPRS 0 to 10, whole numbers; VAS100 0 to 100. None is "not asked", or "not
-known" for what the detector says of a clip that could not be judged.
+Pain is on the scale that the clinic used: NPRS 0 to 10, whole numbers; VAS100 0 to 100. None is "not asked"; for the
+detector's values it means that the clip could not be judged.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from popdetect.records import Label
 
 PainScale = Literal["NPRS", "VAS100"]
 Answer = Literal["yes", "no", "unsure"]
-SIMULATED = "simulated"  # column of one's own, by which a session that nobody was treated in says so
+SIMULATED = "simulated"  # own column of session.csv that marks a simulated session with "yes"
 
 
 @dataclass(frozen=True, slots=True)
 class Thrust:
-    """A thrust and its clip.
+    """A thrust and its clip. The attributes are the columns of `popdetect.study.fields` that the analysis uses.
 
     Attributes
     ----------
@@ -39,9 +39,9 @@ class Thrust:
     believes_pop_needed : int 1 to 5, or None
     pop_heard_by_patient, pop_heard_by_therapist : {"yes", "no", "unsure"} or None
     thrust_speed : float or None
-        In the unit that the table's header gave, `thrust_speed_unit`.
+        In `thrust_speed_unit`, from the header of the table.
     simulated : bool
-        Whether the table said so, with ``yes`` in its column `SIMULATED`.
+        Whether the column `SIMULATED` of the table is ``yes``.
     """
 
     session: str

@@ -23,8 +23,8 @@ from popdetect.detection.model import bundle
 from popdetect.errors import ModelError, NothingFound, UsageError
 from popdetect.session.files import readable, write_text
 from popdetect.study.analysis.columns import columns_of
+from popdetect.study.analysis.detector_errors import Counts
 from popdetect.study.analysis.outcomes import MARGIN, Outcomes, outcomes
-from popdetect.study.analysis.prevalence import Counts
 from popdetect.study.analysis.regression import WORDS
 from popdetect.study.analysis.thrusts import PainScale, Thrust
 from popdetect.study.journal import journal

@@ -11,10 +11,10 @@ import textwrap
 from popdetect.study.analysis.adjusted import Difference
 from popdetect.study.analysis.agreement import Agreement
 from popdetect.study.analysis.estimates import Estimate
+from popdetect.study.analysis.groups import Responders, Share
 from popdetect.study.analysis.outcomes import Outcomes
 from popdetect.study.analysis.regression import WORDS
 from popdetect.study.analysis.relations import Speed
-from popdetect.study.analysis.responders import Responders, Share
 from popdetect.study.report.words import GROUP_NAMES as NAMES
 from popdetect.study.report.words import SHORT_UNITS as _SHORT_UNIT
 from popdetect.study.report.words import UNIT_WORDS, left_out_words
