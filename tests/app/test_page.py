@@ -230,9 +230,9 @@ def test_two_raters_agree_or_settle(folder: Path, serve: Serve, browser: Any) ->
             page.says("Cohen's kappa 0.62", "#pairs")
             assert page.tab.locator("#disagreements li").count() == 2
             page.tab.click("#disagreements button >> nth=0")
-            page.says("anna says", "#settling")
+            page.says("anna answered", "#consensus")
             page.press("n")
-            page.says("settled: no pop", "#disagreements")
+            page.says("consensus: no pop", "#disagreements")
         context.close()
         code, said = served.end()
         assert (code, said["n_answered"], said["rater"]) == (0, 6, rater)
@@ -280,7 +280,7 @@ def test_two_tabs_and_two_servers_do_not_overwrite_each_other(folder: Path, serv
     one.answer("p")
     for late in (two, third):
         late.press("n")
-        late.says("Answered meanwhile in another tab: it says pop", "#alert")
+        late.says("Answered in another tab meanwhile: it says pop", "#alert")
         assert late.file == file
     assert [row["label"] for row in answers(folder)] == ["pop"]
     two.press("n")  # now they know, and may change it

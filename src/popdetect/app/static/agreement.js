@@ -1,9 +1,9 @@
-// Two raters: how well they agree, and their disagreements, each with a way to settle it.
+// The agreement of two raters, and their disagreements, each with a button to answer it together.
 
 import { get } from "./api.js";
 import { answered, kappa } from "./words.js";
 
-export async function show(dialog, settle) {
+export async function show(dialog, decide) {
   const found = await get("/api/agreement");
   const pairs = found.pairs.flatMap((pair) => {
     const head = document.createElement("h3");
@@ -17,16 +17,16 @@ export async function show(dialog, settle) {
     const item = document.createElement("li");
     const text = document.createElement("span");
     const said = Object.entries(one.said).map(([name, answer]) => `${name}: ${answered(answer)}`).join(" · ");
-    text.textContent = `${one.file} — ${said}${one.settled ? ` · settled: ${one.settled.replace("_", " ")}` : ""}`;
+    text.textContent = `${one.file} — ${said}${one.settled ? ` · consensus: ${one.settled.replace("_", " ")}` : ""}`;
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = one.settled ? "Settle again" : "Settle";
-    button.setAttribute("aria-label", `${button.textContent} ${one.file}`);
-    button.addEventListener("click", () => { dialog.close(); settle(one.id); });
+    button.textContent = one.settled ? "Change consensus" : "Decide together";
+    button.setAttribute("aria-label", `${button.textContent}: ${one.file}`);
+    button.addEventListener("click", () => { dialog.close(); decide(one.id); });
     item.append(text, button);
     return item;
   });
-  const none = Object.assign(document.createElement("li"), { textContent: "none on the clips that both answered" });
+  const none = Object.assign(document.createElement("li"), { textContent: "none among the clips that both raters answered" });
   dialog.querySelector("#disagreements").replaceChildren(...(rows.length ? rows : [none]));
   dialog.showModal();
 }

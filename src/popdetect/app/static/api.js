@@ -1,13 +1,13 @@
-// What the server is asked. Every answer of an error becomes an Error with a sentence for the person.
+// Requests to the server. Each failure becomes an Error with a message for the person.
 
-export class Refused extends Error {}
+export class RequestError extends Error {}
 
 async function ask(path, options) {
   let response;
   try {
     response = await fetch(path, { cache: "no-store", ...options });
   } catch {
-    throw new Refused("The server does not answer. Is popdetect review still running? Answers kept so far are safe.");
+    throw new RequestError("The server does not answer. Is popdetect review still running? Saved answers are safe.");
   }
   if (response.ok || response.status === 409) return response;
   let why = "";
@@ -15,9 +15,9 @@ async function ask(path, options) {
     const text = await response.text();
     why = text.startsWith("{") ? JSON.parse(text).error : text.replace(/^popdetect: /, "");
   } catch {
-    // the status says it
+    // the status is enough
   }
-  throw new Refused(why || `The server refused (${response.status}).`);
+  throw new RequestError(why || `The server refused (${response.status}).`);
 }
 
 export async function get(path) {

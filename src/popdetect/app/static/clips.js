@@ -1,20 +1,20 @@
-// Clips ready to be shown: fetched once, the next ones before they are asked for.
+// Loaded clips: each is fetched once, the next ones in advance.
 
 import { get, sound, spectrogram } from "./api.js";
 
 const KEPT = 8;
-const ready = new Map(); // "id rater" -> promise of a loaded clip
+const loaded = new Map(); // "id rater" -> promise of a loaded clip
 
-// { view, wav, channel, rate, spectrogram } ; `broken` instead of sound where it cannot be heard
+// { view, wav, channel, rate, spectrogram } ; with `broken`, a reason, instead of the sound where it cannot be played
 export function load(id, rater = "") {
   const key = `${id} ${rater}`;
-  if (!ready.has(key)) {
-    ready.set(key, fetchClip(id, rater).catch((error) => { ready.delete(key); throw error; }));
-    while (ready.size > KEPT) ready.delete(ready.keys().next().value);
+  if (!loaded.has(key)) {
+    loaded.set(key, fetchClip(id, rater).catch((error) => { loaded.delete(key); throw error; }));
+    while (loaded.size > KEPT) loaded.delete(loaded.keys().next().value);
   }
-  const found = ready.get(key);
-  ready.delete(key); // to the end: the one used last is kept longest
-  ready.set(key, found);
+  const found = loaded.get(key);
+  loaded.delete(key); // moved to the end: the clip used last is kept longest
+  loaded.set(key, found);
   return found;
 }
 
@@ -22,27 +22,27 @@ export function prefetch(ids) {
   for (const id of ids) load(id).catch(() => {});
 }
 
-// what the server said after a change; the sound stays
+// replace the view of a clip after a change; its sound stays
 export function renew(view, rater = "") {
   const key = `${view.id} ${rater}`;
-  if (ready.has(key)) ready.set(key, ready.get(key).then((clip) => ({ ...clip, view })));
+  if (loaded.has(key)) loaded.set(key, loaded.get(key).then((clip) => ({ ...clip, view })));
 }
 
 export function forgetViews() {
-  ready.clear();
+  loaded.clear();
 }
 
 async function fetchClip(id, rater) {
   const query = rater ? `?rater=${encodeURIComponent(rater)}` : "";
-  const heard = Promise.all([sound(id), spectrogram(id)]).then(
+  const sounds = Promise.all([sound(id), spectrogram(id)]).then(
     ([wav, levels]) => ({ wav, ...samples(wav), spectrogram: picture(levels) }),
     (error) => ({ broken: error.message }),
   );
-  const [view, parts] = await Promise.all([get(`/api/clips/${id}${query}`), heard]);
+  const [view, parts] = await Promise.all([get(`/api/clips/${id}${query}`), sounds]);
   return { view, ...parts };
 }
 
-// 16-bit wav of 44 bytes of header, as the server makes them -> the mean of the channels, full scale ±1
+// 16-bit wav with a header of 44 bytes, as the server makes it -> the mean of the channels, full scale ±1
 function samples(wav) {
   const header = new DataView(wav);
   const channels = header.getUint16(22, true);
@@ -66,7 +66,7 @@ const COLOURS = new Uint32Array(256).map((_, level) => {
   return (255 << 24) | (b << 16) | (g << 8) | r;
 });
 
-// the spectrogram as a canvas, a pixel for each moment and bin, low frequencies at the bottom
+// the spectrogram as a canvas: one pixel for each moment and bin, low frequencies at the bottom
 function picture({ levels, columns, bins, first_s, hop_s, top_hz }) {
   const canvas = document.createElement("canvas");
   canvas.width = columns;

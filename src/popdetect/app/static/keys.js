@@ -1,32 +1,32 @@
-// The keyboard: what each key does, in one table that is also the help.
+// The keys: the table that the help shows, and what each key does.
 
 export const KEYS = [
-  ["p", "say pop, with your marks, and go on"],
-  ["n", "say no pop, and go on"],
-  ["u", "say uncertain, and go on"],
-  ["z", "undo: the last change of a mark, else the last answer"],
-  ["space", "play, or stop"],
+  ["p", "answer pop, with your marks, and go to the next clip"],
+  ["n", "answer no pop, and go to the next clip"],
+  ["u", "answer uncertain, and go to the next clip"],
+  ["z", "undo the last change of a mark; if there is none, the last answer"],
+  ["space", "play or stop"],
   ["→ ←", "next, previous clip; with a mark selected: move it by 1 ms, with Shift by 10 ms"],
   ["↓ ↑", "next, previous clip"],
-  ["m", "select the next mark (Shift: the one before); Esc selects none"],
+  ["m", "select the next mark (with Shift: the previous one); Esc: select none"],
   ["a", "add a mark at the cursor"],
-  [", .", "cursor by 10 ms to the left, to the right; with Shift by 1 ms"],
-  ["d", "cursor to the next place the detector looked at"],
+  [", .", "move the cursor 10 ms to the left, to the right; with Shift 1 ms"],
+  ["d", "move the cursor to the next candidate of the detector"],
   ["Delete", "delete the selected mark"],
   ["1 2 4", "speed: 1×, ½, ¼"],
-  ["l", "loop around the selected mark, or all of them"],
+  ["l", "loop around the selected mark, or around all marks"],
   ["f", "zoom to the pops"],
-  ["w", "the whole clip"],
-  ["+ −", "zoom in, out"],
-  ["r", "show the detector's verdict (blind mode, after your answer)"],
-  ["?", "these keys"],
+  ["w", "show the whole clip"],
+  ["+ −", "zoom in, zoom out"],
+  ["r", "show the detector's result (blind mode, after your answer)"],
+  ["?", "show these keys"],
 ];
 
-// `does` has a function for each name that follows; `hasMark` tells whether a mark is selected
+// `does` has a function for each action; `hasMark` returns whether a mark is selected
 export function listen(does, hasMark) {
   const simple = {
     p: does.pop, n: does.no_pop, u: does.uncertain, z: does.undo, " ": does.play, a: does.add, l: does.loop,
-    f: does.train, w: does.whole, "+": does.closer, "=": does.closer, "-": does.wider, "−": does.wider, r: does.reveal,
+    f: does.pops, w: does.whole, "+": does.closer, "=": does.closer, "-": does.wider, "−": does.wider, r: does.reveal,
     "?": does.help, Delete: does.remove, Backspace: does.remove, Escape: does.none, ArrowDown: does.next,
     ArrowUp: does.previous, d: does.candidate, ",": () => does.cursor(-10), ".": () => does.cursor(10), "<": () => does.cursor(-1),
     ">": () => does.cursor(1), ";": () => does.cursor(-1), ":": () => does.cursor(1), 1: () => does.speed("1"), 2: () => does.speed("0.5"), 4: () => does.speed("0.25"),

@@ -1,4 +1,4 @@
-// The clips in their order, filters over them, and which one is next.
+// The list of clips in their order, its filters, and which clip is next.
 
 import { LABELS } from "./words.js";
 
@@ -6,7 +6,7 @@ const ALWAYS = {
   all: ["all clips", () => true],
   todo: ["not answered yet", (clip) => !clip.answer && !clip.failed],
   answered: ["answered", (clip) => Boolean(clip.answer)],
-  failed: ["failed: could not be judged", (clip) => Boolean(clip.failed)],
+  failed: ["failed: could not be processed", (clip) => Boolean(clip.failed)],
 };
 const OPEN = {
   uncertain: ["detector: uncertain", (clip) => clip.label === "uncertain"],
@@ -21,7 +21,7 @@ export class List extends EventTarget {
     this.root = root;
     this.select = select;
     this.clips = [];
-    this.shown = []; // ids, as they were when the filter was chosen: a clip does not vanish once answered
+    this.shown = []; // ids at the time the filter was chosen: an answered clip stays in the list
     this.rows = new Map();
     root.addEventListener("click", (event) => {
       const row = event.target.closest("button");
@@ -81,7 +81,7 @@ export class List extends EventTarget {
     return this.shown[at + by];
   }
 
-  // the next without an answer, after this one, then from the start
+  // the next clips without an answer, after this one, then from the start of the list
   open(count = 1) {
     const at = this.shown.indexOf(this.current);
     const turned = [...this.shown.slice(at + 1), ...this.shown.slice(0, Math.max(at, 0))];

@@ -1,4 +1,4 @@
-// The page: one clip after another is shown, heard, marked and answered.
+// The page: shows one clip after another, plays it, takes marks and answers.
 
 import { get, post } from "./api.js";
 import { show as showAgreement } from "./agreement.js";
@@ -33,7 +33,7 @@ async function go(id, rater = "") {
   tell();
   $("broken").hidden = !clip.broken;
   $("picture").hidden = Boolean(clip.broken);
-  $("broken").textContent = clip.broken ? `This clip cannot be heard: ${clip.broken}` : "";
+  $("broken").textContent = clip.broken ? `This clip cannot be played: ${clip.broken}` : "";
   if (clip.broken) {
     view.clear();
     marks.start([], []);
@@ -41,13 +41,13 @@ async function go(id, rater = "") {
     const { playable } = await view.show(clip);
     if (turn !== now.turn) return;
     marks.start(firstMarks(clip.view), clip.view.marks ?? []);
-    if (view.mode === "train" && marks.times.length) view.train(marks.times);
+    if (view.mode === "pops" && marks.times.length) view.zoomToPops(marks.times);
     else view.zoom(0, clip.duration);
     aroundMarks();
     playable.then(() => {
       if (turn !== now.turn) return;
       document.body.dataset.playable = id;
-      if ($("autoplay").checked) player.play(view.mode === "train" ? view.span[0] : undefined);
+      if ($("autoplay").checked) player.play(view.mode === "pops" ? view.span[0] : undefined);
     });
   }
   document.body.dataset.shown = id;
@@ -70,10 +70,10 @@ function tell() {
     button.setAttribute("aria-pressed", String(shown.answer?.label === label));
     button.disabled = shown.status !== "ok";
   }
-  $("settling").hidden = now.rater !== CONSENSUS;
+  $("consensus").hidden = now.rater !== CONSENSUS;
   if (now.rater === CONSENSUS) {
-    const said = Object.entries(shown.said ?? {}).map(([name, answer]) => `${name} says ${words.answered(answer)}`);
-    $("settling").textContent = `Settling a disagreement: ${said.join("; ")}. Your answer is kept as the consensus.`;
+    const said = Object.entries(shown.said ?? {}).map(([name, answer]) => `${name} answered ${words.answered(answer)}`);
+    $("consensus").textContent = `Disagreement: ${said.join("; ")}. Your answer is kept as the consensus.`;
   }
   $("alert").textContent = "";
 }
@@ -128,7 +128,7 @@ async function answer(label) {
   const next = list.open();
   if (next !== undefined) await go(next);
   else {
-    say("Saved. Every clip of this list is answered.");
+    say("Saved. All clips of this list are answered.");
     await go(clip.view.id, rater);
   }
 }
@@ -138,7 +138,7 @@ async function undo() {
     say("Mark change undone.");
     return;
   }
-  // on a clip that was answered, that answer; else the latest one
+  // the answer to this clip; if it has none, the latest answer
   const here = now.clip?.view.answer;
   const id = here ? now.clip.view.id : now.session.last;
   if (id === null || id === undefined) {
@@ -163,7 +163,7 @@ async function reveal() {
   if (done) await go(now.clip.view.id, now.rater);
 }
 
-// false until the disk has it; where another tab was first, its answer is shown and nothing is overwritten
+// null if it was not written; if another tab was first, its answer is shown and nothing is overwritten
 async function write(id, what, body) {
   if (now.busy) return null;
   now.busy = true;
@@ -176,8 +176,8 @@ async function write(id, what, body) {
   tellProgress(done.progress);
   if (done.stale) {
     await go(id, body.rater);
-    const newer = done.clip.answer ? `it says ${words.answered(done.clip.answer)}` : "the answer was taken back";
-    $("alert").textContent = `Answered meanwhile in another tab: ${newer}. Nothing was overwritten; answer again to change it.`;
+    const newer = done.clip.answer ? `it says ${words.answered(done.clip.answer)}` : "the answer was undone";
+    $("alert").textContent = `Answered in another tab meanwhile: ${newer}. Nothing was overwritten; answer again to change it.`;
     return null;
   }
   if (!body.rater) now.session.last = what === "answer" ? id : (await get("/api/session")).last;
@@ -204,7 +204,7 @@ async function start() {
   await go(list.of(asked) ? asked : list.open() ?? list.shown[0]);
 }
 
-// other tabs may have answered meanwhile
+// other tabs may have written answers meanwhile
 async function refresh() {
   const session = await attempt(() => get("/api/session"));
   if (!session) return;
@@ -233,7 +233,7 @@ function toggleLoop() {
 function add(time) {
   if (!view.clip) return;
   const at = time ?? view.surfer.getCurrentTime();
-  say(marks.add(at) ? `Mark added at ${at.toFixed(4)} s.` : "There is a mark already.");
+  say(marks.add(at) ? `Mark added at ${at.toFixed(4)} s.` : "There is already a mark at this time.");
 }
 
 function seek(time) {
@@ -248,7 +248,7 @@ function seek(time) {
 
 function nextCandidate() {
   const found = marks.detector.map((mark) => mark.onset_s);
-  if (!found.length) say("There is no place that the detector looked at.");
+  if (!found.length) say("The detector has no candidate in this clip.");
   else seek(found.find((time) => time > view.surfer.getCurrentTime() + 1e-4) ?? found[0]);
 }
 
@@ -268,7 +268,7 @@ const does = {
   loop: withSound(toggleLoop),
   cursor: (ms) => { if (view.clip) seek(view.surfer.getCurrentTime() + ms / 1000); },
   candidate: withSound(nextCandidate),
-  train: withSound(() => view.train(marks.chosen >= 0 && view.mode === "train" ? [marks.chosenTime] : marks.times)),
+  pops: withSound(() => view.zoomToPops(marks.chosen >= 0 && view.mode === "pops" ? [marks.chosenTime] : marks.times)),
   whole: withSound(() => view.whole()),
   closer: withSound(() => view.scale(0.5)),
   wider: withSound(() => view.scale(2)),
@@ -281,7 +281,7 @@ const does = {
 listen(does, () => marks.chosen >= 0);
 for (const [id, act] of Object.entries({
   "say-pop": does.pop, "say-no_pop": does.no_pop, "say-uncertain": does.uncertain, undo, reveal, play: does.play,
-  add: does.add, delete: does.remove, loop: does.loop, "zoom-train": does.train, "zoom-whole": does.whole,
+  add: does.add, delete: does.remove, loop: does.loop, "zoom-pops": does.pops, "zoom-whole": does.whole,
   "zoom-in": does.closer, "zoom-out": does.wider, next: does.next, prev: does.previous,
   "mark-next": () => does.mark(1), "mark-prev": () => does.mark(-1), "open-help": does.help,
   "open-agreement": agreement, "close-agreement": () => $("agreement").close(),

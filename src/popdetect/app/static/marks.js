@@ -1,5 +1,5 @@
-// Pop marks over the picture: the detector's, which stay, and the person's, which can be added, moved and deleted.
-// Each of the person's is a slider: with the arrow keys it moves by 1 ms, with Shift by 10.
+// Pop marks over the picture: those of the detector are fixed; those of the person can be added, moved and deleted.
+// Each of the person's marks is a slider: the arrow keys move it by 1 ms, with Shift by 10 ms.
 
 const STEP = 10000; // times are kept to a tenth of a millisecond
 
@@ -15,7 +15,7 @@ export class Marks extends EventTarget {
     view.addEventListener("moved", () => this.place());
   }
 
-  // the marks to begin with, and the detector's ({ onset_s, is_pop })
+  // the person's marks at the start, and the detector's ({ onset_s, is_pop })
   start(times, detector) {
     this.times = [...times].sort((a, b) => a - b);
     this.detector = detector;
@@ -103,7 +103,7 @@ export class Marks extends EventTarget {
       mark.className = is_pop ? "mark theirs pop" : "mark theirs other";
       mark.dataset.time = onset_s;
       mark.setAttribute("aria-hidden", "true");
-      if (!is_pop) mark.addEventListener("click", () => this.add(onset_s)); // by keys: d, then a
+      if (!is_pop) mark.addEventListener("click", () => this.add(onset_s)); // with the keyboard: d, then a
       return mark;
     });
     const mine = this.times.map((time, index) => this.#handle(time, index));

@@ -1,5 +1,5 @@
-// Playing: speed, volume beyond full scale, and the loop around a pop. Slow is deep, as with a tape: a click that was
-// stretched at its pitch would be smeared.
+// Playback: speed, volume beyond full scale, and the loop around a pop. Slower playback lowers the pitch, as with a
+// tape: stretching a click at constant pitch would smear it.
 
 const LOOP_BEFORE_S = 0.05;
 const LOOP_AFTER_S = 0.15;

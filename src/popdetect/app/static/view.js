@@ -3,8 +3,8 @@
 import WaveSurfer from "./vendor/wavesurfer.esm.js";
 import WebAudioPlayer from "./vendor/webaudio.js";
 
-const TRAIN_SPARE_S = 0.06;
-const LEAST_SPAN_S = 0.02;
+const POPS_MARGIN_S = 0.06;
+const MIN_SPAN_S = 0.02;
 const AXIS_PX = 20;
 
 export class View extends EventTarget {
@@ -14,7 +14,7 @@ export class View extends EventTarget {
     this.clip = null;
     this.span = [0, 1];
     this.mode = "whole";
-    this.player = new WebAudioPlayer(); // ours to hold, for its volume and to know when it can play
+    this.player = new WebAudioPlayer(); // our own, to set its volume and to know when it can play
     this.surfer = WaveSurfer.create({
       container: wave,
       media: this.player,
@@ -39,7 +39,7 @@ export class View extends EventTarget {
     return this.levels.clientWidth || 1;
   }
 
-  // resolves when it is drawn; `playable` when it can be heard
+  // resolves when the clip is drawn; `playable` resolves when it can be played
   async show(clip) {
     this.clip = clip;
     this.surfer.pause();
@@ -61,12 +61,12 @@ export class View extends EventTarget {
     this.zoom(0, this.clip.duration);
   }
 
-  // the span around some times, or around the cursor
-  train(times) {
-    this.mode = "train";
+  // show the span around the given times, or around the cursor
+  zoomToPops(times) {
+    this.mode = "pops";
     const at = times.length ? times : [this.surfer.getCurrentTime()];
-    const spare = Math.max(TRAIN_SPARE_S, (0.15 - (at.at(-1) - at[0])) / 2);
-    this.zoom(at[0] - spare, at.at(-1) + spare);
+    const margin = Math.max(POPS_MARGIN_S, (0.15 - (at.at(-1) - at[0])) / 2);
+    this.zoom(at[0] - margin, at.at(-1) + margin);
   }
 
   scale(factor) {
@@ -79,14 +79,14 @@ export class View extends EventTarget {
 
   zoom(from, to) {
     const { duration } = this.clip;
-    const length = Math.min(Math.max(to - from, LEAST_SPAN_S), duration);
+    const length = Math.min(Math.max(to - from, MIN_SPAN_S), duration);
     const start = Math.min(Math.max(from, 0), duration - length);
     this.surfer.zoom(length >= duration ? 0 : this.width / length);
     this.surfer.setScrollTime(start);
     this.#moved();
   }
 
-  // seconds at a distance from the left edge, and back
+  // from a distance in pixels from the left edge to seconds, and back
   time(px) {
     const [from, to] = this.span;
     return Math.min(Math.max(from + (px / this.width) * (to - from), 0), this.clip.duration);
@@ -119,7 +119,7 @@ export class View extends EventTarget {
     pen.fillStyle = "#00204d";
     pen.fillRect(0, 0, wide, high - axis);
     pen.imageSmoothingEnabled = true;
-    // a column stands for the hop around the middle of its window
+    // a column of the spectrogram covers one hop around the middle of its window
     const across = wide / (to - from);
     const left = (first_s - hop_s / 2 - from) * across;
     pen.save();

@@ -1,10 +1,10 @@
-// What the page says of verdicts, progress and errors.
+// Texts of the page about labels, progress and errors.
 
 export const LABELS = { pop: "pop", no_pop: "no pop", uncertain: "uncertain" };
 export const DRAWN = {
-  uncertain: "in the queue because the detector was uncertain",
-  near: "in the queue because it is close to the threshold",
-  random: "in the queue by chance, for the estimate of errors",
+  uncertain: "shown early because the detector was uncertain",
+  near: "shown early because it is close to a threshold",
+  random: "random clip, for the error estimate",
 };
 
 export function count(n, thing) {
@@ -16,21 +16,21 @@ export function progress({ done, of, corrected }) {
 }
 
 export function estimate(found, blind) {
-  if (blind) return "Blind: what the detector said, and how often it erred, is not shown while you answer.";
+  if (blind) return "Blind mode: the detector's results and its error estimate are hidden while you answer.";
   if (!found || !found.n_sure) return "";
-  const unsure = found.n_unsure ? ` (${count(found.n_unsure, "more")} you were uncertain of: left out)` : "";
+  const unsure = found.n_unsure ? ` (${found.n_unsure} more answered uncertain: left out)` : "";
   if (!found.n) {
-    return `Error estimate: none yet. It comes from clips drawn at random from the ${found.n_sure} the detector was `
-      + `sure of, after the uncertain and the close ones${unsure}.`;
+    return `Error estimate: none yet. It will come from random clips among the ${found.n_sure} that the detector was `
+      + `sure of. They follow after the uncertain and the close ones${unsure}.`;
   }
   const share = `${percent(found.share)} % (${percent(found.low)} to ${percent(found.high)} %)`;
-  return `Of ${count(found.n, "randomly chosen clip")} you changed ${found.k}: error ${share}${unsure}. Drawn from the `
-    + `${found.n_sure} the detector was sure of, counted in the order drawn up to the first without an answer.`;
+  return `Of ${count(found.n, "randomly chosen clip")} you changed ${found.k}: error ${share}${unsure}. Chosen from the `
+    + `${found.n_sure} that the detector was sure of; counted in the order of the list, up to the first without an answer.`;
 }
 
 export function detector(view) {
-  if (view.error) return `could not be judged: ${view.error}`;
-  if (view.hidden) return "the detector's verdict is hidden until you have answered";
+  if (view.error) return `This clip could not be processed: ${view.error}`;
+  if (view.hidden) return "The detector's result is hidden until you have answered";
   const pops = view.marks.filter((mark) => mark.is_pop).length;
   const flags = view.quality.length ? ` · ${view.quality.join(", ")}` : "";
   const why = DRAWN[view.drawn] ? ` · ${DRAWN[view.drawn]}` : "";
@@ -49,8 +49,8 @@ export function kappa(pair) {
     return value.toFixed(2) + range;
   };
   return [
-    `${count(pair.n_both, "clip")} answered by both; ${pair.n} of them pop or no pop by both, ${pair.n_unsure} with an `
-      + "uncertain, which kappa leaves out",
+    `${count(pair.n_both, "clip")} answered by both raters: kappa compares the ${pair.n} that both called pop or no pop, `
+      + `and leaves out ${pair.n_unsure} that a rater called uncertain`,
     `Cohen's kappa ${figure(pair.kappa)}`,
     `agreement on pop ${figure(pair.positive)}`,
     `agreement on no pop ${figure(pair.negative)}`,
