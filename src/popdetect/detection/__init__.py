@@ -1,5 +1,5 @@
-"""Sound to verdict: numpy and soundfile, nothing heavier.
+"""Sound to detections; needs numpy and soundfile only.
 
-`audio` decodes, `spectrum` makes log-mel frames, `onsets` finds candidates, `features` describes them,
-`classifier` weighs them, `bundle` reads the model, and `detector` alone knows the whole line.
+`audio` decodes and checks recordings. `signal` computes frames, candidates, features and quality flags. `model` loads a
+model bundle. `engine`, `stream` and `conclusion` process recordings, and `detector` is what others use.
 """

@@ -1,30 +1,45 @@
-"""Judged candidates to the verdict on their clip; and what a listed event sounds like."""
+"""From scored candidates to the detection of their clip: context scores, counted pops, label, spectral summary."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
 import numpy as np
 
-from popdetect.detection.counting import count_pops, word
 from popdetect.detection.model.bundle import OperatingPoint
+from popdetect.detection.model.classifiers import Classifier
 from popdetect.detection.signal.onsets import Floats, Ints
 from popdetect.detection.signal.quality import Quality
-from popdetect.detection.signal.refinement import Take
-from popdetect.records import Detection, Event
+from popdetect.detection.signal.refinement import SnippetReader
+from popdetect.records import Detection, Event, Label
 
-NO_EVENT_LOGIT = -12.0  # what a clip without a candidate counts for
+NO_EVENT_LOGIT = -12.0  # log-odds of a clip without a candidate, and the lowest of any clip
+CONTEXT_FROM = -5.0  # base log-odds below which no neighbours make a pop of a sound: most candidates
+BURST_S = 0.150  # the pops of one thrust follow each other by 10 to 90 ms
+MERGE_S = 0.009  # a pop often has an echo within 7 ms; pops 12 ms apart are two
+_ROUNDING_S = 1e-9  # so that a gap of exactly 9 or 150 ms counts the same at any time of the recording
 _SPECTRUM_MS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A judged candidate, before the operating point has spoken.
+class ScoredCandidate:
+    """A candidate with its probabilities; the operating point is not applied yet.
 
-    `p_event` is its probability, `p_clip` that of a clip of which it is the likeliest sound; neither says whether it
-    lies outside the span of what was learned from.
+    Attributes
+    ----------
+    sample : int
+        Onset.
+    p_event : float in [0, 1]
+        Probability that it is a pop.
+    p_clip : float in [0, 1]
+        Probability that a clip holds a pop if this is its likeliest candidate.
+    duration_ms, snr_db, peak_hz, centroid_hz, channel
+        As of `records.Event`.
+    outside : bool
+        Whether it is out of distribution: unlike the sounds of the training data.
     """
 
     sample: int
@@ -38,9 +53,78 @@ class Judged:
     outside: bool
 
 
+def context_logits(classifier: Classifier, rows: Floats) -> Floats:
+    """Final log-odds of candidates, shape (n,).
+
+    Parameters
+    ----------
+    classifier : Classifier
+        The context model.
+    rows : ndarray, shape (n, n_context_features)
+        Of `signal.context.describe`. Candidates with a base score below `CONTEXT_FROM` keep it.
+    """
+    logits = rows[:, 0].copy()
+    likely = np.flatnonzero(logits >= CONTEXT_FROM)
+    if len(likely):
+        logits[likely] = classifier.logit(rows[likely])
+    return logits
+
+
+def label_for(p_pop: float, point: OperatingPoint) -> Label:
+    """``pop``, ``no_pop``, or ``uncertain`` between the two thresholds."""
+    if p_pop >= point.pop_from:
+        return "pop"
+    return "no_pop" if p_pop < point.no_pop_below else "uncertain"
+
+
+def count_pops(
+    times_s: Sequence[float], p_event: Sequence[float], p_clip: Sequence[float], pop_from: float, burst_from: float
+) -> list[bool]:
+    """Which candidates are counted as pops.
+
+    A candidate that alone would make its clip a ``pop`` is counted. A likely candidate within 150 ms of a counted one
+    is counted too, and so on along the burst. Of two within 9 ms the later is taken as an echo of the first, unless
+    only the later one would make its clip a ``pop``.
+
+    Parameters
+    ----------
+    times_s, p_event, p_clip : sequence of float, length n
+        Increasing times, and the probabilities of `ScoredCandidate`.
+    pop_from, burst_from : float in [0, 1]
+        Thresholds of `p_clip`, and of `p_event` within a burst.
+
+    Returns
+    -------
+    list of bool, length n
+    """
+    n = len(times_s)
+    sure = [p >= pop_from for p in p_clip]
+    likely = [s or p >= burst_from for s, p in zip(sure, p_event, strict=True)]
+    counted = [False] * n
+    for order in (range(n), range(n - 1, -1, -1)):  # along the bursts forwards, then backwards
+        last = -math.inf
+        for i in order:
+            if sure[i] or counted[i] or (likely[i] and abs(times_s[i] - last) <= BURST_S + _ROUNDING_S):
+                counted[i] = True
+                last = times_s[i]
+    kept: int | None = None
+    for i in range(n):
+        if not counted[i]:
+            continue
+        if kept is not None and times_s[i] - times_s[kept] < MERGE_S - _ROUNDING_S:
+            if sure[i] and not sure[kept]:
+                counted[kept] = False
+                kept = i
+            else:
+                counted[i] = False
+        else:
+            kept = i
+    return counted
+
+
 def conclude(
     point: OperatingPoint,
-    judged: Sequence[Judged],
+    scored: Sequence[ScoredCandidate],
     p_pop: float,
     n_samples: int,
     rate_hz: int,
@@ -49,35 +133,35 @@ def conclude(
     voice_s: float,
     first_sample: int = 0,
 ) -> Detection:
-    """Judged candidates to the verdict on their clip, which begins at `first_sample` of what was heard.
+    """The detection of a clip from its candidates, whose samples are counted from `first_sample` of the clip.
 
-    A sound outside the span of what was learned from is never counted as a pop by itself, and a clip in which it is
-    the likeliest is neither ``pop`` on its account nor ``no_pop``.
+    An out-of-distribution sound is not counted as a pop on its own. If it is the likeliest sound of a clip without
+    pops, the label is ``uncertain``.
     """
-    times = [max(j.sample - first_sample, 0) / rate_hz for j in judged]
-    p_event = [j.p_event for j in judged]
-    alone = [0.0 if j.outside else j.p_clip for j in judged]
-    counted = count_pops(times, p_event, alone, point.pop_from, point.train_from)
-    strange = bool(judged) and not any(counted) and max(judged, key=attrgetter("p_event")).outside
+    times = [max(c.sample - first_sample, 0) / rate_hz for c in scored]
+    p_event = [c.p_event for c in scored]
+    p_alone = [0.0 if c.outside else c.p_clip for c in scored]
+    counted = count_pops(times, p_event, p_alone, point.pop_from, point.train_from)
+    unknown = bool(scored) and not any(counted) and max(scored, key=attrgetter("p_event")).outside
     duration_s = n_samples / rate_hz
     return Detection(
-        label="uncertain" if strange else word(p_pop, point),
+        label="uncertain" if unknown else label_for(p_pop, point),
         p_pop=p_pop,
         events=tuple(
-            Event(t, p, c, j.duration_ms, j.peak_hz, j.centroid_hz, j.snr_db, j.channel)
-            for j, t, p, c in zip(judged, times, p_event, counted, strict=True)
+            Event(t, p, is_pop, c.duration_ms, c.peak_hz, c.centroid_hz, c.snr_db, c.channel)
+            for c, t, p, is_pop in zip(scored, times, p_event, counted, strict=True)
         ),
         duration_s=duration_s,
         sample_rate_hz=rate_hz,
         channels=channels,
-        quality=quality.flags(duration_s, voice_s, outside=strange),
+        quality=quality.flags(duration_s, voice_s, outside=unknown),
     )
 
 
-def colour(take: Take, starts: Ints, rate_hz: int) -> tuple[Floats, Floats, list[str]]:
-    """Peak and mean frequency of the first 6 ms of each event (above 60 Hz), and the louder channel of two."""
+def spectral_summary(read: SnippetReader, starts: Ints, rate_hz: int) -> tuple[Floats, Floats, list[str]]:
+    """Peak and mean frequency of the first 6 ms of each event (above 60 Hz), Hz, and the louder channel of two."""
     size = round(_SPECTRUM_MS * rate_hz / 1000)
-    sound = take(starts, size).astype(np.float64)
+    sound = read(starts, size).astype(np.float64)
     sound -= sound.mean(axis=2, keepdims=True)
     power = np.square(sound).sum(axis=2)
     n_fft = 4 * size  # bins 42 Hz apart

@@ -1,4 +1,4 @@
-"""From recordings to verdicts; with `stream`, the only place that knows the whole line."""
+"""The detector: files and arrays to detections, one by one or many together."""
 
 from __future__ import annotations
 
@@ -9,151 +9,193 @@ import stat
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-import numpy as np
+import numpy.typing as npt
 
-from popdetect.detection.audio.recording import Recording, Samples
-from popdetect.detection.joined import Joined
+from popdetect.detection.audio.arrays import ArrayRecording, Samples, check_rate
+from popdetect.detection.audio.recording import Recording
 from popdetect.detection.model.bundle import DEFAULT_OPERATING_POINT, Model, load
-from popdetect.detection.stream import Stream
-from popdetect.errors import AudioError
+from popdetect.detection.stream import Stream, detect_batch
+from popdetect.errors import AudioError, UsageError
 from popdetect.records import Detection, Verdict
 
-JOIN_SAMPLES = 1_300_000  # of all channels together: some nine clips of 3 s; more gains no more
-HELD_BYTES = 8 << 20  # longer files are read twice: for their hash, then block by block
+BATCH_SAMPLES = 1_300_000  # of all channels together: about nine clips of 3 s; larger batches are no faster
+HELD_BYTES = 8 << 20  # larger files are not kept in memory, but read once for their hash and once for their sound
 
-_Source = str | os.PathLike[str] | BinaryIO
+Source = str | os.PathLike[str] | BinaryIO
 
 
 class Detector:
-    """A model at an operating point, ready for recordings.
+    """A model at an operating point.
 
     Parameters
     ----------
     model : Model, optional
-        The shipped one by default.
+        The shipped one by default; `popdetect.load_model` loads another.
     operating_point : str
         One of the model's.
 
     Raises
     ------
     ModelError, UsageError
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noise = 0.01 * np.random.default_rng(0).standard_normal(48_000)
+    >>> Detector().detect(noise, 48_000).label
+    'no_pop'
     """
 
     def __init__(self, model: Model | None = None, operating_point: str = DEFAULT_OPERATING_POINT) -> None:
         self.model = model if model is not None else load()
-        self.model.operating_point(operating_point)  # an unknown one is refused before the first clip
+        self._point = self.model.operating_point(operating_point)
         self.operating_point = operating_point
 
-    def stream(self, rate_hz: int, channels: int) -> Stream:
-        """Begin a recording that comes in blocks."""
-        return Stream(self.model, rate_hz, channels, self.operating_point)
+    def __repr__(self) -> str:
+        return f"<Detector {self.model.title}, operating point {self.operating_point!r}>"
 
-    def detect(self, source: str | os.PathLike[str] | BinaryIO) -> Detection:
-        """Judge a file.
+    def detect(self, source: Source | npt.ArrayLike, sr: float | None = None) -> Detection:
+        """Find the pops of one recording.
+
+        Parameters
+        ----------
+        source : path, binary file object or array_like
+            Samples have shape (n,), (n, channels) or (channels, n); the axis of channels is the one with at most
+            32 entries. Floats have full scale ±1; int8, int16, int32 and uint8 are scaled by the range of their type.
+        sr : whole number, 8000 to 192000
+            Sample rate of an array, Hz; not for files.
+
+        Returns
+        -------
+        Detection
 
         Raises
         ------
         AudioError
-            When it cannot be judged.
+            `Empty` (no samples, or digital silence), `TooShort` (below 10 ms), `NotFinite`, `Truncated`, or
+            `Unreadable` (anything else that cannot be processed).
+        UsageError
+            If `sr` is missing for an array, or given for a file.
         """
-        recording = Recording(source)
-        stream = self.stream(recording.rate_hz, recording.channels)
-        for block in recording:
-            stream.feed(block)
-        return stream.finish()
+        recording = _opened(source, sr)
+        found = self._begin(recording)
+        return found if isinstance(found, Detection) else self._batch(recording.rate_hz, [found])[0]
 
-    def detect_samples(self, samples: Samples, rate_hz: int) -> Detection:
-        """Judge samples in memory, of shape (n,) or (n, channels), full scale ±1."""
-        block = np.asarray(samples, np.float32)
-        block = block[:, None] if block.ndim == 1 else block
-        stream = self.stream(rate_hz, block.shape[1])
-        stream.feed(block)
-        return stream.finish()
-
-    def verdict(self, source: str | os.PathLike[str] | BinaryIO, name: str, *, hash_file: bool = True) -> Verdict:
-        """Judge a file and never raise for what is wrong with it.
-
-        Returns
-        -------
-        Verdict
-            With `file` = `name`; an `AudioError` becomes its status and message.
-        """
-        if hash_file:
-            source, sha256 = _held(source)
-        else:
-            sha256 = ""
-        try:
-            return Verdict(name, "ok", self.detect(source), sha256=sha256)
-        except AudioError as error:
-            return Verdict(name, error.status, None, error=str(error), sha256=sha256)
-
-    def verdicts(self, sources: Sequence[tuple[str | os.PathLike[str], str]]) -> list[Verdict]:
-        """Judge many files, as `verdict` does one; short ones together, which takes half the time.
+    def stream(self, sr: float, channels: int = 1) -> Stream:
+        """Begin a recording that comes in blocks: ``feed`` the blocks, then ``finish``.
 
         Parameters
         ----------
-        sources : sequence of (path, name)
+        sr : whole number, 8000 to 192000
+            Hz.
+        channels : int ≥ 1
+
+        Raises
+        ------
+        Unreadable, UsageError
+        """
+        if channels < 1:
+            raise UsageError(f"channels {channels}; at least 1 is needed")
+        return Stream(self.model, self._point, check_rate(sr), channels)
+
+    def verdict(self, source: Source, name: str, *, hash_file: bool = True) -> Verdict:
+        """Find the pops of one file; an `AudioError` is reported in the verdict.
+
+        Parameters
+        ----------
+        source : path or binary file object
+        name : str
+            The `file` of the verdict.
+        hash_file : bool
+            Whether to compute the SHA-256 of the file.
+        """
+        return self.verdicts([(source, name)], hash_files=hash_file)[0]
+
+    def verdicts(self, sources: Sequence[tuple[Source, str]], *, hash_files: bool = True) -> list[Verdict]:
+        """Find the pops of many files; short ones are processed together, which takes half the time.
+
+        Parameters
+        ----------
+        sources : sequence of (path or binary file object, name)
+        hash_files : bool
+            Whether to compute the SHA-256 of each file.
 
         Returns
         -------
         list of Verdict
-            In the same order, and the same as one by one.
+            In the same order; each is the same as of `verdict`.
         """
-        found: dict[int, Verdict] = {}
-        waiting: dict[tuple[int, int], list[tuple[int, Samples, float, str]]] = {}
-        for index, (path, name) in enumerate(sources):
-            source, sha256 = _held(path)
+        made: dict[int, Verdict] = {}
+        waiting: dict[tuple[int, int], list[tuple[int, Samples, str]]] = {}
+
+        def process(key: tuple[int, int]) -> None:
+            group = waiting.pop(key)
+            detections = self._batch(key[0], [samples for _, samples, _ in group])
+            for (index, _, sha256), detection in zip(group, detections, strict=True):
+                made[index] = Verdict(sources[index][1], "ok", detection, sha256=sha256)
+
+        for index, (source, name) in enumerate(sources):
+            readable, sha256 = _hashed(source) if hash_files else (source, "")
             try:
-                recording = Recording(source)
-                key = (recording.rate_hz, recording.channels)
-                blocks = iter(recording)
-                first = next(blocks)
-                peak = recording.peak
-                second = next(blocks, None)
-                if second is not None:  # a long recording is heard by itself
-                    stream = self.stream(*key)
-                    stream.feed(first)
-                    stream.feed(second)
-                    for block in blocks:
-                        stream.feed(block)
-                    found[index] = Verdict(name, "ok", stream.finish(), sha256=sha256)
-                    continue
+                recording = Recording(readable)
+                found = self._begin(recording)
             except AudioError as error:
-                found[index] = Verdict(name, error.status, None, error=str(error), sha256=sha256)
+                made[index] = Verdict(name, error.status, None, error=str(error), sha256=sha256)
                 continue
+            if isinstance(found, Detection):
+                made[index] = Verdict(name, "ok", found, sha256=sha256)
+                continue
+            key = (recording.rate_hz, recording.channels)
             group = waiting.setdefault(key, [])
-            group.append((index, first, peak, sha256))
-            if sum(samples.size for _, samples, _, _ in group) >= JOIN_SAMPLES:
-                self._join(key, waiting.pop(key), sources, found)
-        for key, group in waiting.items():
-            self._join(key, group, sources, found)
-        return [found[index] for index in range(len(sources))]
+            group.append((index, found, sha256))
+            if sum(samples.size for _, samples, _ in group) >= BATCH_SAMPLES:
+                process(key)
+        for key in list(waiting):
+            process(key)
+        return [made[index] for index in range(len(sources))]
 
-    def _join(
-        self,
-        key: tuple[int, int],
-        group: list[tuple[int, Samples, float, str]],
-        sources: Sequence[tuple[str | os.PathLike[str], str]],
-        found: dict[int, Verdict],
-    ) -> None:
-        joined = Joined(self.model, *key, self.operating_point)
-        detections = joined.hear([samples for _, samples, _, _ in group], [peak for _, _, peak, _ in group])
-        for (index, _, _, sha256), detection in zip(group, detections, strict=True):
-            found[index] = Verdict(sources[index][1], "ok", detection, sha256=sha256)
+    def _begin(self, recording: Recording | ArrayRecording) -> Samples | Detection:
+        """The samples of a recording of one block; a longer one is processed block by block."""
+        blocks = iter(recording)
+        first = next(blocks)
+        second = next(blocks, None)
+        if second is None:
+            return first
+        stream = self.stream(recording.rate_hz, recording.channels)
+        stream.feed(first)
+        stream.feed(second)
+        for block in blocks:
+            stream.feed(block)
+        return stream.finish()
+
+    def _batch(self, rate_hz: int, clips: Sequence[Samples]) -> list[Detection]:
+        return detect_batch(self.model, self._point, rate_hz, clips)
 
 
-def _held(source: _Source) -> tuple[_Source, str]:
-    """What to hear in place of `source`, and the sha256 of its bytes; "" where it cannot be read, which hearing tells.
+def _opened(source: Source | npt.ArrayLike, sr: float | None) -> Recording | ArrayRecording:
+    is_file = isinstance(source, str | os.PathLike) or hasattr(source, "read")
+    if sr is None and not is_file:
+        raise UsageError(
+            f"{type(source).__name__} without a sample rate; give a file name, a binary file object, "
+            "or samples with their sample rate: detect(y, sr)"
+        )
+    if sr is not None and is_file:
+        raise UsageError(f"sample rate {sr} for a file, which has its own; leave it out")
+    return Recording(source) if sr is None else ArrayRecording(source, sr)  # type: ignore[arg-type]
 
-    A short recording is read once, into memory, for both.
+
+def _hashed(source: Source) -> tuple[Source, str]:
+    """Return the source and its SHA-256; the hash is empty if the file cannot be read.
+
+    A short file is read once, into memory, for its hash and its sound.
     """
     try:
         if not isinstance(source, str | os.PathLike):
             digest = _digest(source)
             source.seek(0)
             return source, digest
-        facts = os.stat(source)  # noqa: PTH116  # a name from outside may be anything, and Path is felt
-        if not stat.S_ISREG(facts.st_mode):  # opening a pipe waits for someone to write to it
+        facts = os.stat(source)  # noqa: PTH116
+        if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for data
             return source, ""
         with open(source, "rb", buffering=0) as handle:  # noqa: PTH123
             if facts.st_size > HELD_BYTES:
@@ -165,8 +207,4 @@ def _held(source: _Source) -> tuple[_Source, str]:
 
 
 def _digest(handle: Any) -> str:
-    # `hashlib.file_digest` fills a quarter of a megabyte with zeros first: half the time of a short clip
-    state, part = hashlib.sha256(), memoryview(bytearray(1 << 16))
-    while n := handle.readinto(part):
-        state.update(part[:n])
-    return state.hexdigest()
+    return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from popdetect.detection.audio import recording as audio
-from popdetect.detection.audio.containers import Guarded, promise
+from popdetect.detection.audio.containers import GuardedFile, sound_size
 from popdetect.errors import AudioError, Empty, Truncated, Unreadable
 
 SOUND = (0.1 * np.random.default_rng(0).standard_normal(48_000)).astype(np.float32)
@@ -119,10 +119,10 @@ def test_a_header_whose_sound_was_never_written_is_empty() -> None:
 def test_a_promise_is_kept_or_not() -> None:
     raw = CONTAINERS["wav"]
 
-    assert promise(io.BytesIO(raw)) == (len(raw), 96_000, 0, 0)
-    assert promise(io.BytesIO(raw[:-100])) == (len(raw) - 100, 96_000, 100, 0)
-    assert promise(io.BytesIO(b"")) == promise(io.BytesIO()) == (0, 0, 0, 0)
-    assert promise(io.BytesIO(b"RIFF")) == (4, 0, 0, 0)
+    assert sound_size(io.BytesIO(raw)) == (len(raw), 96_000, 0, 0)
+    assert sound_size(io.BytesIO(raw[:-100])) == (len(raw) - 100, 96_000, 100, 0)
+    assert sound_size(io.BytesIO(b"")) == sound_size(io.BytesIO()) == (0, 0, 0, 0)
+    assert sound_size(io.BytesIO(b"RIFF")) == (4, 0, 0, 0)
 
 
 def test_fraunhofers_promise_counts_too() -> None:
@@ -131,8 +131,8 @@ def test_fraunhofers_promise_counts_too() -> None:
     first = frame.copy()
     first[36:50] = b"VBRI" + bytes(6) + struct.pack(">I", 5 * 417)
 
-    assert not promise(io.BytesIO(first + frame * 4)).missing
-    assert promise(io.BytesIO(first + frame * 3)).missing  # ends with a whole frame, and yet too early
+    assert not sound_size(io.BytesIO(first + frame * 4)).missing
+    assert sound_size(io.BytesIO(first + frame * 3)).missing  # ends with a whole frame, and yet too early
 
 
 def test_an_mp3_whose_length_would_be_guessed_wrong_is_refused() -> None:
@@ -175,7 +175,7 @@ def test_no_damage_does_more_than_make_it_unreadable(
 
 
 def test_a_place_before_the_start_is_passed_over() -> None:
-    guarded = Guarded(io.BytesIO(b"0123456789"), unset_at=4)
+    guarded = GuardedFile(io.BytesIO(b"0123456789"), unset_at=4)
     buffer = bytearray(6)
 
     assert guarded.seek(2) == 2

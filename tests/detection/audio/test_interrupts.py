@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from popdetect.detection.audio import recording as audio
-from popdetect.detection.audio.interrupts import held_back
+from popdetect.detection.audio.interrupts import defer_interrupts
 
 SOUND = (0.3 * np.sin(np.arange(24_000) / 7)).astype(np.float32)
 
@@ -90,7 +90,7 @@ def test_a_handler_of_the_user_s_own_is_called_once_and_the_recording_read(press
 
 def test_an_error_meanwhile_is_not_lost() -> None:
     def interrupted_and_failing() -> None:
-        with held_back():
+        with defer_interrupts():
             signal.raise_signal(signal.SIGINT)
             raise ValueError("meanwhile")
 

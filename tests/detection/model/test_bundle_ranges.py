@@ -91,7 +91,7 @@ def test_models_at_the_ends_of_the_ranges_can_be_used(tmp_path: Path, name: str,
             sound[len(sound) // 2 :: rate_hz // 4] = 0.5
             sound[len(sound) // 2 + 1 :: rate_hz // 4] = -0.4
             sound[len(sound) // 2 + 2 :: rate_hz // 4] = 0.3
-            detection = detector.detect_samples(sound, rate_hz)
+            detection = detector.detect(sound, rate_hz)
             assert 0 <= detection.p_pop <= 1
             assert all(0 <= event.p_pop <= 1 for event in detection.events)
 

@@ -56,14 +56,14 @@ def test_a_teachers_span_only_grows() -> None:
 
 def test_clear_pops_are_inside(clip: Clip) -> None:
     for seed in range(10):
-        assert "outside" not in Detector().detect_samples(clip(TRAIN, seed=seed), RATE_HZ).quality
+        assert "outside" not in Detector().detect(clip(TRAIN, seed=seed), RATE_HZ).quality
 
 
 @pytest.mark.parametrize("point", ["balanced", "sensitive", "specific"])
 def test_what_is_strange_is_uncertain_and_flagged(clip: Clip, point: str) -> None:
     model = load()
-    usual = Detector(model, point).detect_samples(clip(TRAIN), RATE_HZ)
-    strange = Detector(stranger(model), point).detect_samples(clip(TRAIN), RATE_HZ)
+    usual = Detector(model, point).detect(clip(TRAIN), RATE_HZ)
+    strange = Detector(stranger(model), point).detect(clip(TRAIN), RATE_HZ)
 
     assert usual.label == "pop"
     assert strange.label == "uncertain"
@@ -74,7 +74,7 @@ def test_what_is_strange_is_uncertain_and_flagged(clip: Clip, point: str) -> Non
 
 
 def test_a_clip_without_a_sound_is_not_strange(clip: Clip) -> None:
-    found = Detector(stranger(load())).detect_samples(clip((), noise=0.01), RATE_HZ)
+    found = Detector(stranger(load())).detect(clip((), noise=0.01), RATE_HZ)
 
     if not found.events:
         assert (found.label, found.quality) == ("no_pop", ())

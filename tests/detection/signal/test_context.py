@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from popdetect.detection.conclusion import CONTEXT_FROM, context_logits
 from popdetect.detection.model.bundle import load
 from popdetect.detection.model.classifiers import own_opinion, sigmoid
 from popdetect.detection.signal import context
@@ -28,7 +29,7 @@ def test_one_alone_has_its_own_opinion_and_nobody_else() -> None:
 
     assert row["own"] == 1.25
     assert row["level_db"] == 30
-    assert row["best_before"] == row["best_after"] == row["echo"] == context.NOBODY
+    assert row["best_before"] == row["best_after"] == row["echo"] == context.NO_NEIGHBOUR
     assert row["sum"] == row["sum_before"] == row["count_after"] == row["unlikely_after"] == 0
     assert all(np.isnan(row[f"{kind}_{side}"]) for kind in ("gap_ms", "step_db", "unlike_db") for side in _SIDES)
 
@@ -39,8 +40,8 @@ _SIDES = ("before", "after")
 def test_a_neighbour_is_told_on_its_side() -> None:
     first, second = rows_of([500, 530], [1.0, 3.0])
 
-    assert (first["best_after"], first["best_before"]) == (3.0, context.NOBODY)
-    assert (second["best_before"], second["best_after"]) == (1.0, context.NOBODY)
+    assert (first["best_after"], first["best_before"]) == (3.0, context.NO_NEIGHBOUR)
+    assert (second["best_before"], second["best_after"]) == (1.0, context.NO_NEIGHBOUR)
     assert first["gap_ms_after"] == second["gap_ms_before"] == 30
     assert first["sum_after"] == pytest.approx(float(sigmoid(np.array(3.0))), rel=1e-6)
     assert first["sum"] == pytest.approx(np.log1p(first["sum_after"]), rel=1e-6)
@@ -67,7 +68,7 @@ def test_the_reach_is_150_ms_and_an_echo_is_within_9(at_ms: float) -> None:
     assert first(150.0)["count_after"] == 1
     assert first(150.1)["count_after"] == 0
     assert (first(9.0)["count_after"], first(9.0)["echo"]) == (0, 1.0)
-    assert (first(9.1)["count_after"], first(9.1)["echo"]) == (1, context.NOBODY)
+    assert (first(9.1)["count_after"], first(9.1)["echo"]) == (1, context.NO_NEIGHBOUR)
 
 
 def test_describing_some_is_describing_all_and_taking_some() -> None:
@@ -121,12 +122,12 @@ def test_a_likelier_neighbour_never_speaks_against_a_pop(name: str) -> None:
 def test_the_hopeless_keep_their_opinion_and_only_they() -> None:
     context_of_two = own_opinion(18)
     rows = np.zeros((4, 18))
-    rows[:, 0] = (-9.0, context.HOPELESS, 0.0, -5.001)
-    said = context.second_opinion(_Always(), rows)
+    rows[:, 0] = (-9.0, CONTEXT_FROM, 0.0, -5.001)
+    said = context_logits(_Always(), rows)
 
     assert said.tolist() == [-9.0, 1.5, 1.5, -5.001]
-    assert context.second_opinion(context_of_two, rows).tolist() == rows[:, 0].tolist()
-    assert context.second_opinion(_Always(), rows[:0]).shape == (0,)
+    assert context_logits(context_of_two, rows).tolist() == rows[:, 0].tolist()
+    assert context_logits(_Always(), rows[:0]).shape == (0,)
 
 
 class _Always:

@@ -95,11 +95,11 @@ def test_the_gate_sees_the_spectrum_against_its_strongest_band_at_every_rate(cli
 
 
 def test_a_clip_without_candidates_has_empty_rows() -> None:
-    when, looks = filter_inputs(np.zeros(RATE_HZ, np.float32), RATE_HZ, FRONT, RULE)
+    when, looks = filter_inputs(np.full(RATE_HZ, 0.1, np.float32), RATE_HZ, FRONT, RULE)
 
     assert len(when) == 0
     assert looks.shape == (0, len(gate.names(FRONT.n_columns)))
-    assert FeatureExtractor(FRONT, RULE).hear(np.zeros(RATE_HZ, np.float32), RATE_HZ).rows.shape == (0, len(NAMES))
+    assert FeatureExtractor(FRONT, RULE).hear(np.full(RATE_HZ, 0.1, np.float32), RATE_HZ).rows.shape == (0, len(NAMES))
 
 
 def test_silence_before_the_clip_is_as_nothing(clip: Clip) -> None:

@@ -24,7 +24,7 @@ Clip = Callable[..., npt.NDArray[np.float32]]
 def voice_s(sound: npt.NDArray[np.float32], rate_hz: int = RATE_HZ) -> float:
     found = voice.Voice()
     shape = spectrum.transform(load().front_end, rate_hz)
-    found.hear(voice.energy_db(shape.power(np.ascontiguousarray(sound))))
+    found.feed(voice.energy_db(shape.power(np.ascontiguousarray(sound))))
     return found.seconds(shape.hop / rate_hz)
 
 
@@ -70,7 +70,7 @@ def test_noise_hum_knocks_and_pops_are_no_voice(clip: Clip) -> None:
 def test_blocks_do_not_matter(size: int) -> None:
     sound = (buzz(130, 2.5) + 0.001 * np.random.default_rng(1).standard_normal(120_000)).astype(np.float32)[:, None]
     detector = Detector()
-    whole = detector.detect_samples(sound, RATE_HZ)
+    whole = detector.detect(sound, RATE_HZ)
     stream = detector.stream(RATE_HZ, 1)
     for start in range(0, len(sound), size):
         stream.feed(sound[start : start + size])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from learning_fakes import Says, examples
 
 from popdetect.detection.audio import recording as audio
+from popdetect.detection.conclusion import context_logits
 from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
 from popdetect.detection.signal import candidate_filter as gate
@@ -112,11 +113,11 @@ def test_training_sees_what_the_model_judges() -> None:
     for example in examples()[:12]:
         samples, rate_hz = example.sound()
         heard = listener.hear(samples, rate_hz)
-        judged = Detector(model).detect_samples(samples, rate_hz)
+        judged = Detector(model).detect(samples, rate_hz)
         first = model.first_calibration.log_odds(model.classifier.logit(heard.rows))
-        level_and_shape = features.level_and_shape(heard.rows, model.front_end.n_columns)
+        level_and_spectrum = features.level_and_spectrum(heard.rows, model.front_end.n_columns)
         p_event = model.event_calibration(
-            context.second_opinion(model.context, context.describe(heard.onsets_s * 1000, first, *level_and_shape))
+            context_logits(model.context, context.describe(heard.onsets_s * 1000, first, *level_and_spectrum))
         )
         listed = p_event >= 0.05
         if (heard.onsets_s == 0).any():
@@ -150,8 +151,8 @@ def test_files_and_samples_sound_the_same(tmp_path: Path) -> None:
         listener.hear(samples)
 
 
-def test_silence_has_no_candidates() -> None:
-    heard = FeatureExtractor(FRONT, RULE).hear(np.zeros((48_000, 1), np.float32), 48_000)
+def test_a_constant_has_no_candidates() -> None:
+    heard = FeatureExtractor(FRONT, RULE).hear(np.full((48_000, 1), 0.1, np.float32), 48_000)
 
     assert len(heard.rows) == len(heard.onsets_s) == 0
 

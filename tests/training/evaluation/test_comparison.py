@@ -9,10 +9,10 @@ import pytest
 from learning_fakes import Says, examples, fitted
 from learning_verdicts import verdicts
 
+from popdetect.detection.conclusion import context_logits
 from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
 from popdetect.detection.model.bundle import Model
-from popdetect.detection.signal import context
 from popdetect.training.evaluation import comparison, negative_controls
 from popdetect.training.evaluation.negative_controls import ControlResult
 from popdetect.training.evaluation.scores import Scores, score
@@ -92,7 +92,7 @@ def test_held_out_answers_are_one_per_clip_and_rest_on_the_held_out_log_odds() -
 def test_a_finished_model_is_judged_as_it_would_decide() -> None:
     model = bundle.load()
     for clip, example in zip(comparison.judged(model, examples()[:10]), examples(), strict=False):
-        detection = Detector(model).detect_samples(*example.sound())
+        detection = Detector(model).detect(*example.sound())
         assert (clip.p_pop, clip.label) == (detection.p_pop, detection.label)
         assert clip.found_onsets_s == tuple(event.onset_s for event in detection.pops)
 
@@ -103,7 +103,7 @@ def test_in_sample_and_held_out_go_by_the_same_rules() -> None:
     model = small.model
     first = model.first_calibration.log_odds(model.classifier.logit(small.heard.rows))
     rows = fellows.context_rows(small.heard, first, model.front_end.n_columns)
-    final = replace(small, held_out_logits=context.second_opinion(model.context, rows))
+    final = replace(small, held_out_logits=context_logits(model.context, rows))
     for own, detected in zip(
         comparison.held_out(final, examples()), comparison.judged(small.model, examples()), strict=True
     ):

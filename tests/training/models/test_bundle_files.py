@@ -57,7 +57,7 @@ def test_the_model_read_back_decides_as_the_fitted_one(tmp_path: Path) -> None:
     model = bundle_files.write(fitted(), tmp_path / "ours", FACTS)
     for example in examples()[:10]:
         sound = example.sound()
-        assert Detector(model).detect_samples(*sound) == Detector(fitted().model).detect_samples(*sound)
+        assert Detector(model).detect(*sound) == Detector(fitted().model).detect(*sound)
 
 
 def test_the_same_model_is_the_same_bytes_wherever_and_whenever_it_is_written(written: Path, tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learning_fakes import LOGISTIC, N_GROUPS, examples, fitted
 
+from popdetect.detection.conclusion import NO_EVENT_LOGIT
 from popdetect.detection.model import bundle
 from popdetect.detection.model.classifiers import sigmoid
 from popdetect.detection.signal import candidate_filter as gate
-from popdetect.detection.stream import NO_EVENT_LOGIT
 from popdetect.errors import UsageError
 from popdetect.training.models import bundle_files, calibration, estimators, fitting
 from popdetect.training.models.estimators import EstimatorSpec

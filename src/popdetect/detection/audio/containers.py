@@ -1,7 +1,6 @@
-"""Promised and present: how much sound a file's own header announces, and how much of it is there.
+"""How much sound the header of a file announces, and how much of it is in the file. Sizes are in bytes.
 
-libsndfile is forgiving where we must not be: it opens a recording cut in half in silence. So the header is read here
-too, a few bytes of it and never the sound. Sizes are in bytes.
+libsndfile opens a recording that was cut in half without an error. So the header is read here too; the sound is not.
 """
 
 from __future__ import annotations
@@ -15,40 +14,40 @@ from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 from popdetect.detection.audio import mp3
 from popdetect.errors import Unreadable
 
-# what recorders that cannot go back leave in a size: none yet, all bits set, and the largest that some program can read
+# sizes written by recorders that cannot fill in the real one: zero, all bits set, the largest that some program reads
 _UNKNOWN = frozenset({0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1})
-_OGG_PAGE = 65_307  # the largest there can be
+_OGG_PAGE = 65_307  # the largest page
 
 
-class Promise(NamedTuple):
-    """What a file says of its own length.
+class SoundSize(NamedTuple):
+    """How long a file says it is, and how long it is.
 
     Attributes
     ----------
     present : int
-        Bytes in the file, header and all.
-    promised : int
-        Bytes of sound; 0 where the header does not say.
+        Bytes in the file, with its header.
+    announced : int
+        Bytes of sound according to the header; 0 if it does not say.
     missing : int
-        How many of them are not there. Of ogg and mp3, which need not promise anything, 1 if the end is not one.
+        How many of these are not in the file. For ogg and mp3, which may announce nothing, 1 if the end is missing.
     unset_at : int
-        Where a wav has the size 0 though sound follows; 0 if it has not.
+        Position of the size in a wav whose header has size 0 although sound follows; else 0.
     """
 
     present: int
-    promised: int = 0
+    announced: int = 0
     missing: int = 0
     unset_at: int = 0
 
 
 class _Chunks(NamedTuple):
-    """How the chunks of a container are laid out: where they begin, and what stands at the head of each."""
+    """How the chunks of a container are laid out."""
 
-    first: int
+    first: int  # position of the first chunk
     head: struct.Struct  # name and size
     counted: int  # bytes of the head that the size includes
     align: int
-    sound: bytes
+    sound: bytes  # name of the chunk with the sound
 
 
 _RIFF = _Chunks(12, struct.Struct("<4sI"), 0, 2, b"data")
@@ -58,8 +57,8 @@ _W64 = _Chunks(40, struct.Struct("<4s12xQ"), 24, 8, b"data")
 _CAF = _Chunks(8, struct.Struct(">4sQ"), 0, 1, b"data")
 
 
-def promise(handle: BinaryIO) -> Promise:
-    """Compare what the header of a recording promises with what is there; the position is left anywhere.
+def sound_size(handle: BinaryIO) -> SoundSize:
+    """Compare the size that the header of a recording announces with the file; changes the position in the file.
 
     Raises
     ------
@@ -83,27 +82,27 @@ def promise(handle: BinaryIO) -> Promise:
         return _of_chunks(handle, present, _W64)
     if kind == b"caff":
         return _of_chunks(handle, present, _CAF)
-    if kind in (b".snd", b"dns.") and len(head) == 12:  # AU, and AU the other way round
+    if kind in (b".snd", b"dns.") and len(head) == 12:  # AU, big-endian and little-endian
         start, size = struct.unpack(">II" if kind == b".snd" else "<II", head[4:])
         return _compared(present, size, present - start)
     if kind == b"OggS":
-        return Promise(present, missing=not _ogg_ends(handle, present))
+        return SoundSize(present, missing=not _ogg_ends(handle, present))
     if kind[:3] == b"ID3" or mp3.frame_bytes(kind):
-        return Promise(present, missing=not mp3.ends(handle, present))
-    return Promise(present)
+        return SoundSize(present, missing=not mp3.ends(handle, present))
+    return SoundSize(present)
 
 
-class _Fills(Protocol):
-    """What every binary file can do, and `BinaryIO` does not say."""
+class _ReadsInto(Protocol):
+    """A method of binary files that the type `BinaryIO` lacks."""
 
     def readinto(self, buffer: Any) -> int: ...
 
 
-class Guarded:
-    """A file object for libsndfile, from whose C code no exception can be raised; soundfile prints a traceback instead.
+class GuardedFile:
+    """A file object for libsndfile that raises no exceptions: its C code cannot pass them on, and prints a traceback.
 
-    A damaged size makes it seek before the start: that is passed over, and it sees that it is not where it wanted to
-    be. And a size that was never set reads as one that is not known, which libsndfile understands.
+    A damaged size can make libsndfile seek to a negative position: the position then stays, and libsndfile notices.
+    The size at `unset_at`, which is 0, is read as "unknown", which libsndfile understands.
     """
 
     def __init__(self, handle: BinaryIO, unset_at: int = 0) -> None:
@@ -111,21 +110,21 @@ class Guarded:
         self._unset_at = unset_at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go there, if there is such a place."""
+        """Change the position if the new one exists; return the position."""
         try:
             return self._handle.seek(offset, whence)
         except (OSError, ValueError, OverflowError):
             return self._handle.tell()
 
     def tell(self) -> int:
-        """Where it is."""
+        """Return the position."""
         return self._handle.tell()
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer as far as there is something to read."""
+        """Read into the buffer; return the number of bytes read."""
         begin = self._handle.tell() if self._unset_at else 0
         try:
-            n = int(cast(_Fills, self._handle).readinto(buffer))
+            n = int(cast(_ReadsInto, self._handle).readinto(buffer))
         except OSError:
             return 0
         if self._unset_at:
@@ -135,14 +134,14 @@ class Guarded:
         return n
 
 
-def _compared(present: int, size: int, there: int) -> Promise:
-    # a placeholder that the file is long enough for is no placeholder
+def _compared(present: int, size: int, there: int) -> SoundSize:
+    # a file as long as the placeholder says: then it is a real size
     if size == 0 or (size in _UNKNOWN and size > there):
-        return Promise(present)
-    return Promise(present, size, max(0, size - max(0, there)))
+        return SoundSize(present)
+    return SoundSize(present, size, max(0, size - max(0, there)))
 
 
-def _of_chunks(handle: BinaryIO, present: int, chunks: _Chunks) -> Promise:
+def _of_chunks(handle: BinaryIO, present: int, chunks: _Chunks) -> SoundSize:
     first, head, counted, align, sound = chunks
     position, large = first, 0
     while position + head.size <= present:
@@ -153,29 +152,29 @@ def _of_chunks(handle: BinaryIO, present: int, chunks: _Chunks) -> Promise:
             if size == 0xFFFFFFFF and large:
                 size = large
             if not size and chunks.sound == b"data" and head.size == 8 and not _only_chunks(handle, start, present):
-                return Promise(present, unset_at=start - 4)
+                return SoundSize(present, unset_at=start - 4)
             return _compared(present, size - counted if size > counted else 0, present - start)
-        if name == b"ds64":  # RF64: the 64-bit sizes, of which the second is the sound's
+        if name == b"ds64":  # RF64: 64-bit sizes; the second one is that of the sound
             fields = handle.read(16)
             large = struct.unpack("<Q", fields[8:])[0] if len(fields) == 16 else 0
         position = start + max(0, size - counted)
         position += -position % align
-    return Promise(present)
+    return SoundSize(present)
 
 
 def _only_chunks(handle: BinaryIO, position: int, present: int) -> bool:
-    """Whether there is nothing from here to the end of a wav but whole chunks, such as a list of names."""
+    """Whether only whole chunks, such as a list of names, follow up to the end of a wav."""
     while position + 8 <= present:
         handle.seek(position)
         name, size = struct.unpack("<4sI", handle.read(8))
         if not re.fullmatch(rb"[ -~]{4}", name):
             return False
         position += 8 + size + size % 2
-    return position - 1 <= present  # the last byte of padding is often left out
+    return position - 1 <= present  # the last padding byte is often omitted
 
 
 def _ogg_ends(handle: BinaryIO, present: int) -> bool:
-    """Whether the last page of an Ogg stream says that it is the last, and is all there."""
+    """Whether the last page of an Ogg stream is complete and marked as the last."""
     handle.seek(max(0, present - _OGG_PAGE))
     tail = handle.read()
     at = tail.rfind(b"OggS")

@@ -1,4 +1,4 @@
-"""Ctrl-C while C code calls back into Python: no exception can come out of there, so it has to wait."""
+"""Ctrl-C while C code calls back into Python: an exception cannot pass through C code, so it must wait."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from types import FrameType
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Note an interruption (SIGINT) that falls in here, and let it through at the end.
+def defer_interrupts() -> Iterator[None]:
+    """Delay an interruption (SIGINT) that arrives inside the `with` block until its end.
 
-    A KeyboardInterrupt raised in a callback of cffi is printed and forgotten, and what was asked for is taken to have
-    failed: a good recording would be called unreadable, and the command would go on
-    (https://cffi.readthedocs.io/en/stable/using.html#callbacks). Whatever handler is installed is called, once and
-    late. Outside the main thread, where Python never raises it, and where nobody in Python handles it, nothing is done.
+    cffi prints a KeyboardInterrupt that is raised in a callback, and then ignores it; the decoder takes the call as
+    failed. Without this, a good recording would be reported as unreadable and the command would go on
+    (https://cffi.readthedocs.io/en/stable/using.html#callbacks). The installed handler is called once, at the end.
+    Does nothing outside the main thread (Python raises KeyboardInterrupt only there) or without a Python handler.
     """
     handler = signal.getsignal(signal.SIGINT)
     if not callable(handler) or threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[int] = []
+    received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
 
     signal.signal(signal.SIGINT, note)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-        if came:
+        if received:
             signal.raise_signal(signal.SIGINT)

@@ -1,16 +1,14 @@
-"""Files to samples: the one door to soundfile.
+"""Files to samples; the only module of detection that imports soundfile.
 
-Decides whether a file is a recording that can be judged. Samples are float32 of shape (n_samples, n_channels),
-full scale ±1, at the file's own rate: nothing is resampled, mixed or normalised here.
+Decides whether a file is a recording that can be processed. Samples are float32 of shape (n_samples, n_channels),
+full scale ±1, at the sample rate of the file: they are not resampled, mixed or normalised here.
 
-A file that is shorter than its header promises, which `containers` tells, is not judged: half a clip may have lost its
-pops.
+A file that is shorter than its header says (see `containers`) is refused: the lost part may have held pops.
 """
 
 from __future__ import annotations
 
 import io
-import math
 import os
 import stat
 from collections.abc import Iterator
@@ -20,24 +18,19 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from popdetect.detection.audio.containers import Guarded, promise
-from popdetect.detection.audio.interrupts import held_back
-from popdetect.errors import AudioError, Empty, NotFinite, TooShort, Truncated, Unreadable
-
-Samples = npt.NDArray[np.float32]
+from popdetect.detection.audio.arrays import BLOCK_S, as_float, check_finite, check_rate, check_recording
+from popdetect.detection.audio.arrays import Samples as Samples
+from popdetect.detection.audio.containers import GuardedFile, sound_size
+from popdetect.detection.audio.interrupts import defer_interrupts
+from popdetect.errors import AudioError, Empty, Truncated, Unreadable
 
 EXTENSIONS = frozenset({".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc"})
-MIN_RATE_HZ = 8_000
-MAX_RATE_HZ = 192_000
-MIN_DURATION_S = 0.010  # a pop and a few milliseconds around it
-_STEP_16 = np.float32(2.0**-15)
-BLOCK_S = 20.0  # decoded at once: whole short clips, and flat memory on long files
 
-_NO_END = 2**62  # what libsndfile says of a length that is not known
+_UNKNOWN_LENGTH = 2**62  # libsndfile reports this or more if a file does not say its length
 
 
 class Recording:
-    """An open recording; iterate it once for its blocks.
+    """An open file; iterate it once for its blocks.
 
     Parameters
     ----------
@@ -48,35 +41,31 @@ class Recording:
     ----------
     rate_hz : int, 8000 to 192000
     channels : int ≥ 1
-    peak : float
-        Greatest magnitude in the latest block.
 
     Raises
     ------
     AudioError
-        One of its children, on opening or while iterating; the message is one line for a person.
+        One of its subclasses, on opening or while iterating; the message is one line.
     """
 
     def __init__(self, source: str | os.PathLike[str] | BinaryIO) -> None:
         handle = _open(source)
         try:
-            said = promise(handle)
-            if said.present == 0:
+            size = sound_size(handle)
+            if size.present == 0:
                 raise Empty("the file is empty (0 bytes); the recorder probably never wrote to it")
-            if said.missing and not said.promised:
+            if size.missing and not size.announced:
                 raise Truncated("cut off: the end of the stream is missing; copy the file again from the recorder")
-            if 0 < said.missing < said.promised:
+            if 0 < size.missing < size.announced:
                 raise Truncated(
-                    f"cut off: its header promises {said.promised} bytes of sound, "
-                    f"{said.promised - said.missing} are there; copy the file again from the recorder"
+                    f"cut off: its header promises {size.announced} bytes of sound, "
+                    f"{size.announced - size.missing} are there; copy the file again from the recorder"
                 )
             handle.seek(0)
-            self._file = _decoder(handle, said.unset_at)
-            self.rate_hz = int(self._file.samplerate)
+            self._file = _decoder(handle, size.unset_at)
+            self.rate_hz = check_rate(int(self._file.samplerate))
             self.channels = int(self._file.channels)
-            if not MIN_RATE_HZ <= self.rate_hz <= MAX_RATE_HZ:
-                raise Unreadable(f"sample rate {self.rate_hz} Hz; {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz can be judged")
-            if self._file.frames == 0 or said.missing:
+            if self._file.frames == 0 or size.missing:
                 raise Empty("a header but no samples; the recorder was probably stopped before it wrote any")
         except BaseException:
             handle.close()
@@ -84,21 +73,20 @@ class Recording:
         self._handle = handle
         self._frames = int(self._file.frames)
         self.n_samples = 0
-        self.peak = 0.0
 
     def __iter__(self) -> Iterator[Samples]:
-        """Yield blocks of shape (n, channels), float32, until the end; checks them as they pass."""
+        """Yield blocks of shape (n, channels), float32, until the end; each is checked."""
         block_size = int(BLOCK_S * self.rate_hz)
         silent = True
         try:
             while True:
                 try:
-                    with held_back():
-                        block, high, low = self._read(block_size)
+                    with defer_interrupts():
+                        block, highest, lowest = self._read(block_size)
                 except soundfile.LibsndfileError as error:
-                    if self._frames >= _NO_END:
+                    if self._frames >= _UNKNOWN_LENGTH:
                         raise Unreadable("a flac that does not say how long it is; convert it to wav") from error
-                    # an error throws away the block before it: where it stopped cannot be told
+                    # libsndfile discards the block it was decoding, so the place of the damage is not known
                     raise Truncated(
                         f"cut short, or damaged inside: its header promises {self._frames / self.rate_hz:.2f} s, "
                         "and decoding stops before that; copy the file again from the recorder"
@@ -106,12 +94,8 @@ class Recording:
                 if not len(block):
                     break
                 self.n_samples += len(block)
-                # one NaN makes the extremes so, and Inf is one: two quick passes, and no array of booleans
-                if not (math.isfinite(high) and math.isfinite(low)):
-                    bad = int((~np.isfinite(block)).sum())
-                    raise NotFinite(f"{bad} samples are not numbers (NaN or infinite); export the recording again")
-                silent = silent and high == low == 0.0
-                self.peak = max(high, -low)
+                check_finite(block, highest, lowest)
+                silent = silent and highest == lowest == 0.0
                 yield block
                 if len(block) < block_size:
                     break
@@ -119,26 +103,15 @@ class Recording:
             self.close()
         if self.n_samples < self._frames * 0.99 and self._file.format in ("FLAC", "OGG"):
             raise Truncated(f"cut off: its header promises {self._frames} samples, {self.n_samples} could be decoded")
-        if self.n_samples < MIN_DURATION_S * self.rate_hz:
-            raise TooShort(
-                f"{self.n_samples} samples ({1000 * self.n_samples / self.rate_hz:.2f} ms); "
-                f"at least {1000 * MIN_DURATION_S:.0f} ms ({math.ceil(MIN_DURATION_S * self.rate_hz)}) are needed"
-            )
-        if silent:
-            # not "no pop": a dead microphone would fill a study with them
-            raise Empty("digital silence from start to end; the microphone was probably not connected, or muted")
+        check_recording(self.n_samples, self.rate_hz, silent=silent)
 
     def _read(self, size: int) -> tuple[Samples, float, float]:
-        """The next samples, and the greatest and the least of them."""
-        if self._file.subtype != "PCM_16":
+        """The next samples, the highest and the lowest of them."""
+        if self._file.subtype == "PCM_16":
+            block = as_float(self._file.read(size, dtype="int16", always_2d=True))
+        else:
             block = self._file.read(size, dtype="float32", always_2d=True)
-            return (block, float(block.max()), float(block.min())) if len(block) else (block, 0.0, 0.0)
-        # the same numbers to the bit as when libsndfile makes them floats, in a third of the time
-        whole = self._file.read(size, dtype="int16", always_2d=True)
-        block = np.multiply(whole, _STEP_16, dtype=np.float32)
-        if not len(whole):
-            return block, 0.0, 0.0
-        return block, float(whole.max()) * float(_STEP_16), float(whole.min()) * float(_STEP_16)
+        return (block, float(block.max()), float(block.min())) if len(block) else (block, 0.0, 0.0)
 
     @property
     def duration_s(self) -> float:
@@ -146,7 +119,7 @@ class Recording:
         return self.n_samples / self.rate_hz
 
     def close(self) -> None:
-        """Let go of the file; harmless when done twice."""
+        """Close the file; may be called twice."""
         self._file.close()
         self._handle.close()
 
@@ -175,15 +148,17 @@ def write_wav(target: str | os.PathLike[str], samples: npt.NDArray[np.floating],
 
 def _open(source: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
     if not isinstance(source, str | os.PathLike):
+        if isinstance(source, io.TextIOBase):
+            raise Unreadable("a file opened as text; open it with mode 'rb'")
         return source
     try:
-        mode = os.stat(source).st_mode  # noqa: PTH116  # a thousand times a second, Path is felt
+        mode = os.stat(source).st_mode  # noqa: PTH116
         if stat.S_ISDIR(mode):
             raise Unreadable("this is a folder, not a recording; `popdetect label` takes folders")
-        if not stat.S_ISREG(mode):  # opening a pipe waits for someone to write to it
+        if not stat.S_ISREG(mode):  # opening a pipe would wait for data
             raise Unreadable("not a regular file (a pipe, a device or a socket); `popdetect classify -` reads a pipe")
-        # unbuffered: libsndfile reads on from where we stand
-        return open(source, "rb", buffering=0)  # noqa: PTH123  # closed by whoever asked
+        # unbuffered: libsndfile continues on the same descriptor, at its position
+        return open(source, "rb", buffering=0)  # noqa: PTH123  # closed by the caller
     except Unreadable:
         raise
     except FileNotFoundError:
@@ -195,7 +170,7 @@ def _open(source: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
 
 
 def _decoder(handle: BinaryIO, unset_at: int) -> soundfile.SoundFile:
-    """Libsndfile on the file's own descriptor where there is one: ten times fewer calls than through Python."""
+    """Open with libsndfile, on the descriptor of the file if it has one: that avoids calls back into Python."""
     try:
         descriptor = handle.fileno()
     except (AttributeError, OSError, io.UnsupportedOperation):
@@ -203,8 +178,8 @@ def _decoder(handle: BinaryIO, unset_at: int) -> soundfile.SoundFile:
     try:
         if descriptor is not None and os.name != "nt" and not unset_at:
             return soundfile.SoundFile(descriptor, closefd=False)
-        with held_back():
-            return soundfile.SoundFile(Guarded(handle, unset_at))
+        with defer_interrupts():
+            return soundfile.SoundFile(GuardedFile(handle, unset_at))
     except (soundfile.SoundFileError, TypeError) as error:
         raise _unreadable(handle, error) from error
 
@@ -215,12 +190,12 @@ def _unreadable(handle: BinaryIO, error: Exception) -> AudioError:
     if head[4:8] == b"ftyp":
         return Unreadable("m4a/AAC is not supported; export it as wav, or set the phone to record wav")
     if head[:4] in (b"RIFF", b"RIFX", b"FORM", b"fLaC", b"OggS"):
-        return Unreadable(f"a damaged {head[:4].decode('ascii')} file: {_say(error)}")
+        return Unreadable(f"a damaged {head[:4].decode('ascii')} file: {_reason(error)}")
     if head and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
         return Unreadable("this is text, not audio, whatever its name says")
-    return Unreadable(f"not a recording that can be decoded (wav, flac, ogg, mp3 and aiff can): {_say(error)}")
+    return Unreadable(f"not a recording that can be decoded (wav, flac, ogg, mp3 and aiff can): {_reason(error)}")
 
 
-def _say(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     text = str(getattr(error, "error_string", "") or "the decoder gives no reason")
     return " ".join(text.split()).rstrip(".")

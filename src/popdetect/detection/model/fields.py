@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from popdetect.detection.audio.recording import MAX_RATE_HZ, MIN_DURATION_S, MIN_RATE_HZ
+from popdetect.detection.audio.arrays import MAX_RATE_HZ, MIN_DURATION_S, MIN_RATE_HZ
 from popdetect.detection.model.kinds import (
     ByKind,
     Fields,

@@ -1,9 +1,9 @@
-"""A first look at the candidates: cheap, and only to send the hopeless ones away.
+"""Inputs of the candidate filter: a small, fast classifier that discards unlikely candidates.
 
-Nine in ten candidates are noise that rose a little. Describing them all would cost more than everything else, so a
-very small classifier looks at a few levels of the groups of bands, and at the spectrum of the candidate, and keeps what
-could be a pop; it is set to keep nearly all of them (`learning.first_look`). The spectrum earns its place: without it
-12 candidates a second become 19 for the same share of the pops, 99 %.
+Nine in ten candidates are small rises of noise. To compute the features of all of them would take longer than
+everything else. So the filter uses only a few levels of the groups of bands, and the spectrum at the candidate; it is
+trained to keep nearly all pops (`training.models.candidate_filter`). The spectrum is worth its cost: without it, 19
+instead of 12 candidates per second pass, if 99 % of the pops must pass.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _LOW_DB, _HIGH_DB = -40.0, 10.0
 
 
 def names(n_columns: int) -> tuple[str, ...]:
-    """The features in order, for frames of `n_columns`."""
+    """Names of the inputs in order, for frames of `n_columns`."""
     kinds = ["rise", "prominence", *(f"after_{h}ms" for h in AFTER_HOPS), *(f"before_{h}ms" for h in BEFORE_HOPS)]
     of_groups = (f"{kind}_{part}" for kind in kinds for part in _PARTS)
     return (*of_groups, *(f"spectrum_{column}" for column in range(n_columns)))
 
 
 def describe(rises: Array, prominences: Array, groups_db: Array, frames_db: Array, candidates: Ints) -> Floats:
-    """Levels around each candidate, against its own.
+    """Levels around each candidate, relative to its own.
 
     Parameters
     ----------
@@ -44,8 +44,9 @@ def describe(rises: Array, prominences: Array, groups_db: Array, frames_db: Arra
     Returns
     -------
     ndarray, shape (n, 40 + n_columns)
-        dB; levels after and before are limited to -40 to 10; beyond the ends of the clip, and in silence, they are -40.
-        The spectrum is each band's level in the candidate frame or the next, against the strongest band; -40 to 0.
+        dB. Levels after and before are limited to -40 to 10; beyond the ends of the clip and in silence they are -40.
+        The spectrum is the level of each band in the candidate frame or the next, relative to the strongest band,
+        -40 to 0.
     """
     last = len(groups_db) - 1
     offsets = np.array([*AFTER_HOPS, *(-h for h in BEFORE_HOPS)])
@@ -53,7 +54,7 @@ def describe(rises: Array, prominences: Array, groups_db: Array, frames_db: Arra
     index = candidates[:, None] + offsets
     around = groups_db.take(index, axis=0, mode="clip") - top[:, None]
     around[(index < 0) | (index > last)] = np.nan
-    around = np.fmin(np.fmax(around, np.float32(_LOW_DB)), np.float32(_HIGH_DB))  # silence, NaN, is the lowest
+    around = np.fmin(np.fmax(around, np.float32(_LOW_DB)), np.float32(_HIGH_DB))  # NaN (silence) becomes the lowest
     bands = np.fmax(frames_db[candidates], frames_db[np.minimum(candidates + 1, last)])
     if len(candidates):
         bands -= np.fmax.reduce(bands, axis=1, keepdims=True)

@@ -1,11 +1,11 @@
-"""Candidates to feature rows: what the classifier knows of a sound.
+"""Candidates to feature rows, the inputs of the classifier.
 
-Everything is a ratio in dB to the candidate's own peak or to the floor around it, or a time in ms, so that gain,
-microphone sensitivity and the rest of the clip (beyond 150 ms) do not enter. What could not be measured (before the
-clip starts, in digital silence, in bands above half the sample rate) is NaN.
+All features are levels in dB relative to the candidate's own peak or to the floor around it, or times in ms. So they do
+not depend on gain, on the microphone, or on the clip beyond 150 ms. What cannot be measured (before the start of the
+clip, in digital silence, in bands above half the sample rate) is NaN.
 
-Bands are taken one by one for the spectrum at the peak, and in five groups (low band, then four groups of mel bands)
-for what happens over time.
+The spectrum at the peak has single bands; the course over time has five groups (the low band and four groups of mel
+bands).
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from popdetect.detection.signal.refinement import BIN_MS, Located
 PAST_HOPS = 100
 FUTURE_HOPS = 100
 NEIGHBOUR_MS = 150.0
-N_NEIGHBOURS = 10  # on each side; a train has at most nine pops (Mourad et al. 2019)
+N_NEIGHBOURS = 10  # on each side; a burst has at most nine pops (Mourad et al. 2019)
 HEADROOM_LIMIT_DB = 60.0
 N_GROUPS = 5
 
-# hops after the onset, first and last inclusive: fine where a pop decays, coarse where a room does
+# hops after the onset, first and last inclusive: short while the pop decays, long for the decay of the room
 AFTER = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 8), (9, 12), (13, 20), (21, 35), (36, 60), (61, 100))
-# hops before the window that first holds the onset
+# hops before the first window that contains the onset
 BEFORE = ((1, 2), (3, 5), (6, 12), (13, 30), (31, 60), (61, 95))
-SHARES = (1, 3, 4, 5, 7)  # which blocks of AFTER are also given as a share of the headroom
+SHARES = (1, 3, 4, 5, 7)  # blocks of AFTER that are also given as a share of the headroom
 FINE_MS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.5, 7.5)
 
 
 def names(n_columns: int) -> tuple[str, ...]:
-    """The features in order, for frames of `n_columns`."""
+    """Names of the features in order, for frames of `n_columns`."""
     columns = ["low", *(f"mel{i:02d}" for i in range(1, n_columns))]
     groups = [f"g{i}" for i in range(N_GROUPS)]
     return (
@@ -55,14 +55,14 @@ def names(n_columns: int) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def level_and_shape(rows: Floats, n_columns: int) -> tuple[Floats, Floats]:
-    """The level above the floor, shape (n,), and the spectrum, shape (n, n_columns), that feature rows begin with."""
+def level_and_spectrum(rows: Floats, n_columns: int) -> tuple[Floats, Floats]:
+    """The level above the floor, shape (n,), and the spectrum, shape (n, n_columns), of feature rows."""
     return rows[:, 2 * n_columns], rows[:, :n_columns]
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """Feature rows and the few measures that a user sees.
+    """Feature rows, and measures that are also reported to the user.
 
     Attributes
     ----------
@@ -83,18 +83,18 @@ def describe(
     rate_hz: int,
     wanted: slice | None = None,
 ) -> Described:
-    """Describe candidates.
+    """Compute the features of candidates.
 
     Parameters
     ----------
     frames_db : ndarray, shape (n_frames, n_columns)
         Log-mel frames; NaN is silence.
     located : Located
-        All candidates in reach, the neighbours included; `sample` counts from the first sample of frame 0.
+        All candidates within reach, also the neighbours; `sample` counts from the first sample of frame 0.
     hop, window_hops, rate_hz : int
         Samples per frame, frames per window, samples per second.
     wanted : slice, optional
-        Which of them to describe; the others only serve as neighbours. All, by default.
+        The candidates to describe, by default all; the others are only neighbours.
 
     Returns
     -------
@@ -108,8 +108,8 @@ def describe(
 
     peaks_all, present = _peaks(frames_db, located.sample // hop, window_hops)
     peak = peaks_all[wanted]
-    patch, heard = _patch(frames_db, (located.sample // hop)[wanted])
-    means = _block_means(patch, heard, window_hops)
+    patch, known = _patch(frames_db, (located.sample // hop)[wanted])
+    means = _block_means(patch, known, window_hops)
     floor = _floor(means[len(AFTER) + len(BEFORE) :])
     after, before = (part.swapaxes(0, 1) for part in (means[: len(AFTER)], means[len(AFTER) :][: len(BEFORE)]))
     mel = present.copy()
@@ -117,39 +117,39 @@ def describe(
 
     mean_of_mel = mel / max(mel.sum(), 1)
     level = peak @ mean_of_mel
-    shape = peak - level[:, None]
+    spectrum = peak - level[:, None]
     headroom = np.clip(peak - floor, -HEADROOM_LIMIT_DB, HEADROOM_LIMIT_DB)
     groups = _groups(present.tobytes())
 
     peak_g, room_g = peak @ groups, np.maximum(headroom @ groups, 1.0)
     fallen = np.clip(after @ groups - peak_g[:, None], -60, 20)
     shares = np.clip(-fallen[:, SHARES] / room_g[:, None], -0.5, 1.5)
-    empty = ~groups.any(axis=0)  # groups of which this sample rate has no band
+    empty = ~groups.any(axis=0)  # groups without a band at this sample rate
     fallen[:, :, empty] = np.nan
     shares[:, :, empty] = np.nan
     led = np.stack([before[:, :, 0] - peak[:, :1], before @ mean_of_mel - level[:, None]], axis=2)
 
     course = patch @ mean_of_mel.astype(np.float32) - level  # mean mel level over time, against the peak's
-    if not heard.all():
-        course[~heard] = np.nan
+    if not known.all():
+        course[~known] = np.nan
     rest, lead = slice(PAST_HOPS + 8, None), slice(None, PAST_HOPS - window_hops)
     surroundings = np.stack(
         [
             _greatest(course[rest]),
             _greatest(course[lead]),
-            _busy(course[rest], heard[rest]),
-            _busy(course[lead], heard[lead]),
+            _busy(course[rest], known[rest]),
+            _busy(course[lead], known[lead]),
         ],
         axis=1,
     )
 
     fine, duration_ms = _fine(located, wanted)
     snr_db = headroom @ mean_of_mel
-    shape[:, ~present] = np.nan
+    spectrum[:, ~present] = np.nan
     headroom[:, ~present] = np.nan
     rows = np.concatenate(
         [
-            shape,
+            spectrum,
             headroom,
             snr_db[:, None],
             fallen.reshape(n, -1),
@@ -161,8 +161,8 @@ def describe(
         ],
         axis=1,
     )
-    # to float32 and back: forests of scikit-learn look at float32, and both paths must take the same branch
-    # (this also takes off the digits in which a matrix product depends on how many candidates come along)
+    # to float32 and back: scikit-learn's trees compare float32, and both implementations must take the same branch.
+    # This also removes the last digits, in which a matrix product depends on the number of candidates
     rows = rows.astype(np.float32).astype(np.float64)
     snr_db = rows[:, 2 * n_columns]
     return Described(rows, np.where(np.isnan(snr_db), HEADROOM_LIMIT_DB, snr_db), duration_ms)
@@ -170,7 +170,7 @@ def describe(
 
 @lru_cache(maxsize=32)
 def _groups(present_bytes: bytes) -> Floats:
-    """Weights (n_columns, 5) that make means: of the low band, and of four groups of neighbouring mel bands."""
+    """Weights, shape (n_columns, 5), for means over the low band and over four groups of neighbouring mel bands."""
     present = np.frombuffer(present_bytes, np.bool_)
     weights = np.zeros((len(present), N_GROUPS))
     weights[0, 0] = 1
@@ -182,7 +182,7 @@ def _groups(present_bytes: bytes) -> Floats:
 
 
 def _peaks(frames_db: Array, onset_hop: Ints, window_hops: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Loudest frame per column among those that hold the onset, shape (n, n_columns); and which columns exist."""
+    """Loudest level per column among the frames with the onset, shape (n, n_columns); and which columns exist."""
     reach = np.arange(-(window_hops - 1), 2)
     nearest = frames_db.take(onset_hop[:, None] + reach, axis=0, mode="clip")
     peaks = np.fmax.reduce(nearest, axis=1).astype(np.float64)
@@ -193,51 +193,51 @@ def _peaks(frames_db: Array, onset_hop: Ints, window_hops: int) -> tuple[Floats,
 
 
 def _patch(frames_db: Array, onset_hop: Ints) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Frames around each onset, shape (PAST + 1 + FUTURE, n, n_columns), NaN as 0; and which of them were heard.
+    """Frames around each onset, shape (PAST + 1 + FUTURE, n, n_columns), NaN as 0; and which frames have sound.
 
-    Time comes first: what is summed over time is then summed in long rows, and in the same order however many
-    candidates come along.
+    Time is the first axis: sums over time are then fast, and their rounding does not depend on the number of
+    candidates.
     """
     index = np.arange(-PAST_HOPS, FUTURE_HOPS + 1)[:, None] + onset_hop
     patch = frames_db.take(index, axis=0, mode="clip")
-    heard = (index >= 0) & (index < len(frames_db)) & ~np.isnan(patch[:, :, 1])
-    if not heard.all():
-        patch[~heard] = 0
+    known = (index >= 0) & (index < len(frames_db)) & ~np.isnan(patch[:, :, 1])
+    if not known.all():
+        patch[~known] = 0
     absent = np.isnan(patch[PAST_HOPS, 0])
     if absent.any():
         patch[:, :, absent] = 0
-    return patch, heard
+    return patch, known
 
 
 @lru_cache(maxsize=8)
 def _spans(window_hops: int) -> tuple[tuple[int, int], ...]:
-    """First and last frame (exclusive) of each block of a patch: AFTER, BEFORE, then those the floor is taken from."""
-    first = PAST_HOPS - window_hops + 1  # the earliest frame that can hold the onset
+    """First and last frame (exclusive) of each block of a patch: AFTER, BEFORE, then those for the floor."""
+    first = PAST_HOPS - window_hops + 1  # the earliest frame that can contain the onset
     spans = [(PAST_HOPS + a, PAST_HOPS + b + 1) for a, b in AFTER]
     spans += [(first - b, first - a + 1) for a, b in BEFORE]
-    # 10 ms each, nine before and six after, clear of the sound itself
+    # 10 ms each, nine before and six after, at a distance from the sound itself
     starts = [first - 5 - 10 * k for k in range(1, 10)] + [PAST_HOPS + 41 + 10 * k for k in range(6)]
     return (*spans, *((start, start + 10) for start in starts))
 
 
-def _block_means(patch: Array, heard: npt.NDArray[np.bool_], window_hops: int) -> Floats:
-    """Mean of the heard frames of each block, shape (n_blocks, n, n_columns); NaN where none was heard."""
+def _block_means(patch: Array, known: npt.NDArray[np.bool_], window_hops: int) -> Floats:
+    """Mean over the frames with sound of each block, shape (n_blocks, n, n_columns); NaN without such frames."""
     spans = _spans(window_hops)
     _, n, n_columns = patch.shape
     flat, total = patch.reshape(len(patch), -1), np.empty((len(spans), n * n_columns), np.float32)
     for row, (start, stop) in zip(total, spans, strict=True):
         np.add.reduce(flat[start:stop], axis=0, out=row)
     count = np.array([[float(stop - start)] for start, stop in spans])
-    if not heard.all():
-        count = np.stack([heard[start:stop].sum(axis=0, dtype=np.float64) for start, stop in spans])
+    if not known.all():
+        count = np.stack([known[start:stop].sum(axis=0, dtype=np.float64) for start, stop in spans])
         count[count == 0] = np.nan
     return np.asarray(total.reshape(len(spans), n, n_columns) / count[:, :, None])
 
 
 def _floor(blocks: Floats) -> Floats:
-    """The quiet level around, shape (n, n_columns): the third lowest of the 10 ms blocks, 95 ms to either side.
+    """The background level, shape (n, n_columns): the third lowest of the 10 ms blocks within 95 ms on each side.
 
-    A low rank and not a mean: other pops of the train lie in the same 100 ms.
+    A low rank, not the mean, because other pops of the burst lie in the same 100 ms.
     """
     known = np.sort(blocks, axis=0)  # NaN last
     at = np.clip((~np.isnan(known[:, :, 1])).sum(axis=0) - 1, 0, 2)
@@ -245,14 +245,14 @@ def _floor(blocks: Floats) -> Floats:
 
 
 def _greatest(course: Array) -> Floats:
-    """The loudest frame of each column, dB against the peak; NaN where none was heard."""
+    """Level of the loudest frame of each column, dB relative to the peak; NaN without sound."""
     top = np.fmax.reduce(course, axis=0)
     return np.asarray(np.minimum(np.maximum(top, -60), 40), np.float64)
 
 
-def _busy(course: Array, heard: npt.NDArray[np.bool_]) -> Floats:
-    """Share of the heard frames within 20 dB of the peak; NaN where none was heard."""
-    count = heard.sum(axis=0, dtype=np.float64)
+def _busy(course: Array, known: npt.NDArray[np.bool_]) -> Floats:
+    """Share of the frames with sound that are within 20 dB of the peak; NaN without sound."""
+    count = known.sum(axis=0, dtype=np.float64)
     count[count == 0] = np.nan
     return np.asarray((course > -20).sum(axis=0) / count)
 
@@ -262,7 +262,7 @@ def _db(ratio: Floats) -> Floats:
 
 
 def _fine(located: Located, wanted: slice) -> tuple[Floats, Floats]:
-    """From the fine envelope: its course in dB below the peak, attack, decay, a second bump, the level before."""
+    """Features of the fine envelope: course below the peak, attack, decay, second bump, level before; and decay20."""
     envelope = located.envelope[wanted]
     smooth = (envelope + np.concatenate([envelope[:, 1:], envelope[:, -1:]], axis=1)) / 2
     n, n_bins = smooth.shape
@@ -277,7 +277,7 @@ def _fine(located: Located, wanted: slice) -> tuple[Floats, Floats]:
 
     decay10, decay20 = last_above(-10.0), last_above(-20.0)
     later = np.where(bins >= (peak_at + round(1.0 / BIN_MS))[:, None], relative, -60.0)
-    # a second bump stands above the dip before it
+    # the height of a second bump is measured from the dip before it
     dip = np.minimum.accumulate(np.where(bins >= peak_at[:, None], relative, 60.0), axis=1)
     bump = np.where(later > -30, later - dip, 0.0)[:, : round(8.0 / BIN_MS)]
     columns = [
@@ -294,15 +294,16 @@ def _fine(located: Located, wanted: slice) -> tuple[Floats, Floats]:
 
 
 def _neighbours(time_ms: Floats, spectra: Floats, wanted: slice) -> Floats:
-    """Other candidates within 150 ms: how many, how loud, how alike, how regular.
+    """Number, level, similarity and regularity of the other candidates within 150 ms.
 
-    Counted are those within 20 dB of one's own level: a pop's neighbours are pops, a noise's are many.
+    Those more than 20 dB below the candidate's own level are not counted: a pop has few neighbours near its level,
+    noise has many.
     """
     n_all = len(time_ms)
     own = np.arange(n_all)[wanted]
     level = spectra.mean(axis=1)
-    shape = spectra - level[:, None]
-    # both sides at once: axis 1 is before and after, axis 2 goes outwards
+    relative = spectra - level[:, None]
+    # axis 1 is before and after, axis 2 goes outwards
     outwards = np.array([[-1], [1]]) * np.arange(1, N_NEIGHBOURS + 1)
     reach = own[:, None, None] + outwards
     other = np.minimum(np.maximum(reach, 0), n_all - 1)
@@ -314,8 +315,8 @@ def _neighbours(time_ms: Floats, spectra: Floats, wanted: slice) -> Floats:
     n_louder = (near & (step > 3)).sum(axis=(1, 2))
     nearest = np.argmax(alike, axis=2)[:, :, None]
     none = count == 0
-    unlike_to = shape[np.take_along_axis(other, nearest, axis=2)[:, :, 0]] - shape[own, None]
-    unlike = np.sqrt(np.square(unlike_to).sum(axis=2) / shape.shape[1])
+    unlike_to = relative[np.take_along_axis(other, nearest, axis=2)[:, :, 0]] - relative[own, None]
+    unlike = np.sqrt(np.square(unlike_to).sum(axis=2) / relative.shape[1])
     gap_to = np.where(none, np.nan, np.take_along_axis(gap, nearest, axis=2)[:, :, 0])
     step_to = np.where(none, np.nan, np.take_along_axis(step, nearest, axis=2)[:, :, 0])
     unlike = np.where(none, np.nan, unlike)

@@ -1,16 +1,15 @@
 """Samples to log-mel frames, one each millisecond.
 
 A frame is `librosa.feature.melspectrogram` (Hann window, ``center=False``, power 2, Slaney bands) of a window of
-a few milliseconds; its band edges, made by librosa, come frozen with the model. Rows are time, columns are bands.
+a few milliseconds. The band edges, made by librosa, are part of the model. Rows are time, columns are bands.
 
-Three things are chosen for speed, and none changes a number: the transform is a matrix product with a windowed
-DFT matrix that has only the bins under the bank; window and hop divide evenly, so blocks of one hop are multiplied
-in place and shifted sums replace copied frames; the window is not padded to a power of two, so its bins lie at the
-same frequencies whatever the sample rate.
+Three choices make it fast and change no number. The transform is a product with a windowed DFT matrix of only those
+bins that the bands use. Hop and window divide evenly, so that sums of shifted products replace overlapping frames. The
+window is not padded to a power of two, so its bins have the same frequencies at every sample rate.
 
-Column 0 is an extra band below the bank, about 60 to 450 Hz: the squared difference of the means of neighbouring
-milliseconds. It is where a knock on wood is loudest, and it is blind to a constant offset, as the bank is (its
-lowest edge lies above the first bin, beyond the reach of the Hann window's leak from 0 Hz).
+Column 0 is an extra band below the mel bands, about 60 to 450 Hz: the squared difference of the means of neighbouring
+milliseconds. A knock on wood is loudest there. A constant offset changes neither this band nor the mel bands, whose
+lowest edge is above the first bin, to which the Hann window spreads 0 Hz.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
 
-POWER_FLOOR = 1e-13  # below 24-bit quantisation: digital silence, "nothing was recorded", becomes NaN
+POWER_FLOOR = 1e-13  # below 24-bit quantisation; less is digital silence ("nothing was recorded") and becomes NaN
 N_GROUPS = 4  # lower, middle and upper mel bands, and all of them
-SEGMENT_HOPS = 1000  # frames per matrix product: fixed, so that a frame is the same to the bit however sound arrives
+SEGMENT_HOPS = 1000  # frames per matrix product: fixed, so that frames are the same to the bit for blocks of any size
 
 
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
-    """What makes the frames; part of every model bundle.
+    """Settings of the frames; part of every model bundle.
 
     Attributes
     ----------
@@ -59,7 +58,7 @@ class FrontEnd:
 def mel_bank(edges_hz: tuple[float, ...], rate_hz: int, n_fft: int) -> Array:
     """Triangular bands with Slaney's area norm, shape (n_bands, n_fft // 2 + 1).
 
-    The same numbers as ``librosa.filters.mel(norm="slaney")`` for the edges that librosa chose: band ``i`` rises
+    Equal to ``librosa.filters.mel(norm="slaney")`` for the edges that librosa chose. Band ``i`` rises
     from ``edges[i]`` to ``edges[i + 1]`` and falls to ``edges[i + 2]``; the height is ``2 / (edges[i+2] - edges[i])``.
     """
     edges = np.asarray(edges_hz)
@@ -72,7 +71,7 @@ def mel_bank(edges_hz: tuple[float, ...], rate_hz: int, n_fft: int) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """The front end at one sample rate: arrays ready for use.
+    """The front end at one sample rate, as arrays.
 
     Attributes
     ----------
@@ -81,7 +80,7 @@ class Transform:
     kernels : ndarray, shape (window_hops, hop, 2 * n_bins)
         Windowed DFT matrix, cosines then sines, cut into hops.
     bank : ndarray, shape (2 * n_bins, n_bands)
-        Once for the cosines, once for the sines.
+        Weights of the bands, once for the cosines and once for the sines.
     present : ndarray of bool, shape (n_columns,)
         False for bands that reach above half the sample rate: their frames are NaN.
     groups : ndarray, shape (n_columns, N_GROUPS)
@@ -95,11 +94,12 @@ class Transform:
     present: npt.NDArray[np.bool_]
     groups: Array
 
-    def power(self, samples: Array) -> Array:
-        """Power per frame and column, shape (n_frames, n_columns), of one channel of shape (n_samples,).
+    def n_frames(self, n_samples: int) -> int:
+        """How many frames so many samples make; those beyond the last whole hop are not used."""
+        return max(0, n_samples // self.hop - len(self.kernels) + 1)
 
-        ``n_frames = n_samples // hop - window_hops + 1``; samples beyond the last whole hop are not looked at.
-        """
+    def power(self, samples: Array) -> Array:
+        """Power per frame and column, shape (n_frames, n_columns), of one channel of shape (n_samples,)."""
         n_hops = len(samples) // self.hop
         n_frames = n_hops - len(self.kernels) + 1
         blocks = samples[: n_hops * self.hop].reshape(n_hops, self.hop)
@@ -116,7 +116,7 @@ class Transform:
 def _low_band(blocks: Array, n_frames: int, window_hops: int) -> Array:
     """Mean squared step between the means of neighbouring hops, over the window of each frame."""
     size = blocks.shape[1]
-    means = blocks @ np.full(size, 1 / size, np.float32)  # many times faster than mean() along short rows
+    means = blocks @ np.full(size, 1 / size, np.float32)  # much faster than mean() along short rows
     steps = np.square(means[1:] - means[:-1])
     total = steps[:n_frames].copy()
     for shift in range(1, window_hops - 1):
@@ -126,7 +126,7 @@ def _low_band(blocks: Array, n_frames: int, window_hops: int) -> Array:
 
 @lru_cache(maxsize=8)
 def transform(front_end: FrontEnd, rate_hz: int) -> Transform:
-    """The front end's arrays at `rate_hz`; kept for the next clip of that rate."""
+    """Compute the arrays of the front end at `rate_hz`; they are cached for the next clip of that rate."""
     hop = front_end.hop(rate_hz)
     window = hop * front_end.window_hops
     bank = mel_bank(front_end.mel_edges_hz, rate_hz, window)
@@ -137,7 +137,7 @@ def transform(front_end: FrontEnd, rate_hz: int) -> Transform:
     angle = 2 * np.pi * np.outer(time, np.arange(first, last)) / window
     dft = np.concatenate([np.cos(angle), np.sin(angle)], axis=1) * hann[:, None]
     edges = np.asarray(front_end.mel_edges_hz)
-    # a hundredth of tolerance: 1 ms is 44 samples at 44.1 kHz, which moves nothing but the last digit
+    # 1 % of tolerance: at 44.1 kHz a hop of 1 ms is rounded down to 44 samples
     present = np.concatenate([[True], edges[2:] <= rate_hz / 2 * 1.01])
     return Transform(
         hop=hop,
@@ -150,7 +150,7 @@ def transform(front_end: FrontEnd, rate_hz: int) -> Transform:
 
 
 def _groups(present: npt.NDArray[np.bool_]) -> Array:
-    """See `Transform.groups`; a group without a band that is present repeats the mean of all."""
+    """See `Transform.groups`; a group without any present band has the mean of all bands."""
     mel = np.flatnonzero(present)[1:]
     thirds = np.array_split(np.arange(1, len(present)), N_GROUPS - 1)
     weights = np.zeros((len(present), N_GROUPS), np.float32)
@@ -161,16 +161,37 @@ def _groups(present: npt.NDArray[np.bool_]) -> Array:
     return weights
 
 
-def heard(power: Array) -> npt.NDArray[np.bool_]:
-    """Which frames hold any sound, shape (n_frames,); the others are digital silence."""
+def mean_power(samples: Array, out: Array, transform: Transform) -> None:
+    """Write the power of the first frames of a recording to `out`.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples, n_channels)
+    out : ndarray, shape (n_frames, n_columns)
+        Gets the mean over channels, computed by segments of `SEGMENT_HOPS` frames.
+    """
+    hop, n_channels = transform.hop, samples.shape[1]
+    for start in range(0, len(out), SEGMENT_HOPS):
+        size = min(SEGMENT_HOPS, len(out) - start)
+        sound = samples[start * hop : (start + size + len(transform.kernels) - 1) * hop]
+        power = transform.power(np.ascontiguousarray(sound[:, 0]))
+        for channel in range(1, n_channels):
+            power += transform.power(np.ascontiguousarray(sound[:, channel]))
+        if n_channels > 1:
+            power *= np.float32(1 / n_channels)
+        out[start : start + size] = power
+
+
+def has_sound(power: Array) -> npt.NDArray[np.bool_]:
+    """Which frames are not digital silence, shape (n_frames,)."""
     n_bands = power.shape[1] - 1
     return np.asarray(power[:, 1:] @ np.ones(n_bands, np.float32) > n_bands * POWER_FLOOR)
 
 
 def to_db(power: Array, present: npt.NDArray[np.bool_]) -> Array:
-    """Power to dB, in place of `power`; NaN where nothing was recorded and in bands that the rate cannot hold."""
-    sounds = heard(power)
-    np.clip(power, np.float32(POWER_FLOOR), np.float32(np.inf), out=power)  # a third of the time of `maximum`
+    """Power to dB, in place; NaN in digital silence and in bands above half the sample rate."""
+    sounds = has_sound(power)
+    np.clip(power, np.float32(POWER_FLOOR), np.float32(np.inf), out=power)
     np.log10(power, out=power)
     power *= 10
     if not sounds.all():
@@ -178,3 +199,11 @@ def to_db(power: Array, present: npt.NDArray[np.bool_]) -> Array:
     if not present.all():
         power[:, ~present] = np.nan
     return power
+
+
+def group_means(frames_db: Array, transform: Transform) -> Array:
+    """Mean level of the groups of bands, shape (n_frames, N_GROUPS); NaN in digital silence."""
+    present = transform.present
+    if present.all():
+        return np.asarray(frames_db @ transform.groups)
+    return np.asarray(frames_db[:, present] @ transform.groups[present])

@@ -1,12 +1,12 @@
-"""Log-mel frames to candidate onsets: where a sound starts suddenly.
+"""Log-mel frames to candidate onsets: frames where a sound starts suddenly.
 
-Decides where to look, not what it is: nearly every pop is among the candidates, and so is much else.
-A frame is a candidate where the bands rise together above the few milliseconds before it, and more than at any frame
-close by. The waveform around it then says to a fraction of a millisecond when the sound starts (`locating`).
+A frame is a candidate if the bands rise together above the few milliseconds before it, and more than at any frame
+nearby. Nearly every pop is among the candidates, with many other sounds. `refinement` then finds the time of the onset
+in the waveform.
 
-Every decision looks at a few milliseconds around itself and at ratios only. So neither gain nor anything else in
-the clip moves it, unlike `librosa.onset.onset_detect`, which divides by the clip's maximum.
-Digital silence is treated as "nothing was recorded", the same as before the start of the clip.
+All decisions depend on ratios within a short time around the frame. So they do not depend on gain or on the rest of
+the clip, unlike `librosa.onset.onset_detect`, which divides by the maximum of the clip. Digital silence is treated as
+"nothing was recorded", like the time before the start of the clip.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.detection.signal.frames import Array, heard
+from popdetect.detection.signal.frames import Array, has_sound
 
 Ints = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 
-RISE_LIMIT_DB = 40.0  # as much as silence before a sound counts for
-_TINY = np.float32(1e-30)  # keeps a ratio of zeros a number, and no ratio of sounds from being exact
+RISE_LIMIT_DB = 40.0  # also the rise after digital silence
+_TINY = np.float32(1e-30)  # avoids 0 / 0; far below any sound
 _NO_LIMIT = np.float32(np.inf)
 BASE_GAP_HOPS = 4  # between the frames that make the base level and the candidate
 
 
 @dataclass(frozen=True, slots=True)
 class OnsetRule:
-    """How candidates are picked; part of every model bundle.
+    """How candidates are chosen; part of every model bundle.
 
     Attributes
     ----------
     rise_db : float
         Least rise of a group of bands over the frames just before.
     background_hops : int
-        How many frames before the window these are.
+        The number of these frames.
     radius_hops : int
         A candidate is the greatest rise among this many frames on each side.
     prominence_db : float
@@ -51,15 +51,15 @@ class OnsetRule:
     base_hops: int = 96
 
     def history(self, window_hops: int) -> int:
-        """How many frames before a frame its rise depends on."""
+        """The number of earlier frames on which the rise of a frame depends."""
         return window_hops + self.background_hops
 
 
 def rise(power: Array, groups: Array, window_hops: int, rule: OnsetRule) -> Array:
-    """How far each frame stands above the few before its window.
+    """How far each frame rises above the few before its window.
 
-    The bands are taken in three groups, low to high, and together; the group that rises most speaks, so that a
-    sound confined to a part of the spectrum is not drowned by the rest.
+    Computed for three groups of bands, low to high, and for all bands. The group that rises most is used, so that a
+    sound in one part of the spectrum is found although the rest of the spectrum is noisy.
 
     Parameters
     ----------
@@ -71,20 +71,19 @@ def rise(power: Array, groups: Array, window_hops: int, rule: OnsetRule) -> Arra
     Returns
     -------
     ndarray, shape (n_frames, 4)
-        dB, 0 to 40, per group. Where sound begins after silence it is 40.
+        dB, 0 to 40, per group; 40 where sound begins after digital silence.
     """
-    sounds = heard(power)
+    sounds = has_sound(power)
     n, lag = rule.background_hops, window_hops
     count = np.zeros(len(power), np.float32)
     count[lag:] = _running_sum(sounds.astype(np.float32), n)[: max(0, len(power) - lag)]
-    # large arrays: each pass over them is time, so most are in place
-    total = _running_sum(power, n)  # what is silent adds nothing worth the name
-    np.clip(total, _TINY, _NO_LIMIT, out=total)  # a third of the time of `maximum`, and the same
+    total = _running_sum(power, n)  # the power of silent frames is negligible
+    np.clip(total, _TINY, _NO_LIMIT, out=total)  # a third of the time of np.maximum
     risen = np.clip(power, _TINY, _NO_LIMIT)
     risen[:lag] = 1
     risen[lag:] /= total[: max(0, len(power) - lag)]
     risen *= np.float32(n)
-    fewer = np.flatnonzero(count < n)  # at the start, and after silence
+    fewer = np.flatnonzero(count < n)  # near the start, and after silence
     if len(fewer):
         risen[fewer] *= (np.maximum(count[fewer], 1) / n)[:, None]
     np.log10(risen, out=risen)
@@ -99,7 +98,7 @@ def rise(power: Array, groups: Array, window_hops: int, rule: OnsetRule) -> Arra
 
 
 def _running_sum(values: Array, n: int) -> Array:
-    """Sum of each row and the `n` - 1 before it, a new array; by doubling, so that a row never depends on far ones."""
+    """Sum of each row and the `n` - 1 before it; by doubling, so that rounding depends on these rows only."""
     out: Array | None = None
     part, size, done = values, 1, 0
     while n:
@@ -119,7 +118,7 @@ def _running_sum(values: Array, n: int) -> Array:
 
 
 def greatest(values: Array) -> Array:
-    """The greatest of each row; column by column, many times faster than ``max(axis=1)`` along short rows."""
+    """The greatest value of each row; column by column, much faster than ``max(axis=1)`` along short rows."""
     out = values[:, 0]
     for column in range(1, values.shape[1]):
         out = np.maximum(out, values[:, column])
@@ -127,7 +126,7 @@ def greatest(values: Array) -> Array:
 
 
 def pick(rises: Array, rule: OnsetRule) -> Ints:
-    """Frames whose rise reaches the rule and is the greatest nearby; of equals, the first. Increasing order."""
+    """Frames whose rise reaches the threshold and is the greatest nearby (the first of equals), in increasing order."""
     above = np.flatnonzero(rises >= rule.rise_db)
     if not len(above):
         return above
@@ -140,9 +139,9 @@ def pick(rises: Array, rule: OnsetRule) -> Ints:
 
 
 def prominence(groups_db: Array, candidates: Ints, rule: OnsetRule) -> Array:
-    """How far candidates stand out of the last tenth of a second, not only of the last few milliseconds.
+    """How far candidates rise above the last tenth of a second, not only above the last few milliseconds.
 
-    Noise rises often, but not far. The candidate frame and the next are looked at.
+    Noise rises often, but not far. The louder of the candidate frame and the next is used.
 
     Parameters
     ----------

@@ -1,32 +1,36 @@
-"""What a person should know of a recording before trusting the verdict."""
+"""Quality flags of a recording: what a person should know before trusting its label."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.detection.audio.recording import Samples
+from popdetect.detection.audio.arrays import Samples
 from popdetect.detection.signal.speech import is_speech
 
-LONG_FROM_S = 30.0  # the probability of a clip is calibrated on clips of about 3 s
+LONG_FROM_S = 30.0  # s; the probability of a clip is calibrated on clips of about 3 s
 CLIPPED_FROM = 0.999  # of full scale, at two samples in a row
 QUIET_BELOW_DB = -50.0  # of full scale: a hundred steps of 16 bits
 
 
 class Quality:
-    """Flags of one recording, gathered block by block."""
+    """Flags of one recording, collected block by block."""
 
     def __init__(self) -> None:
         self._peak = 0.0
         self._n_clipped = 0
-        self._last_full: npt.NDArray[np.bool_] | None = None  # the latest sample, where it was at full scale
+        self._last_full: npt.NDArray[np.bool_] | None = None  # which channels of the latest sample were at full scale
 
-    def hear(self, block: Samples, peak: float | None = None) -> None:
-        """Look at a block, whose greatest magnitude may be known."""
+    @property
+    def silent(self) -> bool:
+        """Whether all samples so far are zero."""
+        return self._peak == 0.0
+
+    def add(self, block: Samples) -> None:
+        """Process the next block, shape (n, channels)."""
         if not len(block):
             return
-        if peak is None:
-            peak = max(float(block.max()), -float(block.min()))
+        peak = max(float(block.max()), -float(block.min()))
         self._peak = max(self._peak, peak)
         if peak >= CLIPPED_FROM:
             full = np.abs(block) >= CLIPPED_FROM
@@ -38,17 +42,18 @@ class Quality:
             self._last_full = None
 
     def flags(self, duration_s: float, voice_s: float, *, outside: bool) -> tuple[str, ...]:
-        """What a person should know, in this order; nothing, most of the time.
+        """The flags, in this order; for most recordings none.
 
-        ``clipped``: louder than the recorder could take. ``quiet``: hardly louder than its steps. ``speech``: somebody
-        spoke, or something swings as a voice does. ``outside``: the likeliest sound is unlike all learned from.
-        ``long``: far longer than the clips that the probability was calibrated on.
+        ``clipped``: louder than the recorder can store. ``quiet``: only a little above the steps of 16 bits.
+        ``speech``: somebody spoke, or a sound swings like a voice. ``outside``: the likeliest sound is out of
+        distribution. ``long``: far longer than the clips that the probability was calibrated on.
 
         Parameters
         ----------
         duration_s, voice_s : float
-            Of the recording, and of a voice in it.
+            Of the recording, and of the voice in it.
         outside : bool
+            Whether the likeliest sound is out of distribution.
         """
         flags = []
         if self._n_clipped >= 3:

@@ -1,13 +1,14 @@
-"""Candidate frames to onsets: the waveform says to a fraction of a millisecond when a sound starts, and how it runs.
+"""Candidate frames to onsets, to a fraction of a millisecond, and the envelope of the sound after the onset.
 
-Every decision looks at a few milliseconds around itself and at ratios only, as those of `onsets` do.
+All decisions depend on ratios within a few milliseconds, like those of `onsets`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,23 +18,25 @@ from popdetect.detection.signal.onsets import Floats, Ints
 
 BIN_MS = 0.125  # resolution of the fine envelope
 BEFORE_MS, AFTER_MS = 4.0, 11.0  # reach of the fine envelope around the frame
-GLITCH_SHARE = 0.6  # of the energy in one sample; a band-limited click at 8 kHz reaches 0.45
+GLITCH_SHARE = 0.6  # more energy in one sample is a wrong sample; a band-limited click at 8 kHz reaches 0.45
 GLITCH_REACH_MS = 1.0
-ENVELOPE_BINS = 64  # what is kept of the fine envelope, 8 ms from the onset on
+ENVELOPE_BINS = 64  # kept of the fine envelope: 8 ms from the onset
 
-Take = Callable[[Ints, int], Array]
+# Reads pieces of a recording, given their first samples, shape (n,), in time order, and their size:
+# shape (n, n_channels, size)
+SnippetReader = Callable[[Ints, int], Array]
 
 
 def snippets(samples: Array, starts: Ints, size: int) -> Array:
     """Pieces of `size` samples of a clip, shape (n_samples, n_channels), as shape (n, n_channels, size).
 
-    Beyond its ends the clip goes on as it stood there: silence, and no step.
+    Before its start and after its end the clip continues with its first and last sample.
     """
     last, n_channels = len(samples) - size, samples.shape[1]
     if last < 0:
         return samples.take(starts[:, None] + np.arange(size), axis=0, mode="clip").swapaxes(1, 2).copy()
-    # whole rows at once are ten times faster than sample by sample; numpy's own sliding window takes as long to make
-    # as a clip's pieces to copy
+    # overlapping windows, copied as whole rows: ten times faster than sample by sample. np.ndarray, because
+    # sliding_window_view takes as long as copying all pieces of a clip
     step = samples.itemsize
     windows: Array = np.ndarray(
         (last + 1, n_channels, size),
@@ -50,9 +53,30 @@ def snippets(samples: Array, starts: Ints, size: int) -> Array:
     return cut
 
 
+class Columns:
+    """Base of dataclasses of arrays with one entry for each candidate along axis 0; the first is `sample`."""
+
+    __slots__ = ()
+    sample: Ints
+
+    def __len__(self) -> int:
+        return len(self.sample)
+
+    def take(self, index: Ints | npt.NDArray[np.bool_] | slice) -> Self:
+        """The candidates at `index`."""
+        return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))  # type: ignore[arg-type]
+
+    def followed_by(self, later: Self) -> Self:
+        """These candidates and later ones."""
+        if not len(self):
+            return later
+        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
+        return type(self)(*(np.concatenate([getattr(self, name), getattr(later, name)]) for name in names))
+
+
 @dataclass(frozen=True, slots=True)
-class Located:
-    """Candidates with their times and their fine envelope.
+class Located(Columns):
+    """Candidates with their onset and fine envelope.
 
     Attributes
     ----------
@@ -61,22 +85,15 @@ class Located:
     envelope : ndarray, shape (n, n_bins)
         Mean power of the differenced waveform in bins of `BIN_MS`, starting at the onset; mean over channels.
     before : ndarray, shape (n,)
-        The same, over the 2 ms that end 0.25 ms before the onset; 0 where there is nothing.
+        The same over the 2 ms that end 0.25 ms before the onset.
     glitch : ndarray, shape (n,)
-        Share of the energy of the nearest 2 ms that lies in one sample.
+        Share of the energy within 1 ms of the onset that lies in one sample.
     """
 
     sample: Ints
     envelope: Floats
     before: Floats
     glitch: Floats
-
-    def __len__(self) -> int:
-        return len(self.sample)
-
-    def take(self, index: Ints | npt.NDArray[np.bool_]) -> Located:
-        """The candidates at `index`."""
-        return Located(self.sample[index], self.envelope[index], self.before[index], self.glitch[index])
 
 
 @lru_cache(maxsize=8)
@@ -85,43 +102,43 @@ def _bin_edges(rate_hz: int) -> Ints:
     return np.round(np.arange(n_bins + 1) * (BIN_MS * rate_hz / 1000)).astype(np.intp)
 
 
-def locate(take: Take, frames: Ints, shape: Transform, rate_hz: int) -> Located:
-    """Find the start of the sound at each candidate frame, and drop what is a glitch of one sample.
+def locate(read: SnippetReader, frames: Ints, transform: Transform, rate_hz: int) -> Located:
+    """Find the start of the sound at each candidate frame, and drop single wrong samples.
 
-    The onset is where the short-time power of the differenced waveform first passes a tenth of its peak there
-    (and twice the level before), within the window of the frame.
+    The onset is where the short-time power of the differenced waveform first exceeds a tenth of its peak, and twice
+    the level before, within the window of the frame.
 
     Parameters
     ----------
-    take : callable
-        Gives pieces of the clip by their first samples and their size, as `snippets` does.
+    read : callable
+        See `SnippetReader`.
     frames : ndarray of int
         Candidate frames.
 
     Returns
     -------
     Located
-        `sample` counts as `frames` does.
+        `sample` counts from the first sample of frame 0.
     """
     edges = _bin_edges(rate_hz)
     n_before = round(BEFORE_MS / BIN_MS)
-    starts = frames * shape.hop - edges[n_before]
-    lag = max(1, round(rate_hz * 6e-5))  # a difference over 0.06 ms: a gentle rise with frequency to 8 kHz
+    starts = frames * transform.hop - edges[n_before]
+    lag = max(1, round(rate_hz * 6e-5))  # a difference over 0.06 ms rises gently with frequency up to 8 kHz
     reach = int(edges[-1]) + lag
-    power = _mean_power(take(starts, reach), lag)
+    power = _step_power(read(starts, reach), lag)
     fine = _bin_means(power, edges)
     smooth = fine.copy()
     smooth[:, :-1] += fine[:, 1:]
 
-    window_bins = round(shape.window * 1000 / rate_hz / BIN_MS)
+    window_bins = round(transform.window * 1000 / rate_hz / BIN_MS)
     first, last = n_before - round(1.0 / BIN_MS), n_before + window_bins
     region = smooth[:, first:last]
     peak = region.max(axis=1)
     lead = np.sort(fine[:, : n_before - round(1.0 / BIN_MS)], axis=1)
-    quiet = (lead[:, (lead.shape[1] - 1) // 2] + lead[:, lead.shape[1] // 2]) / 2  # the median, without its overhead
+    quiet = (lead[:, (lead.shape[1] - 1) // 2] + lead[:, lead.shape[1] // 2]) / 2  # the median; np.median is slower
     threshold = np.minimum(np.maximum(0.1 * peak, 4 * quiet), 0.5 * peak)
     onset_bin = first + np.argmax(region >= threshold[:, None], axis=1)
-    # the smoothed power looks one bin ahead: where the sound starts within those two bins
+    # each smoothed value covers two bins: choose the one in which the sound starts
     rows = np.arange(len(frames))
     onset_bin += fine[rows, onset_bin] < 0.5 * threshold / 2
     sample = starts + edges[onset_bin]
@@ -130,13 +147,13 @@ def locate(take: Take, frames: Ints, shape: Transform, rate_hz: int) -> Located:
     until_onset = onset_bin[:, None] + np.arange(-18, -2)
     envelope = fine[rows[:, None], np.minimum(from_onset, fine.shape[1] - 1)]
     before = fine[rows[:, None], until_onset].mean(axis=1)
-    glitch = _glitch_share(take, sample, rate_hz)
+    glitch = _glitch_share(read, sample, rate_hz)
     keep = glitch < GLITCH_SHARE
-    keep[1:] &= np.diff(sample) > 2 * shape.hop  # two frames that found the same start
+    keep[1:] &= np.diff(sample) > 2 * transform.hop  # else two frames found the same onset
     return Located(sample, envelope, before, glitch).take(keep)
 
 
-def _mean_power(pieces: Array, lag: int) -> Array:
+def _step_power(pieces: Array, lag: int) -> Array:
     """Squared differences over `lag` samples, mean over channels, shape (n, size - lag)."""
     _, n_channels, size = pieces.shape
     power = np.zeros((len(pieces), size - lag), np.float32)
@@ -154,20 +171,20 @@ def _bin_means(power: Array, edges: Ints) -> Floats:
     size = int(sizes[0])
     if (sizes != size).any():
         return np.asarray(np.add.reduceat(power, edges[:-1], axis=1) / sizes, np.float64)
-    # bins of one size, as at most rates: their first samples, their second, ... three times as fast
+    # bins of one size, as at most rates: the sum of their first samples, their second, ... three times as fast
     total = power[:, ::size].copy()
     for offset in range(1, size):
         total += power[:, offset::size]
     return total.astype(np.float64) / size
 
 
-def _glitch_share(take: Take, onsets: Ints, rate_hz: int) -> Floats:
-    """How much of the nearest two milliseconds' energy sits in one sample.
+def _glitch_share(read: SnippetReader, onsets: Ints, rate_hz: int) -> Floats:
+    """Share of the energy within 1 ms of each onset that lies in one sample.
 
-    Energy of the second difference, which a lone wrong sample spreads as ¼ : 1 : ¼.
+    The energy is that of the second difference, which spreads a single wrong sample as ¼ : 1 : ¼.
     """
     reach = max(3, round(GLITCH_REACH_MS * rate_hz / 1000))
-    near = take(onsets - reach - 1, 2 * reach + 3)
+    near = read(onsets - reach - 1, 2 * reach + 3)
     bent = np.zeros((len(onsets), 2 * reach + 1), np.float32)
     for channel in range(near.shape[1]):
         x = near[:, channel]

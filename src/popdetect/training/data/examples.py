@@ -109,7 +109,7 @@ def pseudo_labels(samples: npt.NDArray[np.float32], rate_hz: int, base_model: Mo
 
     if base_model is None:
         raise UsageError("pop clips without onsets_s can only be used where a current model points the pops out")
-    events = Detector(base_model).detect_samples(samples, rate_hz).events
+    events = Detector(base_model).detect(samples, rate_hz).events
     likely = tuple(event.onset_s for event in events if event.p_pop >= 0.5)
     return likely or tuple(event.onset_s for event in sorted(events, key=lambda e: -e.p_pop)[:1])
 
@@ -195,7 +195,7 @@ class FeatureExtractor:
         else:
             if rate_hz is None:
                 raise TypeError("samples need their rate_hz")
-            detection = self._detector.detect_samples(source, rate_hz)
+            detection = self._detector.detect(source, rate_hz)
         width = len(features.names(self._detector.model.front_end.n_columns))
         rows = np.concatenate(self._rows) if self._rows else np.empty((0, width))
         onsets = np.array([event.onset_s for event in detection.events])

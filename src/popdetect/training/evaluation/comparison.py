@@ -59,7 +59,7 @@ def judged(model: Model, examples: Sequence[Example]) -> list[ScoredClip]:
     detector = Detector(model)
     made = []
     for example in examples:
-        detection = detector.detect_samples(*example.sound())
+        detection = detector.detect(*example.sound())
         found = tuple(event.onset_s for event in detection.pops)
         made.append(clip_of(example, detection.p_pop, detection.label, found, detection.duration_s))
     return made

@@ -8,10 +8,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.detection.counting import count_pops, word
+from popdetect.detection.conclusion import context_logits, count_pops, label_for
 from popdetect.detection.model.bundle import DEFAULT_OPERATING_POINT, Model
 from popdetect.detection.model.classifiers import Calibration, Floats
-from popdetect.detection.signal.context import second_opinion
 from popdetect.records import Label
 from popdetect.training.data.examples import CandidateSet, Example, best_logits
 from popdetect.training.evaluation.scores import ScoredClip
@@ -21,7 +20,7 @@ from popdetect.training.models.context_model import context_rows
 def final_logits(model: Model, heard: CandidateSet) -> Floats:
     """Log-odds after the context, shape (n,), of candidates that the model's own first look let pass."""
     first = model.first_calibration.log_odds(model.classifier.logit(heard.rows))
-    return second_opinion(model.context, context_rows(heard, first, model.front_end.n_columns))
+    return context_logits(model.context, context_rows(heard, first, model.front_end.n_columns))
 
 
 def counted(model: Model, heard: CandidateSet, logits: Floats, lower: float = 0.0) -> npt.NDArray[np.bool_]:
@@ -63,7 +62,7 @@ def scored(model: Model, heard: CandidateSet, logits: Floats, examples: Sequence
     clips = zip(examples, p_clip.tolist(), of_clips(heard), heard.durations_s.tolist(), strict=True)
     for example, p_pop, own, duration_s in clips:
         found = tuple(heard.onsets_s[own][is_pop[own]].tolist())
-        made.append(clip_of(example, p_pop, word(p_pop, point), found, duration_s))
+        made.append(clip_of(example, p_pop, label_for(p_pop, point), found, duration_s))
     return made
 
 

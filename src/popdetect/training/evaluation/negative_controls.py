@@ -94,9 +94,7 @@ def made(model: Model, *, seed: int = SEED) -> ControlResult:
     """False pops on the made sounds."""
     detector = Detector(model)
     counts = {
-        kind: sum(
-            len(detector.detect_samples(sound(kind, index, seed), RATE_HZ).pops) for index in range(CLIPS_OF_EACH)
-        )
+        kind: sum(len(detector.detect(sound(kind, index, seed), RATE_HZ).pops) for index in range(CLIPS_OF_EACH))
         for kind in KINDS
     }
     return ControlResult(counts, dict.fromkeys(KINDS, CLIPS_OF_EACH * CLIP_S / 60))

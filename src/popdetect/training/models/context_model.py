@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from popdetect.detection.conclusion import CONTEXT_FROM, context_logits
 from popdetect.detection.model.classifiers import Classifier, Floats, own_opinion
 from popdetect.detection.signal import context, features
 from popdetect.training.data.examples import CandidateSet
@@ -35,7 +36,7 @@ def context_rows(heard: CandidateSet, log_odds: Floats, n_columns: int) -> Float
     """Rows for the context, shape (n, n_context), of all candidates: neighbours are those of the same clip."""
     starts_ms = np.concatenate([[0.0], np.cumsum(heard.durations_s * 1000 + _APART_MS)])
     onset_ms = heard.onsets_s * 1000 + starts_ms[heard.clip]
-    return context.describe(onset_ms, log_odds, *features.level_and_shape(heard.rows, n_columns))
+    return context.describe(onset_ms, log_odds, *features.level_and_spectrum(heard.rows, n_columns))
 
 
 def lent(classifier: Classifier) -> ContextModel:
@@ -52,7 +53,7 @@ def fit_context_model(
     rows: Floats, heard: CandidateSet, parts: Sequence[npt.NDArray[np.intp]], seed: int
 ) -> ContextModel:
     """Fit it, with the clips of each part held out in turn."""
-    learnable = (heard.marks >= 0) & (rows[:, 0] >= context.HOPELESS)
+    learnable = (heard.marks >= 0) & (rows[:, 0] >= CONTEXT_FROM)
     n_pops = np.array([(heard.marks[~np.isin(heard.clip, part)] == 1).sum() for part in parts])
     if n_pops.min() < MIN_POPS:
         return no_context()
@@ -61,6 +62,6 @@ def fit_context_model(
         test = np.isin(heard.clip, part)
         learn = learnable & ~test
         estimator = estimators.context_boosting(seed).fit(rows[learn], heard.marks[learn])
-        logits[test] = context.second_opinion(export.freeze(estimator)[0], rows[test])
+        logits[test] = context_logits(export.freeze(estimator)[0], rows[test])
     estimator = estimators.context_boosting(seed).fit(rows[learnable], heard.marks[learnable])
     return ContextModel(*export.freeze(estimator), logits)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from popdetect.detection.conclusion import context_logits
 from popdetect.detection.model.bundle import Model
 from popdetect.detection.model.classifiers import Floats
-from popdetect.detection.signal.context import second_opinion
 from popdetect.detection.signal.features import names
 from popdetect.detection.signal.frames import FrontEnd
 from popdetect.detection.signal.onsets import OnsetRule
@@ -263,7 +263,7 @@ def learn(
         )
     final = fellow.held_out_logits
     if final is None:
-        final = second_opinion(fellow.classifier, neighbour_rows)
+        final = context_logits(fellow.classifier, neighbour_rows)
 
     span = span_of(heard.rows, base_model.span if base_model is not None else None)
     event = adaptation.calibrated(

@@ -1,0 +1,218 @@
+"""From frames to scored candidates, for one recording or several that lie one after another on one time line.
+
+Frames come in any number of turns. A candidate is found, scored by its own features, and scored again with its
+neighbours, each as soon as all frames and neighbours that can change the result are known. So the results do not
+depend on the turns in which frames come, to the last digit. Hops and samples count from the start of the time line.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from popdetect.detection.conclusion import ScoredCandidate, context_logits, spectral_summary
+from popdetect.detection.model.bundle import Model
+from popdetect.detection.signal import candidate_filter, context, features, frames, onsets
+from popdetect.detection.signal.frames import Array
+from popdetect.detection.signal.onsets import Floats, Ints
+from popdetect.detection.signal.refinement import AFTER_MS, ENVELOPE_BINS, Columns, Located, SnippetReader, locate
+
+LISTED_FROM = 0.05  # less probable candidates are not listed
+_KEEP_HOPS = 400  # frames kept before the last scored one: more than any feature looks back
+
+
+@dataclass(frozen=True, slots=True)
+class _BaseScores(Columns):
+    """Candidates scored by their own features, and what their neighbours are compared by."""
+
+    sample: Ints
+    log_odds: Floats
+    level_db: Floats
+    spectrum_db: Floats
+    duration_ms: Floats
+    snr_db: Floats
+    outside: npt.NDArray[np.bool_]
+
+
+class Engine:
+    """Finds and scores the candidates of one time line.
+
+    Parameters
+    ----------
+    model : Model
+    rate_hz : int
+
+    Attributes
+    ----------
+    first_hop, n_hops : int
+        The first frame that is still needed, and the number of frames so far; frames before the first are dropped.
+    scored : list of ScoredCandidate
+        Candidates with a probability of at least `LISTED_FROM`, in time order.
+    logits : list of (ndarray of int, ndarray)
+        Samples and final log-odds of all candidates.
+    """
+
+    def __init__(self, model: Model, rate_hz: int) -> None:
+        self.first_hop = 0
+        self.scored: list[ScoredCandidate] = []
+        self.logits: list[tuple[Ints, Floats]] = []
+        self._model = model
+        self._rate_hz = rate_hz
+        self._transform = frames.transform(model.front_end, rate_hz)
+        self._window_hops = model.front_end.window_hops
+        n_columns = model.front_end.n_columns
+        none = np.empty(0)
+        self._frames_db = np.empty((0, n_columns), np.float32)
+        self._tail = self._frames_db  # power of the latest frames, the background of the next
+        self._rises = np.empty((0, frames.N_GROUPS), np.float32)
+        self._groups_db = self._rises
+        self._searched = 0  # frames before this one have been searched for candidates
+        self._last_found: Ints = np.empty(0, np.intp)  # frame of the latest candidate
+        self._located = Located(np.empty(0, np.intp), np.empty((0, ENVELOPE_BINS)), none, none)
+        self._n_scored = 0  # how many of `_located` have a base score
+        self._base = _BaseScores(
+            np.empty(0, np.intp), none, none, np.empty((0, n_columns)), none, none, np.empty(0, np.bool_)
+        )
+        self._n_decided = 0  # how many of `_base` have their final score
+        self._reach = math.ceil(features.NEIGHBOUR_MS * rate_hz / 1000) + 1
+
+    @property
+    def n_hops(self) -> int:
+        """Number of frames so far."""
+        return self.first_hop + len(self._frames_db)
+
+    def append(self, power: Array) -> None:
+        """Add frames, given as power of shape (n, n_columns), which is overwritten."""
+        rule, transform = self._model.onset_rule, self._transform
+        known = np.concatenate([self._tail, power]) if len(self._tail) else power
+        rises = onsets.rise(known, transform.groups, self._window_hops, rule)[len(self._tail) :]
+        self._tail = known[-rule.history(self._window_hops) :].copy()
+        frames_db = frames.to_db(power, transform.present)
+        self._frames_db = _appended(self._frames_db, frames_db)
+        self._rises = _appended(self._rises, rises)
+        self._groups_db = _appended(self._groups_db, frames.group_means(frames_db, transform))
+
+    def advance(self, read: SnippetReader, *, to_the_end: bool) -> None:
+        """Find and score all candidates that can be scored now.
+
+        Parameters
+        ----------
+        read : callable
+            Gives the samples at positions on the time line; those of hops before `first_hop` are not asked for.
+        to_the_end : bool
+            Whether no frames will follow.
+        """
+        self._find(read, to_the_end=to_the_end)
+        hop = self._transform.hop
+        horizon, n_ready = 0, len(self._located)
+        if not to_the_end:
+            # a candidate is scored when the frames after it and its last neighbour are known
+            horizon = min(
+                self.n_hops - features.FUTURE_HOPS - 2 * self._window_hops,
+                self._searched - int(features.NEIGHBOUR_MS * self._rate_hz / 1000 / hop) - 2 * self._window_hops - 2,
+            )
+            n_ready = int(np.searchsorted(self._located.sample, horizon * hop))
+        if n_ready > self._n_scored:
+            self._score(slice(self._n_scored, n_ready))
+            self._n_scored = n_ready
+        is_final = self._base.sample + self._reach < horizon * hop
+        self._decide(read, len(is_final) if to_the_end else int(is_final.sum()))
+        if not to_the_end:
+            self._drop()
+
+    def _find(self, read: SnippetReader, *, to_the_end: bool) -> None:
+        rule, first = self._model.onset_rule, self.first_hop
+        until = self.n_hops
+        if not to_the_end:
+            # the fine envelope and the candidate filter look beyond the frame
+            until -= rule.radius_hops + max(int(AFTER_MS), candidate_filter.AFTER_HOPS[-1]) + 2
+        if until <= self._searched:
+            return
+        begin = max(first, self._searched - rule.radius_hops)
+        found = onsets.pick(onsets.greatest(self._rises[begin - first :]), rule) + begin
+        found = found[(found >= self._searched) & (found < until)]
+        heights = onsets.prominence(self._groups_db, found - first, rule)
+        is_prominent = onsets.greatest(heights) >= rule.prominence_db
+        found, heights = found[is_prominent], heights[is_prominent]
+        if len(found):
+            rows = candidate_filter.describe(self._rises, heights, self._groups_db, self._frames_db, found - first)
+            found = found[self._model.gate.logit(rows) >= self._model.gate_from]
+        self._searched = until
+        if not len(found):
+            return
+        # the latest known candidate is located again, to recognise a frame that finds the same onset
+        fresh = locate(read, np.concatenate([self._last_found, found]), self._transform, self._rate_hz)
+        self._last_found = found[-1:]
+        if len(self._located):
+            fresh = fresh.take(fresh.sample > self._located.sample[-1])
+        self._located = self._located.followed_by(fresh)
+
+    def _score(self, wanted: slice) -> None:
+        """Score candidates by their own features."""
+        model, hop = self._model, self._transform.hop
+        kept = self._located
+        from_first = Located(kept.sample - self.first_hop * hop, kept.envelope, kept.before, kept.glitch)
+        described = features.describe(self._frames_db, from_first, hop, self._window_hops, self._rate_hz, wanted)
+        level_db, spectrum_db = features.level_and_spectrum(described.rows, self._frames_db.shape[1])
+        fresh = _BaseScores(
+            sample=kept.sample[wanted],
+            log_odds=model.first_calibration.log_odds(model.classifier.logit(described.rows)),
+            level_db=level_db,
+            spectrum_db=spectrum_db,
+            duration_ms=described.duration_ms,
+            snr_db=described.snr_db,
+            outside=model.span.outside(described.rows),
+        )
+        self._base = self._base.followed_by(fresh)
+
+    def _decide(self, read: SnippetReader, n_ready: int) -> None:
+        """Score candidates before `n_ready` with their neighbours, and list the likely ones."""
+        base, model = self._base, self._model
+        wanted = slice(self._n_decided, n_ready)
+        self._n_decided = max(n_ready, self._n_decided)
+        onset_ms = base.sample.astype(np.float64) * (1000 / self._rate_hz)
+        rows = context.describe(onset_ms, base.log_odds, base.level_db, base.spectrum_db, wanted)
+        if not len(rows):
+            return
+        logits = context_logits(model.context, rows)
+        self.logits.append((base.sample[wanted], logits))
+        p_event = model.event_calibration(logits)
+        listed = np.flatnonzero(p_event >= LISTED_FROM)
+        if not len(listed):
+            return
+        p_event, p_clip = p_event[listed], model.clip_calibration(logits[listed])
+        likely = base.take(listed + wanted.start)
+        peak_hz, centroid_hz, channel = spectral_summary(read, likely.sample, self._rate_hz)
+        columns = (likely.sample, p_event, p_clip, likely.duration_ms, likely.snr_db, peak_hz, centroid_hz)
+        values = zip(*(column.tolist() for column in columns), channel, likely.outside.tolist(), strict=True)
+        self.scored += [ScoredCandidate(*row) for row in values]
+
+    def _drop(self) -> None:
+        """Drop frames and candidates that no later result depends on."""
+        hop = self._transform.hop
+        waiting = self._located.sample[self._n_scored :]
+        if self._n_decided < len(self._base):
+            waiting = self._base.sample[self._n_decided :]
+        oldest = int(waiting[0]) // hop if len(waiting) else self._searched
+        n_old = min(oldest, self._searched) - _KEEP_HOPS - self.first_hop
+        if n_old <= 0:
+            return
+        self.first_hop += n_old
+        self._frames_db = self._frames_db[n_old:].copy()
+        self._rises = self._rises[n_old:].copy()
+        self._groups_db = self._groups_db[n_old:].copy()
+        near = self.first_hop + _KEEP_HOPS // 4
+        n_old = min(int(np.searchsorted(self._located.sample, near * hop)), self._n_scored)
+        self._located = self._located.take(slice(n_old, None))
+        self._n_scored -= n_old
+        n_old = min(int(np.searchsorted(self._base.sample, self.first_hop * hop)), self._n_decided)
+        self._base = self._base.take(slice(n_old, None))
+        self._n_decided -= n_old
+        self._last_found = self._last_found[self._last_found >= near]
+
+
+def _appended(known: Array, fresh: Array) -> Array:
+    return np.concatenate([known, fresh]) if len(known) else fresh
