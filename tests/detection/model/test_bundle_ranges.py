@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from popdetect.detection.audio.recording import MIN_DURATION_S
+from popdetect.detection.audio.arrays import MIN_DURATION_S
 from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
 from popdetect.detection.signal import candidate_filter as gate
