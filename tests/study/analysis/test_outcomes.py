@@ -16,7 +16,8 @@ from popdetect.errors import UsageError
 from popdetect.records import to_json
 from popdetect.study.analysis.outcomes import Outcomes, outcomes
 from popdetect.study.analysis.thrusts import Thrust
-from popdetect.study.report.text import as_text, sentences, verdict
+from popdetect.study.report.sentences import sentences, verdict
+from popdetect.study.report.text import as_text
 
 COUNTS: dict[str, Any] = {"sensitivity": (295, 323), "specificity": (234, 277)}
 
@@ -264,10 +265,10 @@ def test_a_small_study_says_what_it_could_have_shown() -> None:
 def test_equivalence_of_labels_is_not_sold_as_equivalence_of_pops() -> None:
     thrusts = study(seed=1, effect=0.0, noise_sd=0.5)
 
-    assert "as far as the detector's labels are right" in verdict(outcomes(thrusts))
+    assert "if the detector's verdicts are right" in verdict(outcomes(thrusts))
     poor = verdict(outcomes(thrusts, margin=0.25, sensitivity=(28, 40), specificity=(25, 40)))
     assert poor.startswith("Equivalence was shown")
-    assert "no longer so once the detector's errors are corrected for" in poor or "labels are right" in poor
+    assert "corrected for the detector's errors does not" in poor or "verdicts are right" in poor
 
 
 def test_the_text_shows_what_was_left_out_and_which_model(found: Outcomes) -> None:
@@ -275,7 +276,7 @@ def test_the_text_shows_what_was_left_out_and_which_model(found: Outcomes) -> No
     said = " ".join(text.split())
 
     assert "random intercept per patient (REML)" in said
-    assert f"{found.main.left_out['verdict uncertain']} (verdict uncertain)" in said  # type: ignore[index]
+    assert f"{found.main.left_out['verdict uncertain']} verdict uncertain" in said  # type: ignore[index]
     assert "nobody was assigned to a pop by chance" in said
     assert "simulated accuracy is not clinical accuracy" in said
     assert text.endswith(".\n")

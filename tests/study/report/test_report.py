@@ -17,8 +17,7 @@ from popdetect.study.analysis.outcomes import outcomes
 from popdetect.study.journal import journal
 from popdetect.study.report.page import page
 from popdetect.study.report.report import write
-from popdetect.study.report.text import sentences
-from popdetect.study.report.words import interval, number
+from popdetect.study.report.sentences import interval, number, sentences
 
 COUNTS = {"sensitivity": (46, 50), "specificity": (44, 50)}
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&\x00\x1b"

@@ -76,7 +76,7 @@ def test_two_models_are_told(tmp_path: Path) -> None:
 
     assert any("2 models judged" in note for note in done.notes)
     assert "ours-1" in text
-    assert "several models judged, each with thresholds of its own" in text
+    assert "several models judged the clips, each with its own thresholds" in text
 
 
 def test_thresholds_are_those_that_all_verdicts_agree_with(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_nothing_is_replaced_unasked_and_the_study_never(tmp_path: Path) -> None
         write(study, page)
     assert page.read_text(encoding="utf-8") == "mine"
     for kept in (study, key):
-        with pytest.raises(UsageError, match="the study itself"):
+        with pytest.raises(UsageError, match="a file of the study; a report never replaces it"):
             write(study, kept, force=True)
     with pytest.raises(UsageError, match="a folder"):
         write(study, tmp_path, force=True)

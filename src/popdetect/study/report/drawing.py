@@ -1,8 +1,8 @@
-"""Pictures for a page: SVG that takes its colours from the page's style sheet. This room's one door to matplotlib.
+"""Pictures as SVG that take their colours from the page's style sheet. The report's adapter of matplotlib.
 
-A picture is drawn in stand-in colours, each of which becomes ``var(--name)`` of the page, so that one picture serves
-light, dark and paper. Letters are drawn as shapes: it looks alike everywhere, and the words that screen readers need
-stand in ``title`` and ``desc``. The same drawing gives the same bytes.
+A picture is drawn in placeholder colours, which become ``var(--name)`` of the page, so that one picture serves light
+and dark screens and paper. Letters are drawn as paths and look the same everywhere; screen readers use the text in
+``title`` and ``desc``. The same drawing gives the same bytes.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-# stand-in colours; the style sheet of the page says what they are
-INK, FAINT, POP, NO_POP, UNCERTAIN, PAPER, BAND, MARK = (f"#0{n}0{n}0{n}" for n in range(1, 9))
+# placeholder colours; the style sheet of the page defines the real ones
+INK, FAINT, POP, NO_POP, UNCERTAIN, PAPER, BAND, ACCENT = (f"#0{n}0{n}0{n}" for n in range(1, 9))
 _NAMES: Final = {
     INK: "ink", FAINT: "faint", POP: "pop", NO_POP: "no-pop", UNCERTAIN: "uncertain", PAPER: "paper", BAND: "band",
-    MARK: "mark",
+    ACCENT: "mark",
 }  # fmt: skip
 COLOURS: Final = {"pop": POP, "no_pop": NO_POP, "uncertain": UNCERTAIN}
 LINES: Final = {"pop": "-", "no_pop": "--", "uncertain": ":"}
@@ -38,31 +38,31 @@ _STYLE: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 __all__ = [
-    "BAND", "COLOURS", "FAINT", "HATCHES", "INK", "LINES", "MARK", "MARKERS", "NO_POP", "PAPER", "POP", "UNCERTAIN",
+    "ACCENT", "BAND", "COLOURS", "FAINT", "HATCHES", "INK", "LINES", "MARKERS", "NO_POP", "PAPER", "POP", "UNCERTAIN",
     "WIDTH_IN", "Figure", "drawn", "style",
 ]  # fmt: skip
 
 
 def style(name: str) -> Any:
-    """A context in which everything of one picture is drawn; `name` keeps its ids apart from other pictures'."""
+    """Return the context for drawing one picture; `name` makes its ids unique on the page."""
     settings: dict[Any, Any] = {**_STYLE, "svg.hashsalt": f"popdetect {name}"}
     return rc_context(settings)
 
 
 def drawn(figure: Figure, name: str, title: str, description: str) -> str:
-    """Finish a picture, within `style` of the same name.
+    """Convert a figure to SVG, within `style` of the same name.
 
     Parameters
     ----------
     name : str
-        Letters and strokes; unique on the page.
+        Letters and hyphens; unique on the page.
     title, description : str
-        What it is, and what it shows in words with figures: text, not markup.
+        What it is, and what it shows in words with figures; plain text.
 
     Returns
     -------
     str
-        An ``svg`` element to stand in HTML.
+        An ``svg`` element for HTML.
     """
     out = io.BytesIO()
     FigureCanvasSVG(figure)
@@ -72,7 +72,7 @@ def drawn(figure: Figure, name: str, title: str, description: str) -> str:
     root = ElementTree.fromstring(out.getvalue())
     _pruned(root)
     _own_ids(root, name)
-    for element in root.iter():  # the page's colours reach styles only
+    for element in root.iter():  # CSS variables work in style attributes only
         for attribute in ("fill", "stroke"):
             if element.get(attribute) in _NAMES:
                 element.set(
@@ -80,20 +80,20 @@ def drawn(figure: Figure, name: str, title: str, description: str) -> str:
                 )
     for attribute in ("width", "height", "version"):
         root.attrib.pop(attribute, None)
-    told = {"role": "img", "aria-labelledby": f"{name}-title {name}-desc", "class": "drawing"}
-    root.attrib.update(told)
+    accessible = {"role": "img", "aria-labelledby": f"{name}-title {name}-desc", "class": "drawing"}
+    root.attrib.update(accessible)
     for place, (tag, text) in enumerate((("title", title), ("desc", description))):
         element = ElementTree.Element(f"{{{_SVG}}}{tag}", {"id": f"{name}-{tag}"})
         element.text = text
         root.insert(place, element)
     text = ElementTree.tostring(root, encoding="unicode")
-    for stand_in, colour in _NAMES.items():
-        text = text.replace(f": {stand_in}", f": var(--{colour})")
+    for placeholder, colour in _NAMES.items():
+        text = text.replace(f": {placeholder}", f": var(--{colour})")
     return text
 
 
 def _pruned(root: ElementTree.Element) -> None:
-    """Without metadata, and without a style sheet, which would be one of the whole page."""
+    """Remove metadata, and the style sheet, which would apply to the whole page."""
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
@@ -101,7 +101,7 @@ def _pruned(root: ElementTree.Element) -> None:
 
 
 def _own_ids(root: ElementTree.Element, name: str) -> None:
-    """Ids that are referred to, made unique on the page; the others go."""
+    """Make ids unique on the page; remove those that nothing refers to."""
     link = f"{{{_XLINK}}}href"
     used = set()
     for element in root.iter():

@@ -1,7 +1,7 @@
-"""A sheet of example clips: clear ones, doubtful ones, and those of which detector and people say different things.
+"""Example clips: clear ones, uncertain ones, and those on which the detector and people disagree.
 
-Only clips that are in the journal, at most two of a kind and one of a patient in each kind. Clips in which somebody
-may talk are never chosen. Each is named by its patient's pseudonym and the first letters of its sha256; names of files
+Only clips of the journal, at most two of a kind and one of a patient in each kind. Clips that may hold speech are
+never chosen. Each is named by its patient's pseudonym and the first letters of its sha256; names of files
 are not shown, since they may hold names and dates.
 """
 
@@ -19,15 +19,15 @@ from popdetect.records import Detection, Event
 from popdetect.session.plots import close_up, spectrogram
 from popdetect.study.journal.journal import Values
 from popdetect.study.report import drawing
-from popdetect.study.report.drawing import FAINT, INK, MARK, POP, Figure
+from popdetect.study.report.drawing import ACCENT, FAINT, INK, POP, Figure
 from popdetect.study.report.pictures import Picture
 from popdetect.study.report.recordings import Sessions, marks_of, sound_of
-from popdetect.study.report.words import GROUP_NAMES
+from popdetect.study.report.sentences import GROUP_NAMES
 
 OF_A_KIND: Final = 2
 NOTE: Final = (
     "A clip is named by its patient's pseudonym and by the first letters of the sha256 that clips.csv has of it. Names "
-    "of files are not shown, because they may hold a name or a date. Clips in which somebody may talk were not chosen."
+    "of files are not shown, because they may hold a name or a date. Clips that may hold speech were not chosen."
 )
 
 
@@ -35,22 +35,22 @@ def _p(record: Values) -> float:
     return float(record["p_pop"] or 0.0)
 
 
-def _heard(record: Values, answer: str) -> bool:
+def _answered(record: Values, answer: str) -> bool:
     return answer in (record["pop_heard_by_patient"], record["pop_heard_by_therapist"])
 
 
-# each kind: its name, which clips are of it, and what the best of them have least of
+# each kind: its name, a condition, and the key by which its clips are sorted
 KINDS: Final[tuple[tuple[str, Callable[[Values], bool], Callable[[Values], float]], ...]] = (
-    ("Clear pop", lambda r: r["label"] == "pop" and not _heard(r, "no"), lambda r: -_p(r)),
-    ("Clear no pop", lambda r: r["label"] == "no_pop" and not _heard(r, "yes"), _p),
+    ("Clear pop", lambda r: r["label"] == "pop" and not _answered(r, "no"), lambda r: -_p(r)),
+    ("Clear no pop", lambda r: r["label"] == "no_pop" and not _answered(r, "yes"), _p),
     ("Most uncertain", lambda r: r["label"] == "uncertain", lambda r: abs(_p(r) - 0.5)),
-    ("Pop for the detector, not for a person", lambda r: r["label"] == "pop" and _heard(r, "no"), lambda r: -_p(r)),
-    ("No pop for the detector, one for a person", lambda r: r["label"] == "no_pop" and _heard(r, "yes"), _p),
+    ("Pop by the detector, not by a person", lambda r: r["label"] == "pop" and _answered(r, "no"), lambda r: -_p(r)),
+    ("No pop by the detector, a pop by a person", lambda r: r["label"] == "no_pop" and _answered(r, "yes"), _p),
 )
 
 
 def examples(records: Sequence[Values], sessions: Sessions) -> tuple[tuple[Picture, ...], list[str]]:
-    """Choose, read and draw; also what is to be said of clips that are not there any more."""
+    """Select, read and draw clips; also return a note about clips that no longer exist."""
     there = [
         record
         for record in records
@@ -60,9 +60,9 @@ def examples(records: Sequence[Values], sessions: Sessions) -> tuple[tuple[Pictu
     ]
     pictures: list[Picture] = []
     lost: set[str] = set()
-    for kind, is_of_it, least in KINDS:
+    for kind, condition, key in KINDS:
         patients: set[object] = set()
-        for record in sorted(filter(is_of_it, there), key=lambda r: (least(r), str(r["sha256"]))):
+        for record in sorted(filter(condition, there), key=lambda r: (key(r), str(r["sha256"]))):
             if len(patients) == OF_A_KIND:
                 break
             if record["patient"] in patients:
@@ -111,7 +111,7 @@ def _draw(figure: Figure, samples: Samples, rate_hz: int, shown: Sequence[Event]
     start = max(0, int(span[0] * rate_hz) - margin)
     window_ms = 3.0 if span[1] - span[0] < 1 else 8.0
     spectrogram(axes, wave[start : int(span[1] * rate_hz) + margin], start, rate_hz, window_ms)
-    for is_pop, marker, colour in ((True, "v", POP), (False, "x", MARK)):
+    for is_pop, marker, colour in ((True, "v", POP), (False, "x", ACCENT)):
         at = [event.onset_s for event in shown if event.is_pop == is_pop]
         marks.plot(at, np.zeros(len(at)), marker, color=colour, markersize=6, clip_on=False)
         for onset in at:
@@ -138,5 +138,5 @@ def _words(record: Values, sha256: str) -> str:
 def _marked(shown: Sequence[Event]) -> str:
     pops = [f"{event.onset_s:.3f} s" for event in shown if event.is_pop]
     others = sum(not event.is_pop for event in shown)
-    said = [f"pops marked at {', '.join(pops)}"] if pops else ["no pop marked"]
-    return "; ".join(said + ([f"{others} other sounds looked at"] if others else []))
+    parts = [f"pops marked at {', '.join(pops)}"] if pops else ["no pop marked"]
+    return "; ".join(parts + ([f"{others} other candidates"] if others else []))

@@ -1,6 +1,6 @@
-"""The differences under each other, with their intervals and the margin: the forest plot.
+"""The forest plot: all differences with their intervals, and the margin.
 
-Every row is pop minus no pop in pain after, in the unit of the scale; left of 0 is less pain after a pop.
+Each row is pop minus no pop in pain after, in the unit of the scale; left of 0 is less pain after a pop.
 """
 
 from __future__ import annotations
@@ -10,22 +10,21 @@ from typing import Any
 from popdetect.study.analysis.estimates import Estimate
 from popdetect.study.analysis.outcomes import Outcomes
 from popdetect.study.report import drawing
-from popdetect.study.report.drawing import BAND, INK, MARK, PAPER, WIDTH_IN, Figure
+from popdetect.study.report.drawing import ACCENT, BAND, INK, PAPER, WIDTH_IN, Figure
 from popdetect.study.report.pictures import Picture
-from popdetect.study.report.text import margin_words
-from popdetect.study.report.words import SHORT_UNITS, estimate_words, interval, number
+from popdetect.study.report.sentences import SHORT_UNITS, estimate_words, interval, margin_words, number
 
 Row = tuple[str, Estimate]
 
 
 def comparisons(o: Outcomes) -> tuple[Row, ...]:
-    """Every estimate of the difference, the answer first."""
+    """Return every estimate of the difference, the answer first."""
     rows = [
         ("adjusted difference: the answer", o.main.estimate),
         *((made.title, made.estimate) for made in o.others),
         ("corrected for the detector's errors", o.dilution.corrected),
-        ("for those who believe least that a pop is needed (1)", o.belief.at_1),
-        ("for those who believe most that a pop is needed (5)", o.belief.at_5),
+        ("for the lowest belief that a pop is needed (1)", o.belief.at_1),
+        ("for the highest belief that a pop is needed (5)", o.belief.at_5),
     ]
     if o.speed is not None:
         rows.append((o.speed.difference.title, o.speed.difference.estimate))
@@ -33,7 +32,7 @@ def comparisons(o: Outcomes) -> tuple[Row, ...]:
 
 
 def forest(o: Outcomes) -> Picture:
-    """Draw the rows that there are; those that are not are in the words below."""
+    """Draw the estimates that exist; the others are named in the text."""
     title, name = "The difference between thrusts with and without a pop", "forest"
     rows = comparisons(o)
     there = [(label, made) for label, made in rows if made.value is not None]
@@ -67,17 +66,17 @@ def forest(o: Outcomes) -> Picture:
         axes.set_xlabel(f"← less pain after a pop      difference, {SHORT_UNITS[o.scale]}      more pain after a pop →")
         axes.spines["left"].set_visible(False)
         svg = drawing.drawn(figure, name, title, words)
-    held = f", with {' and '.join(o.main.adjusted_for)} held equal" if o.main.adjusted_for else ""
+    adjusted = f", adjusted for {' and '.join(o.main.adjusted_for)}" if o.main.adjusted_for else ""
     how = (
-        "A mark is an estimate, its line the 95 % interval; an arrow means that it goes on. The diamond is the answer"
-        f"{held}; the others show how far it can be trusted. The shaded band between the dotted lines is the margin "
+        "A mark is an estimate, its line the 95 % interval; an arrow means that it continues. The diamond is the answer"
+        f"{adjusted}; the others show how robust it is. The shaded band between the dotted lines is the margin "
         f"within which a difference would be too small to matter.{left_out}"
     )
     return Picture(name, title, svg, words, how)
 
 
 def _limits(o: Outcomes, there: list[Row]) -> tuple[float, float]:
-    """Wide enough for the answer, the margin and most of the others; what is wider gets arrows."""
+    """Limits of the axis: wide enough for the answer, the margin and most others; wider intervals get arrows."""
     margin = o.equivalence.margin
     reach = max(1.5 * margin, *(abs(edge) * 1.15 for edge in (o.main.estimate.low, o.main.estimate.high) if edge), 0.0)
     edges = [abs(edge) for _, made in there for edge in (made.low, made.high, made.value) if edge is not None]
@@ -89,14 +88,14 @@ def _row(axes: Any, y: float, made: Estimate, first: bool, limits: tuple[float, 
     low, high = limits
     if made.low is not None and made.high is not None:
         ends = max(made.low, low), min(made.high, high)
-        axes.plot(ends, [y, y], color=MARK, linewidth=2.4 if first else 1.5)
+        axes.plot(ends, [y, y], color=ACCENT, linewidth=2.4 if first else 1.5)
         for edge, inside, marker in ((made.low, made.low > low, "<"), (made.high, made.high < high, ">")):
             if inside:
-                axes.plot([edge], [y], "|", color=MARK, markersize=8)
+                axes.plot([edge], [y], "|", color=ACCENT, markersize=8)
             else:
-                axes.plot([low if marker == "<" else high], [y], marker, color=MARK, markersize=6, clip_on=False)
+                axes.plot([low if marker == "<" else high], [y], marker, color=ACCENT, markersize=6, clip_on=False)
     if made.value is not None and low <= made.value <= high:
-        axes.plot([made.value], [y], "D" if first else "o", color=MARK, markersize=9 if first else 6)
+        axes.plot([made.value], [y], "D" if first else "o", color=ACCENT, markersize=9 if first else 6)
 
 
 def _figures(made: Estimate, scale: str) -> str:

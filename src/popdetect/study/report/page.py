@@ -1,7 +1,7 @@
-"""The page around a report: one file that loads nothing and runs nothing. This room's one door to Jinja2.
+"""The page of a report: one file without scripts, which loads nothing. The adapter of Jinja2.
 
-Every text is escaped by the templates. Markup that goes in as it is: the style sheet, and pictures of `drawing`. The
-page's own policy forbids scripts, connections and any style sheet but this one, so that even a slip could do nothing.
+The templates escape every text. Only the style sheet and the pictures of `drawing` are inserted as markup. The page's
+content security policy forbids scripts, connections and other style sheets, as a second safeguard.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 
 def page(**facts: Any) -> str:
-    """Fill the page; a fact that a template needs and does not get is an error."""
+    """Fill the template; a missing value is an error."""
     environment = Environment(
         loader=PackageLoader("popdetect.study.report", "pages"),
         autoescape=True,
@@ -30,7 +30,7 @@ def page(**facts: Any) -> str:
 
 
 def policy(css: str) -> str:
-    """The content security policy: nothing but this style sheet, the styles within pictures, and pixels in the file."""
+    """Return the content security policy: this style sheet, styles within pictures and embedded images only."""
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
     return (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
@@ -39,17 +39,17 @@ def policy(css: str) -> str:
 
 
 def _made_here(text: str) -> Markup:
-    """Markup that this room made itself; never anything that came from a journal or a folder."""
+    """Mark text as markup; only for markup of this package, never for text from a journal or a folder."""
     return Markup(text)
 
 
 def _kept_together(value: Any) -> Any:
-    """No line ends between a number and its per cent."""
+    """Keep a number and its per cent sign on one line."""
     return value.replace(" %", "\u00a0%") if type(value) is str else value
 
 
 def _without_controls(text: str) -> str:
-    """HTML has no control characters, whatever a clinic's software left in a cell."""
+    """Replace control characters, which HTML does not allow."""
     return "".join(
         letter if letter in "\n\t" or letter.isprintable() or ord(letter) > 159 else "\ufffd" for letter in text
     )

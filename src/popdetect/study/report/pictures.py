@@ -1,7 +1,7 @@
-"""Pain before and after, dose, agreement and probabilities as pictures, each with its content in words.
+"""Pictures of pain before and after, dose, agreement and probabilities, each with its content in words.
 
-However many thrusts there are, a picture draws what is alike once: lines and dots stand for counts, so ten thousand
-thrusts are as readable, and as small, as a hundred. Pain is in the unit of the scale; change is after minus before.
+Lines and dots stand for counts: equal thrusts are drawn once, so the picture of ten thousand thrusts is as readable and
+as small as that of a hundred. Pain is in the unit of the scale; change is after minus before.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from popdetect.study.analysis.outcomes import Outcomes
 from popdetect.study.analysis.thrusts import Thrust
 from popdetect.study.report import drawing
 from popdetect.study.report.drawing import COLOURS, FAINT, HATCHES, INK, LINES, MARKERS, PAPER, WIDTH_IN, Figure
-from popdetect.study.report.thresholds import Thresholds
-from popdetect.study.report.words import GROUP_NAMES, SHORT_UNITS, estimate_words, number
+from popdetect.study.report.model_cards import Thresholds
+from popdetect.study.report.sentences import GROUP_NAMES, SHORT_UNITS, estimate_words, number
 
 _MOST_POPS = 8
 _ENOUGH = 5  # thrusts, for a mean to be drawn
-_VAS_STEP = 5.0  # mm: finer lines than this nobody can tell apart
+_VAS_STEP = 5.0  # mm: finer steps cannot be distinguished
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture, or why there is none.
+    """One picture, or the reason why there is none.
 
     Attributes
     ----------
     name : str
-        Letters and strokes, unique in the report.
+        Letters and hyphens, unique in the report.
     title : str
     svg : str
-        Markup; empty where there is nothing to draw.
+        Markup; empty if there is nothing to draw.
     words : str
         What it shows, with figures.
     how_to_read : str
@@ -51,8 +51,8 @@ class Picture:
 
 
 def before_after(o: Outcomes, columns: Columns) -> Picture:
-    """Lines from pain before to pain after, by group; the thicker, the more thrusts."""
-    title, name = "Pain before and after the thrust, by what was heard", "before-after"
+    """Draw lines from pain before to pain after, by group; the thicker, the more thrusts."""
+    title, name = "Pain before and after the thrust, by the detector's verdict", "before-after"
     unit, top = UNITS[o.scale], 10 * UNITS[o.scale]
     scored = columns.take(has(columns.before) & has(columns.after))
     if not len(scored):
@@ -72,15 +72,15 @@ def before_after(o: Outcomes, columns: Columns) -> Picture:
         words = "Three panels of lines from pain before to pain after. " + " ".join(_in_words(g, o) for g in o.groups)
         svg = drawing.drawn(figure, name, title, words)
     how = (
-        "Each line joins pain before with pain after; the thicker, the more thrusts went that way"
+        "Each line joins pain before with pain after; the thicker, the more thrusts"
         + ("" if o.scale == "NPRS" else f" (rounded to {_VAS_STEP:g} mm for the picture)")
-        + ". The line with numbers joins the means. Thrusts that miss one of the two scores are not drawn."
+        + ". The line with numbers joins the means. Thrusts without one of the two scores are not drawn."
     )
     return Picture(name, title, svg, words, how)
 
 
 def dose(o: Outcomes, columns: Columns) -> Picture:
-    """Change of pain at each number of pops: dots for counts, and the mean."""
+    """Draw the change of pain at each number of pops: dots for counts, and the mean."""
     title, name = "Number of pops and change of pain", "dose"
     unit = UNITS[o.scale]
     pops = np.where(columns.label == "no_pop", 0.0, columns.n_pops)
@@ -94,11 +94,11 @@ def dose(o: Outcomes, columns: Columns) -> Picture:
     counts = [int((at == p).sum()) for p in places]
     means = {p: float(change[at == p].mean()) for p, n in zip(places, counts, strict=True) if n >= _ENOUGH}
     slope = f"Difference in pain after per pop, adjusted: {estimate_words(o.dose.per_pop.estimate, o.scale)}."
-    told = "; ".join(
+    parts = "; ".join(
         f"{_pops(p)}: {_n(n, 'thrust')}" + (f", mean change {number(means[p], o.scale)}" if p in means else "")
         for p, n in zip(places, counts, strict=True)
     )
-    words = f"Dots of the change of pain at each number of pops ({told}). {slope}"
+    words = f"Dots of the change of pain at each number of pops ({parts}). {slope}"
     with drawing.style(name):
         figure = Figure(figsize=(WIDTH_IN, 3.6), layout="constrained")
         axes = figure.subplots()
@@ -112,7 +112,7 @@ def dose(o: Outcomes, columns: Columns) -> Picture:
         axes.set_xticks(places)
         axes.set_xticklabels([f"{_pops(p)}\n{n}" for p, n in zip(places, counts, strict=True)])
         axes.set(
-            xlabel="pops heard in the clip; below, the number of thrusts",
+            xlabel="pops detected in the clip; below, the number of thrusts",
             ylabel=f"change of pain, {SHORT_UNITS[o.scale]}\n(below 0: less pain)",
         )
         axes.locator_params(axis="y", integer=True)
@@ -120,15 +120,15 @@ def dose(o: Outcomes, columns: Columns) -> Picture:
         axes.tick_params(length=0)
         svg = drawing.drawn(figure, name, title, words)
     how = (
-        f"The larger a dot, the more thrusts. The line joins the means where there are {_ENOUGH} thrusts or more, "
+        f"The larger a dot, the more thrusts. The line joins the means of {_ENOUGH} thrusts or more, "
         f"not adjusted for anything. {slope}"
     )
     return Picture(name, title, svg, words, how)
 
 
 def agreement(o: Outcomes) -> Picture:
-    """A bar for each pair of listeners: both yes, one only, both no."""
-    title, name = "Do detector, patient and therapist hear the same?", "agreement"
+    """Draw a bar for each pair of raters: both yes, one only, both no."""
+    title, name = "Agreement of detector, patient and therapist", "agreement"
     if not any(pair.n for pair in o.agreement):
         return Picture(name, title, "", "No thrust was judged by two of detector, patient and therapist.")
     with drawing.style(name):
@@ -145,8 +145,8 @@ def agreement(o: Outcomes) -> Picture:
 
 
 def probabilities(thrusts: Sequence[Thrust], thresholds: Thresholds) -> Picture:
-    """How sure the detector was, and where probability becomes a word."""
-    title, name = "How sure the detector was", "probabilities"
+    """Draw the histogram of the detector's probabilities, with the decision thresholds."""
+    title, name = "The detector's probabilities", "probabilities"
     known = [(t.label, t.p_pop) for t in thrusts if t.label is not None and t.p_pop is not None]
     if not known:
         return Picture(name, title, "", "No clip was judged, so there are no probabilities to draw.")
@@ -183,7 +183,7 @@ def probabilities(thrusts: Sequence[Thrust], thresholds: Thresholds) -> Picture:
             f"{ends[1]} have 0.9 or more. {thresholds.words}"
         )
         svg = drawing.drawn(figure, name, title, words)
-    return Picture(name, title, svg, words, f"Bars of one place stand on each other. {thresholds.words}")
+    return Picture(name, title, svg, words, f"The bars of the verdicts are stacked. {thresholds.words}")
 
 
 def _slopes(axes: Any, before: Floats, after: Floats, group: Group) -> None:
@@ -232,8 +232,8 @@ def _bar(axes: Any, y: float, pair: Agreement) -> None:
         colour = FAINT if label == "uncertain" else COLOURS[label]
         axes.barh(y, wide, 0.55, left, color=colour, edgecolor=PAPER, hatch=HATCHES[label])
         if wide >= 6:
-            told = f"{text}\n{n}" if wide >= 16 else str(n)
-            axes.text(left + wide / 2, y, told, ha="center", va="center", fontsize=8.5,
+            label_text = f"{text}\n{n}" if wide >= 16 else str(n)
+            axes.text(left + wide / 2, y, label_text, ha="center", va="center", fontsize=8.5,
                       bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1.5})  # fmt: skip
         left += wide
 

@@ -1,8 +1,8 @@
-"""The report of a study: the one call behind ``report``. A journal in, one page out that opens anywhere, offline.
+"""Write the report of a study: one page from a journal, which works offline.
 
-Decides what stands in it and in which order: the answer, pictures, example clips, every figure, who is in and out,
-methods, the detector, how it was made, terms. The same journal and options give the same page, but for the line with
-the date. Of file and folder names nothing gets in, as they may tell of clinics and patients.
+Its parts are the answer, pictures, example clips, every figure, the flow of thrusts, methods, the detector, how the
+report was made, and terms. The same journal and options give the same page, except for the date. Names of files and
+folders do not appear, because they may identify clinics and patients.
 """
 
 from __future__ import annotations
@@ -29,16 +29,14 @@ from popdetect.study.analysis.regression import WORDS
 from popdetect.study.analysis.thrusts import PainScale, Thrust
 from popdetect.study.journal import journal
 from popdetect.study.journal.pseudonyms import key_beside
-from popdetect.study.report import flow as report_flow
 from popdetect.study.report import pictures as report_pictures
 from popdetect.study.report.examples import NOTE, examples
 from popdetect.study.report.forest import forest
-from popdetect.study.report.models import cards
+from popdetect.study.report.model_cards import cards, thresholds
 from popdetect.study.report.page import page
 from popdetect.study.report.recordings import open_sessions
-from popdetect.study.report.tables import Sheet, sheets
-from popdetect.study.report.text import margin_words, sentences
-from popdetect.study.report.thresholds import thresholds
+from popdetect.study.report.sentences import margin_words, sentences
+from popdetect.study.report.tables import Sheet, changed, filled_cells, flow, sheets
 
 TITLE = "Pops and pain: report of a study"
 _LIBRARIES = ("numpy", "scipy", "statsmodels", "matplotlib", "Jinja2")
@@ -46,7 +44,7 @@ _LIBRARIES = ("numpy", "scipy", "statsmodels", "matplotlib", "Jinja2")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a report is.
+    """A report that was written.
 
     Attributes
     ----------
@@ -55,7 +53,7 @@ class Written:
         The answer, in three.
     n_bytes : int
     notes : tuple of str
-        What is to be known of this report: a scale left out, clips that are not there any more.
+        Remarks about this report: a scale left out, clips that no longer exist.
     n_pictures, n_examples : int
     """
 
@@ -89,9 +87,9 @@ def write(
     out : path
         The page to write, ``report.html``.
     sessions : sequence of paths
-        Folders of labelled sessions, of which a few clips are shown as examples.
+        Folders of labelled sessions; a few of their clips are shown as examples.
     margin, scale, sensitivity, specificity, seed
-        As `outcomes` takes them; without `scale`, the one that most thrusts have.
+        As for `outcomes`; without `scale`, the scale of most thrusts.
     title : str, optional
     force : bool
         Replace what is there.
@@ -103,10 +101,10 @@ def write(
     Raises
     ------
     UsageError
-        When the journal is none or cannot be read, an option is out of range, something is at `out` already, or it
-        cannot be written.
+        If the journal is not one or cannot be read, an option is out of range, `out` exists already, or it cannot be
+        written.
     NothingFound
-        When nothing was asked of any thrust yet.
+        If no thrust has a score yet.
     """
     place, book = Path(out), Path(study)
     _check(place, book, force)
@@ -134,10 +132,9 @@ def write(
     )
     asked = {(t.session, t.file) for t in thrusts}
     n_clips_only = sum(known not in asked for known in journal.recordings(book))
-    changed = report_flow.changed(journal.history(book))
     models = cards(thrusts, shipped)
     if len(models) > 1:
-        notes.append(f"{len(models)} models judged these clips; their verdicts are not the same measure.")
+        notes.append(f"{len(models)} models judged these clips; their verdicts are not comparable.")
     answer = sentences(o)
     command = _command(margin, scale, sensitivity, specificity, seed, len(sessions), title)
     text = page(
@@ -151,7 +148,7 @@ def write(
         examples=clips,
         examples_note=NOTE,
         sheets=sheets(o),
-        flow=[s for s in (report_flow.flow(o, thrusts, n_clips_only), report_flow.missing(thrusts), changed) if s],
+        flow=[flow(o, thrusts, n_clips_only), filled_cells(thrusts), *changed(journal.history(book))],
         main_model=_main_model(o),
         margin=margin_words(o),
         errors=_errors(sensitivity, specificity),
@@ -172,13 +169,13 @@ def _check(place: Path, book: Path, force: bool) -> None:
         return
     for kept in (book, key_beside(book)):
         if kept.exists() and place.exists() and place.samefile(kept):
-            raise UsageError(f"{name}: the study itself; a report never replaces it: choose another name")
+            raise UsageError(f"{name}: a file of the study; a report never replaces it: choose another name")
     if not force:
-        raise UsageError(f"{name}: is there already; --force replaces it")
+        raise UsageError(f"{name}: exists already; --force replaces it")
 
 
 def _scale(thrusts: Sequence[Thrust], scale: PainScale | None) -> tuple[PainScale | None, list[str]]:
-    """The scale to report on; two are never mixed, and a report should not fail for them."""
+    """Return the scale of the report, which is one even if the journal has two, and a note about the other."""
     found = Counter(thrust.pain_scale for thrust in thrusts)
     if scale is not None or len(found) < 2:
         return scale, []
@@ -190,7 +187,7 @@ def _scale(thrusts: Sequence[Thrust], scale: PainScale | None) -> tuple[PainScal
 
 
 def _shipped() -> bundle.Model | None:
-    """The model that comes along; a report does not fail for want of its card."""
+    """Return the shipped model; a report does not fail if its card is missing."""
     try:
         return bundle.load()
     except ModelError:
@@ -201,16 +198,16 @@ def _main_model(o: Outcomes) -> str:
     main = o.main
     if main.model is None:
         return f"Here it could not be given: {main.estimate.why_not}."
-    held = " and ".join(main.adjusted_for) or "nothing"
-    return f"Here: {WORDS[main.model]}, because of {main.why}; adjusted for {held}."
+    adjusted = " and ".join(main.adjusted_for) or "nothing"
+    return f"Here: {WORDS[main.model]}, because of {main.why}; adjusted for {adjusted}."
 
 
 def _errors(sensitivity: Counts | None, specificity: Counts | None) -> str:
     if sensitivity is None or specificity is None:
         return "The counts behind the detector's sensitivity and specificity were not given, so nothing is corrected."
     return (
-        f"As given, counted on decided clips that a person heard: sensitivity {sensitivity[0]} of {sensitivity[1]}, "
-        f"specificity {specificity[0]} of {specificity[1]}."
+        f"As given, counted on decided clips that a person listened to: sensitivity {sensitivity[0]} of "
+        f"{sensitivity[1]}, specificity {specificity[0]} of {specificity[1]}."
     )
 
 
@@ -233,7 +230,7 @@ def _command(
 
 
 def _origin(command: str, thrusts: Sequence[Thrust]) -> Sheet:
-    """Enough to make the page again, without a name of a file or folder."""
+    """Return what is needed to remake the page, without a name of a file or folder."""
     content = hashlib.sha256("\n".join(sorted(map(repr, thrusts))).encode()).hexdigest()
     rows = [
         ("command", command),
@@ -243,8 +240,8 @@ def _origin(command: str, thrusts: Sequence[Thrust]) -> Sheet:
         *((name, _version(name)) for name in _LIBRARIES),
     ]
     note = (
-        "Names of files and folders are replaced in the command, and appear nowhere here: they may tell of a clinic or "
-        "a patient. The fingerprint is the same as long as nothing in the journal's thrusts changes."
+        "Names of files and folders are replaced in the command and appear nowhere in this report, because they may "
+        "identify a clinic or a patient. The fingerprint changes if any thrust in the journal changes."
     )
     return Sheet("origin-facts", "Command and versions", ("what", "value"), tuple(rows), (note,))
 

@@ -1,33 +1,62 @@
-"""Every figure of the outcomes as tables for a page: the same objects that the text and the JSON are made of."""
+"""Tables of the outcomes for the report's page and for the terminal, and the flow of thrusts through the study."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from popdetect.study.analysis.adjusted import Difference
+from popdetect.study.analysis.columns import columns_of, complete, has
 from popdetect.study.analysis.estimates import Estimate
 from popdetect.study.analysis.outcomes import Outcomes
 from popdetect.study.analysis.regression import WORDS
-from popdetect.study.report.text import belief_sentence, margin_words, verdict
-from popdetect.study.report.words import GROUP_NAMES, UNIT_WORDS, interval, left_out_words, number, p_value
+from popdetect.study.analysis.relations import Speed
+from popdetect.study.analysis.thrusts import Thrust
+from popdetect.study.fields import FIELDS as STUDY_FIELDS
+from popdetect.study.journal.journal import Replaced
+from popdetect.study.report.sentences import (
+    GROUP_NAMES,
+    SHORT_UNITS,
+    UNIT_WORDS,
+    belief_sentence,
+    interval,
+    left_out_words,
+    margin_words,
+    number,
+    p_value,
+    verdict,
+)
 
-FIGURES = ("figure", "value", "95 % interval", "p", "thrusts", "how it is known, or why not")
+FIGURES = ("figure", "value", "95 % interval", "p", "thrusts", "how it was computed, or why not")
+_GROUPS = (("pop", "pop"), ("no pop", "no_pop"), ("uncertain", "uncertain"), ("not judged", None))
+
+
+class EstimateRow(NamedTuple):
+    """One figure of the outcomes: its name, the estimate, its kind (as `estimate_words` takes it), and counts."""
+
+    name: str
+    estimate: Estimate
+    kind: str
+    n: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table: the first cell of each row names it.
+    """A table; the first cell of each row is its name.
 
     Attributes
     ----------
     name : str
-        Letters and strokes, unique in the report.
+        Letters and hyphens, unique in the report.
     caption : str
     columns : tuple of str
     rows : tuple of tuple of str
-    notes : tuple of str
-        Sentences below it.
+    notes, details : tuple of str
+        Sentences below it; the details are in the page only, not in the terminal's text.
+    figures : tuple of EstimateRow
+        The figures of which the rows are made; empty for other tables.
     """
 
     name: str
@@ -35,190 +64,195 @@ class Sheet:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+    figures: tuple[EstimateRow, ...] = ()
 
 
 def sheets(o: Outcomes) -> tuple[Sheet, ...]:
-    """All of them, in the order of a reader's questions."""
-    made = [_groups(o), _differences(o), _verdict(o), _responders(o), _dose(o), _belief(o)]
-    if o.speed is not None:
-        made.append(_speed(o))
-    return (*made, _agreement_counts(o), _agreement(o), _errors(o))
+    """Return all tables of figures, in the order of the report."""
+    speed = [_speed(o.speed, o.scale)] if o.speed is not None else []
+    first = (_groups(o), _differences(o), _conclusion(o), _responders(o), _dose(o), _belief(o))
+    return (*first, *speed, _agreement_counts(o), _agreement(o), _errors(o))
 
 
 def _groups(o: Outcomes) -> Sheet:
     columns = (
-        "what was heard", "thrusts", "patients", "scored", "patients scored", "mean before", "mean after",
-        "mean change", "95 % interval", "SD of changes",
+        "verdict", "thrusts", "patients", "scored", "patients scored", "before", "after", "change", "95 % interval",
+        "SD of change",
     )  # fmt: skip
-    rows, notes = [], ["Change is after minus before: below 0 is less pain. Scored: with pain before and after."]
+    rows, details = [], []
     for g in o.groups:
         counts = (g.n_thrusts, g.n_patients, g.n_scored, g.n_scored_patients)
         means = (g.mean_before, g.mean_after, g.change.value)
         pain = (*(number(mean, o.scale) for mean in means), _between(g.change, o.scale), number(g.sd_change, o.scale))
         name = GROUP_NAMES[g.label]
         rows.append((name, *map(str, counts), *pain))
-        notes += [f"{name.capitalize()}: left out: {left_out_words(g.left_out)}."] if g.left_out else []
+        details += [f"{name.capitalize()}: left out: {left_out_words(g.left_out)}."] if g.left_out else []
         how = [part for part in (g.change.how, g.change.why_not) if part]
-        notes += [f"{name.capitalize()}: interval of the change: {'; '.join(how)}."] if how else []
-    return Sheet("groups", f"Pain by what was heard, in {UNIT_WORDS[o.scale]}", columns, tuple(rows), tuple(notes))
+        details += [f"{name.capitalize()}: interval of the change: {'; '.join(how)}."] if how else []
+    notes = (
+        "Means of pain. Change is after minus before: below 0 is less pain. Scored: with pain before and after. "
+        "Intervals allow for repeated patients.",
+    )
+    caption = f"Pain by the detector's verdict, in {UNIT_WORDS[o.scale]}"
+    return Sheet("groups", caption, columns, tuple(rows), notes, tuple(details))
 
 
 def _differences(o: Outcomes) -> Sheet:
-    all_of_them = (o.main, *o.others)
-    rows = [_figure(made.title, made.estimate, o.scale, _counts(made)) for made in all_of_them]
-    rows.append(_figure("Hedges' g of the change (pop minus no pop)", o.hedges_g, "ratio"))
+    figures = [EstimateRow(made.title, made.estimate, o.scale, _n(made)) for made in (o.main, *o.others)]
+    figures.append(EstimateRow("Hedges' g of the change (pop minus no pop)", o.hedges_g, "ratio"))
     caption = f"Pain after, pop minus no pop, in {UNIT_WORDS[o.scale]}"
-    notes = ("Below 0 is less pain after a pop. The first line is the answer.", *_details(all_of_them))
-    return Sheet("differences", caption, FIGURES, tuple(rows), notes)
+    notes = ("Below 0 is less pain after a pop. The first line is the answer.", *_details(o.main))
+    return _sheet("differences", caption, figures, notes, _details(*o.others))
 
 
-def _details(made: Sequence[Difference]) -> list[str]:
+def _details(*differences: Difference) -> tuple[str, ...]:
     lines = []
-    for one in made:
+    for one in differences:
         if one.model is None:
             continue
-        said = [f"{WORDS[one.model]}, because of {one.why}", f"adjusted for {', '.join(one.adjusted_for) or 'nothing'}"]
+        parts = [
+            f"{WORDS[one.model]}, because of {one.why}",
+            f"adjusted for {', '.join(one.adjusted_for) or 'nothing'}",
+        ]
         if one.n_no_pop:
-            said.append(f"{one.n_pop} thrusts with and {one.n_no_pop} without a pop, {one.n_patients} patients")
+            parts.append(f"{one.n_pop} thrusts with and {one.n_no_pop} without a pop, {one.n_patients} patients")
         if one.se is not None and one.df is not None:
-            said.append(f"standard error {one.se:.3g}, {one.df:g} degrees of freedom")
+            parts.append(f"standard error {one.se:.3g}, {one.df:g} degrees of freedom")
         if one.patient_share is not None:
-            said.append(f"{100 * one.patient_share:.0f} % of the remaining variance lies between patients")
+            parts.append(f"{100 * one.patient_share:.0f} % of the remaining variance lies between patients")
         if one.left_out:
-            said.append(f"left out: {left_out_words(one.left_out)}")
-        lines.append(f"{one.title[0].upper()}{one.title[1:]}: {'; '.join([*said, *one.notes])}.")
-    return lines
+            parts.append(f"left out: {left_out_words(one.left_out)}")
+        lines.append(f"{one.title[0].upper()}{one.title[1:]}: {'; '.join([*parts, *one.notes])}.")
+    return tuple(lines)
 
 
-def _verdict(o: Outcomes) -> Sheet:
-    found, power = o.equivalence, o.power
-    margin = margin_words(o)
-    rows = [
+def _conclusion(o: Outcomes) -> Sheet:
+    found, power, margin = o.equivalence, o.power, margin_words(o)
+    no_test, no_power = f"not given: {found.why_not}", f"not given: {power.why_not}"
+    rows = (
         ("conclusion", verdict(o)),
-        ("90 % interval of the adjusted difference", interval(found.low, found.high, o.scale) if found.low is not None
-         else f"not given: {found.why_not}"),
-        (f"two one-sided tests against ±{margin}", f"p {p_value(found.p)}" if found.p is not None
-         else f"not given: {found.why_not}"),
-        ("smallest true difference found with 80 % power", number(power.detectable, o.scale)
-         if power.detectable is not None else f"not given: {power.why_not}"),
-        (f"thrusts of this kind that would show a difference of {margin}", f"about {power.thrusts_for_margin}"
-         if power.thrusts_for_margin is not None else f"not given: {power.why_not}"),
-    ]  # fmt: skip
-    return Sheet(
-        "verdict", f"What this sample can tell, against a margin of {margin}", ("figure", "value"), tuple(rows)
-    )
+        ("90 % interval of the adjusted difference",
+         no_test if found.low is None else interval(found.low, found.high, o.scale)),
+        (f"two one-sided tests against ±{margin}", no_test if found.p is None else f"p {p_value(found.p)}"),
+        ("smallest true difference detected with 80 % power",
+         no_power if power.detectable is None else f"{number(power.detectable, o.scale)} {SHORT_UNITS[o.scale]}"),
+        (f"thrusts of this kind that would detect a difference of {margin}",
+         no_power if power.thrusts_for_margin is None else f"about {power.thrusts_for_margin}"),
+    )  # fmt: skip
+    return Sheet("verdict", f"What this sample can show, for a margin of {margin}", ("figure", "value"), rows)
 
 
 def _responders(o: Outcomes) -> Sheet:
-    rows = []
+    figures = []
     for made in o.responders:
         for name, own in (("pop", made.pop), ("no pop", made.no_pop)):
-            rows.append(_figure(f"{made.mark} less, {name}", own.share, "share", f"{own.k} of {own.n}"))
-        rows.append(_figure(f"{made.mark} less, pop minus no pop", made.difference, "share"))
-    notes = [f"{made.mark}: left out: {left_out_words(made.left_out)}." for made in o.responders if made.left_out]
-    notes.append("These marks were made for courses of treatment, not for the minutes after one thrust.")
-    return Sheet(
-        "responders", "Clearly better: share of the thrusts that could reach it", FIGURES, tuple(rows), tuple(notes)
-    )
+            figures.append(EstimateRow(f"{made.mark} less, {name}", own.share, "share", f"{own.k} of {own.n}"))
+        figures.append(EstimateRow(f"{made.mark} less, pop minus no pop", made.difference, "share"))
+    how = next((row.estimate.how for row in figures if row.estimate.how), "")
+    notes = [f"Intervals of the shares: {how}."] if how else []
+    notes += [f"{made.mark}: left out: {left_out_words(made.left_out)}." for made in o.responders if made.left_out]
+    notes.append("These criteria were made for courses of treatment, not for the minutes after one thrust.")
+    return _sheet("responders", "Clear relief: share of the thrusts that could reach it", figures, notes)
 
 
 def _dose(o: Outcomes) -> Sheet:
     both = (o.dose.per_pop, o.dose.per_further_pop)
-    rows = [
-        _figure(f"difference in pain after, {made.title}", made.estimate, o.scale, str(made.n or "")) for made in both
+    figures = [
+        EstimateRow(f"difference in pain after, {made.title}", made.estimate, o.scale, _n(made)) for made in both
     ]
     counts = ", ".join(f"{pops}: {n}" for pops, n in o.dose.thrusts_by_pops.items()) or "none"
-    notes = (
-        f"Thrusts by number of pops: {counts}. The count is the least sure thing the detector says.",
-        *_details(both),
-    )
-    return Sheet("dose-figures", "Number of pops (dose)", FIGURES, tuple(rows), notes)
+    notes = (f"Thrusts by number of pops: {counts}. The count is the least certain output of the detector.",)
+    return _sheet("dose-figures", "Number of pops (dose)", figures, notes, _details(*both))
 
 
 def _belief(o: Outcomes) -> Sheet:
     made = o.belief
-    rows = (
-        _figure(
-            "change of the difference per point of belief",
-            made.interaction.estimate,
-            o.scale,
-            _counts(made.interaction),
+    figures = (
+        EstimateRow(
+            "change of the difference per point of belief", made.interaction.estimate, o.scale, _n(made.interaction)
         ),
-        _figure("difference at belief 1 (not at all needed)", made.at_1, o.scale),
-        _figure("difference at belief 5 (surely needed)", made.at_5, o.scale),
+        EstimateRow("difference at belief 1 (not at all needed)", made.at_1, o.scale),
+        EstimateRow("difference at belief 5 (surely needed)", made.at_5, o.scale),
     )
-    notes = (belief_sentence(o), *_details((made.interaction,)))
-    return Sheet("belief", "Does the pop matter more to those who think it must?", FIGURES, rows, notes)
+    caption = "Is the difference related to the belief that a pop is needed?"
+    return _sheet("belief", caption, figures, (belief_sentence(o),), _details(made.interaction))
 
 
-def _speed(o: Outcomes) -> Sheet:
-    made = o.speed
-    assert made is not None
+def _speed(made: Speed, scale: str) -> Sheet:
     per = f"per {made.unit}" if made.unit else "per unit"
     sd = f" ({made.sd:.3g})" if made.sd is not None else ""
-    rows = (
-        _figure(f"odds ratio of a pop {per}", made.odds_ratio, "ratio", str(made.n or "")),
-        _figure(f"odds ratio of a pop per standard deviation{sd}", made.odds_ratio_per_sd, "ratio", str(made.n or "")),
-        _figure(made.difference.title, made.difference.estimate, o.scale, _counts(made.difference)),
+    n = str(made.n or "")
+    figures = (
+        EstimateRow(f"odds ratio of a pop {per}", made.odds_ratio, "ratio", n),
+        EstimateRow(f"odds ratio of a pop per standard deviation{sd}", made.odds_ratio_per_sd, "ratio", n),
+        EstimateRow(made.difference.title, made.difference.estimate, scale, _n(made.difference)),
     )
     left_out = (f"Left out of the odds ratio: {left_out_words(made.left_out)}.",) if made.left_out else ()
-    return Sheet("speed", "Thrust speed", FIGURES, rows, (*left_out, *_details((made.difference,))))
+    return _sheet("speed", "Thrust speed", figures, left_out, _details(made.difference))
 
 
 def _agreement_counts(o: Outcomes) -> Sheet:
-    columns = (
-        "pair", "both yes", "first yes, second no", "first no, second yes", "both no", "one or both unsure",
-        "not asked", "patients",
-    )  # fmt: skip
+    columns = ("pair", "yes/yes", "yes/no", "no/yes", "no/no", "unsure", "not asked", "patients")
     rows = []
     for pair in o.agreement:
         yes, no = pair.table["yes"], pair.table["no"]
         counts = (yes["yes"], yes["no"], no["yes"], no["no"], pair.n_unsure, pair.n_not_asked, pair.n_patients)
         rows.append((f"{pair.first} and {pair.second}", *map(str, counts)))
-    return Sheet("heard-counts", "Who heard a pop: counts of thrusts", columns, tuple(rows))
+    notes = ("Yes/no: the first of the pair heard a pop, the second did not. Unsure: at least one of the two.",)
+    return Sheet("heard-counts", "Who heard a pop: counts of thrusts", columns, tuple(rows), notes)
 
 
 def _agreement(o: Outcomes) -> Sheet:
-    rows = []
-    for pair in o.agreement:
+    figures = [
+        EstimateRow(f"{pair.first} and {pair.second}: {name}", made, kind, str(pair.n))
+        for pair in o.agreement
         for name, made, kind in (
             ("kappa", pair.kappa, "ratio"),
             ("agreement on yes", pair.positive, "share"),
             ("agreement on no", pair.negative, "share"),
-        ):
-            rows.append(_figure(f"{pair.first} and {pair.second}: {name}", made, kind, str(pair.n)))
+        )
+    ]
     note = (
-        "Kappa is agreement beyond chance. It falls when nearly all thrusts pop, however well two listeners agree; so "
-        "the agreement on yes and on no stand beside it."
+        "Kappa is agreement beyond chance. It is low if nearly all thrusts pop, however well two raters agree; so "
+        "the agreement on yes and on no is given as well."
     )
-    return Sheet("agreement-figures", "How well they agree", FIGURES, tuple(rows), (note,))
+    return _sheet("agreement-figures", "How well they agree", figures, (note,))
 
 
 def _errors(o: Outcomes) -> Sheet:
     made, diluted = o.prevalence, o.dilution
-    rows = (
-        _figure("called pop, of the decided clips", made.apparent, "share", f"{made.n_pop} of {made.n}"),
-        _figure("share of pops, corrected for the detector's errors", made.corrected, "share"),
-        _figure("sensitivity, as given", made.sensitivity, "share"),
-        _figure("specificity, as given", made.specificity, "share"),
-        _figure("what errors leave of a true difference", diluted.factor, "share"),
-        _figure("adjusted difference, corrected for errors", diluted.corrected, o.scale),
+    figures = (
+        EstimateRow("called pop, of the decided clips", made.apparent, "share", f"{made.n_pop} of {made.n}"),
+        EstimateRow("share of pops, corrected for the detector's errors", made.corrected, "share"),
+        EstimateRow("sensitivity, as given", made.sensitivity, "share"),
+        EstimateRow("specificity, as given", made.specificity, "share"),
+        EstimateRow("part of a true difference that remains", diluted.factor, "share"),
+        EstimateRow("adjusted difference, corrected for errors", diluted.corrected, o.scale),
     )
     notes = []
     if made.n_effective is not None:
-        notes.append(f"As patients repeat, the decided clips are worth {made.n_effective:.0f} independent ones.")
+        notes.append(f"As patients repeat, the decided clips count as {made.n_effective:.0f} independent ones.")
     if made.cut:
-        notes.append("Cut at the end of the scale: the errors alone could explain what was heard.")
+        notes.append("Set to the end of the scale: errors alone could explain the verdicts.")
     if diluted.ppv is not None and diluted.npv is not None:
         notes.append(
-            f"In these thrusts {100 * diluted.ppv:.0f} % of the clips called pop, and {100 * diluted.npv:.0f} % of "
-            "those called no pop, would be so. The correction assumes errors that know nothing of pain, patient or "
-            "expectation."
+            f"In these thrusts, {100 * diluted.ppv:.0f} % of the clips called pop hold one, and "
+            f"{100 * diluted.npv:.0f} % of those called no pop hold none. The correction assumes errors that are "
+            "independent of pain, patient and expectation."
         )
-    return Sheet("errors", "How often it pops, and the detector's errors", FIGURES, rows, tuple(notes))
+    return _sheet("errors", "How often it pops, and the detector's errors", figures, notes)
 
 
-def _figure(name: str, made: Estimate, kind: str, n: str = "") -> tuple[str, ...]:
+def _sheet(
+    name: str, caption: str, figures: Sequence[EstimateRow], notes: Sequence[str], details: Sequence[str] = ()
+) -> Sheet:
+    rows = tuple(_cells(figure) for figure in figures)
+    return Sheet(name, caption, FIGURES, rows, tuple(notes), tuple(details), tuple(figures))
+
+
+def _cells(figure: EstimateRow) -> tuple[str, ...]:
+    name, made, kind, n = figure
     if made.value is None:
         return (name, "not given", "", "", n, made.why_not)
     why = "; ".join(part for part in (made.how, made.why_not) if part)
@@ -230,7 +264,74 @@ def _between(made: Estimate, kind: str) -> str:
     return interval(made.low, made.high, kind) if made.low is not None else "none"
 
 
-def _counts(made: Difference) -> str:
-    if not made.n:
-        return ""
-    return str(made.n)
+def _n(made: Difference) -> str:
+    return str(made.n) if made.n else ""
+
+
+def flow(o: Outcomes, thrusts: Sequence[Thrust], n_clips_only: int) -> Sheet:
+    """Return the number of thrusts at each step; `n_clips_only` clips are in the journal without any score."""
+    rows = [
+        ("clips and thrusts in the journal", str(len(thrusts) + n_clips_only), ""),
+        (
+            "thrusts with a line of scores",
+            str(len(thrusts)),
+            _lost(n_clips_only, "clips without a line of scores"),
+        ),
+        (f"on the scale {o.scale}", str(o.n_thrusts), _lost(o.n_other_scale, "on the other scale")),
+    ]
+    left = o.n_thrusts
+    for reason, n in _left_out(o, thrusts).items():
+        left -= n
+        rows.append((f"without: {reason}", str(left), str(n)))
+    main = o.main
+    if main.estimate.value is not None:
+        last = f"in the answer: {main.n_pop} with and {main.n_no_pop} without a pop, {main.n_patients} patients"
+        rows.append((last, str(main.n), ""))
+        notes: tuple[str, ...] = ()
+    else:
+        notes = (f"There is no answer: {main.estimate.why_not}.",)
+    columns = ("step", "thrusts left", "left out here")
+    return Sheet("flow", "From the journal to the answer", columns, tuple(rows), notes)
+
+
+def filled_cells(thrusts: Sequence[Thrust]) -> Sheet:
+    """Return how many cells are filled in each group, on both scales together."""
+    groups = [[t for t in thrusts if t.label == label] for _, label in _GROUPS]
+    rows = [("thrusts", *(str(len(group)) for group in groups), str(len(thrusts)))]
+    for field in STUDY_FIELDS:
+        if field.short:
+            filled = [sum(getattr(t, field.name) not in (None, "") for t in group) for group in groups]
+            rows.append((field.short, *map(str, filled), str(sum(filled))))
+    notes = (
+        "An empty cell can mean that a question was not asked or not answered. Missing values were not imputed: each "
+        "comparison uses the thrusts that have the values it needs.",
+        "An adverse event is a filled cell; its text is not in this report.",
+    )
+    return Sheet("missing", "Filled cells, by the detector's verdict", ("field", *(n for n, _ in _GROUPS), "all"),
+                 tuple(rows), notes)  # fmt: skip
+
+
+def changed(history: Sequence[Replaced]) -> tuple[Sheet, ...]:
+    """Return a table of how many values were replaced after they had been logged, by field; none if there are none."""
+    if not history:
+        return ()
+    counts = Counter(replaced.field for replaced in history)
+    rows = tuple((field, str(n)) for field, n in sorted(counts.items()))
+    note = "The old values are kept in the journal's history."
+    return (Sheet("changed", "Values replaced after they were logged", ("field", "times"), rows, (note,)),)
+
+
+def _left_out(o: Outcomes, thrusts: Sequence[Thrust]) -> dict[str, int]:
+    if o.main.left_out is not None:
+        return o.main.left_out
+    columns = columns_of(thrusts, o.scale)
+    return complete(
+        ("clip could not be judged", columns.label != ""),
+        ("verdict uncertain", columns.label != "uncertain"),
+        ("no pain before", has(columns.before)),
+        ("no pain after", has(columns.after)),
+    )[1]
+
+
+def _lost(n: int, what: str) -> str:
+    return f"{n} {what}" if n else "0"

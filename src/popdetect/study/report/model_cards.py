@@ -1,0 +1,156 @@
+"""The detector in a report: the cards of the models that judged the clips, and their decision thresholds.
+
+The journal keeps verdict, probability and model of a clip, not the operating point. The operating point is taken from
+the session's ``run.json`` if that was given and is of the same model. Otherwise, for the model that comes with
+popdetect, it is the one operating point that agrees with all verdicts. Probabilities in the journal have 4 digits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from popdetect.detection.model.bundle import Model, OperatingPoint
+from popdetect.study.analysis.thrusts import Thrust
+from popdetect.study.report.tables import Sheet
+
+_ROUNDING = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One model.
+
+    Attributes
+    ----------
+    title : str
+    paragraphs, limits : tuple of str
+    sheets : tuple of Sheet
+    """
+
+    title: str
+    paragraphs: tuple[str, ...]
+    limits: tuple[str, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
+
+
+def cards(thrusts: Sequence[Thrust], shipped: Model | None) -> tuple[Card, ...]:
+    """Return a card for each model that judged clips; the one with most clips first."""
+    found = Counter((t.model, t.model_sha256) for t in thrusts if t.label is not None)
+    return tuple(_card(name, sha256, n, shipped) for (name, sha256), n in sorted(found.items(), key=_most_clips_first))
+
+
+def _most_clips_first(item: tuple[tuple[str, str], int]) -> tuple[int, tuple[str, str]]:
+    return -item[1], item[0]
+
+
+def _card(name: str, sha256: str, n: int, shipped: Model | None) -> Card:
+    title = name or "a model without a name"
+    who = f"It judged {n} thrusts of this journal. sha256 of its model.json: {sha256 or 'not recorded'}."
+    if shipped is None or shipped.sha256 != sha256:
+        return Card(
+            title,
+            (
+                who,
+                "It is not the model that comes with this version of popdetect, so its card is not here: `popdetect "
+                "model show` with the model's folder prints it. Unless that card says otherwise, assume that it was "
+                "not trained on clinical recordings and that none of its figures is clinical accuracy.",
+            ),
+        )
+    info = shipped.info
+    learned = info.get("provenance", {})
+    paragraphs = [
+        who,
+        str(info.get("notice", "")).replace("**", ""),
+        f"It was trained on {learned.get('clips', 'clips that its card names')}; {learned.get('recordings', '')}. "
+        f"Simulated: {learned.get('simulated', 'see its card')}.",
+        "Intended use: " + "; ".join(map(str, info.get("intended_use", ()))) + ".",
+    ]
+    sheets = [_scores(i, about, made) for i, (about, made) in enumerate(info.get("scores", {}).items())]
+    return Card(title, tuple(paragraphs), tuple(map(str, info.get("limits", ()))), (_points(shipped), *sheets))
+
+
+def _points(model: Model) -> Sheet:
+    rows = tuple(
+        (name, f"{point.no_pop_below:.4f}", f"{point.pop_from:.4f}") for name, point in model.operating_points.items()
+    )
+    return Sheet("operating-points", "Operating points: the probabilities at which a clip is called no pop or pop",
+                 ("operating point", "no pop below", "pop from"), rows)  # fmt: skip
+
+
+def _scores(place: int, about: str, made: Mapping[str, Any]) -> Sheet:
+    rows = tuple((str(name), *_value(figure)) for name, figure in made.get("figures", {}).items())
+    notes = tuple(note for note in (str(made.get("about", "")), "Not clinical accuracy.") if note)
+    return Sheet(f"scores-{place}", about, ("figure", "value", "95 % interval"), rows, notes)
+
+
+def _value(figure: Any) -> tuple[str, str]:
+    if isinstance(figure, dict):
+        return f"{figure['value']:.3f}", f"{figure['low']:.3f} to {figure['high']:.3f}"
+    return (f"{figure:.3f}" if isinstance(figure, float) else str(figure)), ""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The two decision thresholds, None if they are not known, and a sentence about them.
+
+    Attributes
+    ----------
+    no_pop_below, pop_from : float in [0, 1], or None
+    words : str
+    """
+
+    no_pop_below: float | None
+    pop_from: float | None
+    words: str
+
+
+def thresholds(
+    thrusts: Sequence[Thrust], model: Model | None, recorded: Mapping[str, tuple[str, OperatingPoint]]
+) -> Thresholds:
+    """Find the decision thresholds of these verdicts.
+
+    Parameters
+    ----------
+    thrusts : sequence of Thrust
+    model : Model or None
+        The model that comes with popdetect.
+    recorded : mapping of str to (str, OperatingPoint)
+        By a model's sha256: the operating point and its name, as a session's ``run.json`` has them.
+    """
+    judged = [t for t in thrusts if t.label is not None and t.p_pop is not None]
+    models = {t.model_sha256 for t in judged}
+    if len(models) != 1:
+        why = "no clip was judged" if not models else "several models judged the clips, each with its own thresholds"
+        return Thresholds(None, None, f"No thresholds are drawn: {why}.")
+    sha256 = models.pop()
+    if sha256 in recorded and _fits(judged, recorded[sha256][1]):
+        name, point = recorded[sha256]
+        return _known(point, f"operating point {name}, as the session's run.json says")
+    if model is not None and model.sha256 == sha256:
+        fitting = [(name, point) for name, point in model.operating_points.items() if _fits(judged, point)]
+        if len(fitting) == 1:
+            name, point = fitting[0]
+            return _known(point, f"operating point {name}, the only one that fits")
+        why = "more than one" if fitting else "none"
+        return Thresholds(
+            None, None, f"No thresholds are drawn: {why} of the model's operating points fits the verdicts."
+        )
+    return Thresholds(None, None, "No thresholds are drawn: those of this model are not known here.")
+
+
+def _fits(judged: Sequence[Thrust], point: OperatingPoint) -> bool:
+    """Return whether all verdicts agree; an out-of-distribution sound is uncertain at any probability."""
+    decided = [(t.label, t.p_pop) for t in judged if t.label != "uncertain" and t.p_pop is not None]
+    return bool(decided) and all(
+        p >= point.pop_from - _ROUNDING if label == "pop" else p < point.no_pop_below + _ROUNDING
+        for label, p in decided
+    )
+
+
+def _known(point: OperatingPoint, how: str) -> Thresholds:
+    low, high = point.no_pop_below, point.pop_from
+    words = f"Below {low:.2f} a clip is no pop, from {high:.2f} on a pop, between them uncertain ({how})."
+    return Thresholds(low, high, words)
