@@ -7,7 +7,6 @@ DOCS = Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS), str(DOCS.parent / "src")]
 
 import package_picture  # noqa: E402
-
 import popdetect  # noqa: E402
 
 GENERATED = DOCS / "_generated"

@@ -16,8 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "docs"), str(ROOT / "src"), str(ROOT / "docs")]
 
-import column_tables  # noqa: E402
 import documents  # noqa: E402
+
+import column_tables  # noqa: E402
 
 
 def main() -> int:

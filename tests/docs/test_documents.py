@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from documents import NOTEBOOKS, PAGES, ROOT, blocks, differences, run_document, run_notebook
 
+import column_tables
 from popdetect.cli import main as cli
+from popdetect.session import corrections
+from popdetect.session.tables import CLIP_COLUMNS, EVENT_COLUMNS
 
 build_parser = getattr(cli, "build_parser", None) or cli._parser
 
@@ -112,6 +115,24 @@ def test_the_figures_of_the_model_are_those_of_its_card() -> None:
 
     assert len(figures) > 15
     assert [figure for figure in figures if figure not in card] == []
+
+
+FORMATS = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+
+
+def test_the_generated_tables_of_columns_are_current() -> None:
+    assert column_tables.filled(FORMATS) == FORMATS, "run python docs/refresh.py docs/formats.md"
+
+
+@pytest.mark.parametrize(
+    ("section", "columns"),
+    [("clips.csv", CLIP_COLUMNS), ("events.csv", EVENT_COLUMNS), ("corrections.csv", corrections.COLUMNS)],
+)
+def test_every_column_is_described(section: str, columns: tuple[str, ...]) -> None:
+    text = FORMATS.split(f"## {section}\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+
+    assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == list(columns)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
