@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from popdetect.study.journal.mentions import Mentions
-from popdetect.study.journal.pseudonyms import Pseudonyms
+from popdetect.study.journal.pseudonyms import Mentions, Pseudonyms
 
 KEY = Pseudonyms(b"k" * 32)
 LETTERS = "aAbB1 -_.sSkKſ\u212aıİßüÜ"

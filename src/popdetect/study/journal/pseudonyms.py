@@ -1,12 +1,12 @@
-"""Who a patient is, kept out of the journal: keyed pseudonyms, shifted days, and the key they hang on.
+"""Keyed pseudonyms instead of patient ids, shifted days instead of dates, and the key file of a study.
 
 A pseudonym is the first 40 bits of HMAC-SHA256 of the patient's id under a key of 256 random bits, written as
-``P-7f3a9c2e`` in 8 letters and digits (without i, l, o and u, which are misread). Without the key it cannot be undone
-by trying all ids, as a plain hash of "P017" could be within a second. That two of a thousand patients share one happens
-in one study of two million. Ids are the same if they differ in capitals or spaces only.
+``P-7f3a9c2e`` in 8 letters and digits (without i, l, o and u, which are misread). Without the key nobody can find the
+id by trying all ids, as is possible for a plain hash. Two of a thousand patients share a pseudonym in one study of two
+million. Ids that differ only in capitals or spaces are the same.
 
-Days are kept as days since a day that the key determines, anywhere from 1900 to 2000. Differences between days are
-true; the calendar is not in the journal.
+Dates become days since a day between 1900 and 2000 that the key determines. Differences between days are true; the
+journal has no dates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -33,13 +33,15 @@ _EXPLAINED = """\
 # do not publish it. Keep a copy in a safe place: without it the same patient is not recognised in the next session.
 key {key}
 """
+# the letters beyond ASCII that match ASCII letters in a pattern without regard to case: i, i, s, k
+_SPECIAL_CASES = frozenset("İıſ\u212a")
 # dates in the names of files, as recorders write them: 2024-03-05, 20240305, 20240305141200, 05.03.2024
 _Y, _M, _D = r"(?:19|20)\d\d", r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _DATES = re.compile(rf"(?<!\d)(?:{_Y}([-_.]?){_M}\1{_D}|{_D}([-_.]){_M}\2{_Y})(?!\d(?!\d{{3,5}}(?!\d)))")
 
 
 class Pseudonyms:
-    """What the key knows."""
+    """Pseudonyms, days and redaction under one key."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
@@ -50,33 +52,33 @@ class Pseudonyms:
 
     @property
     def check(self) -> str:
-        """A value by which a journal knows its key again; it says nothing of the key."""
+        """Value by which a journal recognises its key; it reveals nothing about the key."""
         return self._mac("check", "").hex()[:16]
 
     def patient(self, patient_id: str) -> str:
-        """``P-7f3a9c2e``."""
+        """Return the pseudonym, such as ``P-7f3a9c2e``."""
         found = self._known.get(patient_id)
         if found is None:
             found = self._known[patient_id] = "P-" + _code(self._mac("patient", _same(patient_id)))
         return found
 
     def clip(self, session: str, file: str) -> str:
-        """By what a clip is known again in the journal: 16 hexadecimal digits that tell nothing of its name."""
+        """Return the code of a clip in the journal: 16 hexadecimal digits that reveal nothing about its name."""
         return self._mac("clip", f"{session}/{file}").hex()[:16]
 
     def day(self, when: date) -> int:
-        """Days since the day that the key determines; only differences mean something."""
+        """Days since the day that the key determines; only differences are meaningful."""
         return (when - self._day_zero).days
 
     def date(self, day: int) -> date:
-        """Undo `day`."""
+        """Return the date of a `day`."""
         return self._day_zero + timedelta(days=day)
 
     def redacted(self, text: str, patient_ids: Iterable[str]) -> str:
-        """`text` with the ids in it replaced by their pseudonyms, and dates by codes.
+        """Replace the ids in a text by their pseudonyms, and dates by codes.
 
-        Short ids (of two characters, or five digits) are replaced only where they stand alone: the patient "1" is not
-        meant by "clip 10.wav".
+        Short ids (of two characters, or five digits) are replaced only as separate words: "clip 10.wav" does not name
+        the patient "1".
         """
         for patient_id in patient_ids:
             pattern = self._pattern(patient_id)
@@ -85,15 +87,15 @@ class Pseudonyms:
         return _DATES.sub(lambda found: "D-" + _code(self._mac("date", found[0])), text)
 
     @staticmethod
-    def is_telling(patient_id: str) -> bool:
-        """Whether an id is one wherever it stands; "12" may be a number of something else."""
+    def is_distinct(patient_id: str) -> bool:
+        """Return whether a text with this id means the patient; "12" may be another number."""
         plain = patient_id.strip()
         return len(plain) >= 3 and not (plain.isdigit() and len(plain) < 6)
 
     def _pattern(self, patient_id: str) -> re.Pattern[str] | None:
         if patient_id not in self._patterns:
             plain = unicodedata.normalize("NFC", patient_id.strip())
-            edges = ("", "") if self.is_telling(plain) else (r"(?<![^\W_])", r"(?![^\W_])")
+            edges = ("", "") if self.is_distinct(plain) else (r"(?<![^\W_])", r"(?![^\W_])")
             made = re.compile(edges[0] + re.escape(plain) + edges[1], re.IGNORECASE) if plain else None
             self._patterns[patient_id] = made
         return self._patterns[patient_id]
@@ -102,13 +104,41 @@ class Pseudonyms:
         return hmac.digest(self._secret, f"{kind}\0{text}".encode(errors="backslashreplace"), "sha256")
 
 
+class Mentions:
+    """Find which of many patient ids a text may hold, faster than by a pattern for each.
+
+    Parameters
+    ----------
+    patient_ids : sequence of str
+        As the clinic writes them, in the order in which they are to be replaced.
+    """
+
+    def __init__(self, patient_ids: Sequence[str]) -> None:
+        self._all = list(patient_ids)
+        plain = [unicodedata.normalize("NFC", patient_id.strip()) for patient_id in patient_ids]
+        # an id beyond ASCII may match in several spellings: it is always returned
+        self._small = [text.lower() if text.isascii() else "" for text in plain]
+        self._known: dict[str, list[str]] = {}
+
+    def within(self, text: str) -> list[str]:
+        """Return the ids that may be in `text`, in their order; `Pseudonyms.redacted` decides."""
+        if _SPECIAL_CASES.intersection(text):
+            return self._all
+        found = self._known.get(text)
+        if found is None:
+            small = text.lower()
+            found = [patient for patient, id_ in zip(self._all, self._small, strict=True) if id_ in small]
+            self._known[text] = found
+        return found
+
+
 def new_code(letter: str) -> str:
-    """A code that stands for nothing but itself, such as ``S-7f3a9c2e``."""
+    """Return a random code, such as ``S-7f3a9c2e``."""
     return f"{letter}-{_code(secrets.token_bytes(8))}"
 
 
 def key_beside(journal: Path) -> Path:
-    """Where the key is unless told otherwise: ``STUDY.key`` beside ``STUDY.db``."""
+    """Return the default place of the key: ``STUDY.key`` beside ``STUDY.db``."""
     return journal.with_suffix(".key")
 
 
@@ -118,7 +148,7 @@ def open_key(path: Path) -> Pseudonyms:
     Raises
     ------
     UsageError
-        When it is not there, is not a key, or others may read it.
+        If it does not exist, is not a key, or others can read it.
     """
     name = readable(str(path))
     raw = read_bytes(path)
@@ -135,9 +165,9 @@ def open_key(path: Path) -> Pseudonyms:
 
 
 def make_key(path: Path) -> bool:
-    """Make a key that only its owner can read, unless there is one; whether it was made.
+    """Make a key that only its owner can read, unless there is one; return whether it was made.
 
-    It is there whole or not at all, and of two that make it at once one wins.
+    The file is written completely or not at all; if two runs make it at once, one of them succeeds.
 
     Raises
     ------
@@ -153,7 +183,7 @@ def make_key(path: Path) -> bool:
             handle.flush()
             os.fsync(handle.fileno())
         try:
-            os.link(temporary, path)  # unlike a rename, it does not replace what another run has made meanwhile
+            os.link(temporary, path)  # unlike a rename, it does not replace the key of another run
         except FileExistsError:
             return False
         except OSError:  # a file system without links

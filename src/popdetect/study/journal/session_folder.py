@@ -20,8 +20,7 @@ from popdetect.session.files import OUT_NAME, readable
 from popdetect.session.tables import Row, read_table
 from popdetect.study import fields
 from popdetect.study.fields import Value, clip_columns, score_columns
-from popdetect.study.journal.mentions import Mentions
-from popdetect.study.journal.pseudonyms import Pseudonyms
+from popdetect.study.journal.pseudonyms import Mentions, Pseudonyms
 from popdetect.study.journal.schema import own_json
 from popdetect.study.journal.session_table import NAME, SessionRow, SessionTable, clip_name, read_session_table
 
@@ -113,7 +112,7 @@ def entries_of(
     asked = {row.file: row for row in table.rows}
     everybody = sorted({row.patient_id for row in table.rows}, key=lambda patient: (-len(patient), patient))
     # a note may name another patient; an id that may be any number is taken for one only in its own rows
-    telling = Mentions([patient for patient in everybody if pseudonyms.is_telling(patient)])
+    telling = Mentions([patient for patient in everybody if pseudonyms.is_distinct(patient)])
     anybody = Mentions(everybody)
     found: dict[str, Entry] = {}
     files: Counter[str] = Counter()
