@@ -12,12 +12,13 @@ from warnings import catch_warnings
 import pytest
 from damaged_corrections import damaged_files
 from hypothesis import given
+from hypothesis import strategies as st
 
 from popdetect.app.answer_log import AnswerLog, StaleAnswer
 from popdetect.errors import DamagedLinesWarning, TableError, UsageError
-from popdetect.records import Label
+from popdetect.records import LABELS, Label
 from popdetect.session import corrections
-from popdetect.session.corrections import COLUMNS, Correction
+from popdetect.session.corrections import COLUMNS, CONSENSUS, Correction
 from popdetect.session.tables import csv_text
 
 ANSWER = Correction("a.wav", "pop", (0.5,), "anna", "", "no_pop", 0.1, "m", "ab", blind=True)
@@ -164,6 +165,85 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     folder = tmp_path if os.geteuid() else Path("/sys")  # root may write anywhere but among the kernel's own files
     with pytest.raises(UsageError, match="cannot be written"):
         AnswerLog(folder / "corrections.csv").answer(ANSWER, 0)
+
+
+SAME_CLIP = """
+import sys
+from pathlib import Path
+from popdetect.app.answer_log import AnswerLog, StaleAnswer
+from popdetect.session.corrections import Correction
+log = AnswerLog(Path(sys.argv[1]))
+while (version := log.current("a.wav", "anna")[1]) < 60:
+    try:
+        print(log.answer(Correction("a.wav", "pop", (), "anna", ""), version)[1])
+    except StaleAnswer:
+        pass
+"""
+
+
+def test_of_two_processes_with_the_same_version_one_is_stale(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SAME_CLIP, str(tmp_path / "corrections.csv")]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    versions = [int(line) for process in running for line in process.communicate(timeout=60)[0].split()]
+
+    assert sorted(versions) == list(range(1, 61))  # each version was written by one process
+
+
+STEPS = st.one_of(st.sampled_from(["undo", "reveal"]), st.sampled_from(LABELS))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a.wav", "b.wav"]), STEPS), max_size=12), st.booleans())
+def test_answers_undone_and_revealed_in_any_order(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str]], blind: bool
+) -> None:
+    log = AnswerLog(tmp_path_factory.mktemp("log") / "corrections.csv")
+    stacks: dict[str, list[Correction]] = {"a.wav": [], "b.wav": []}
+    order: list[str] = []
+    seen: set[str] = set()
+    for file, step in steps:
+        version = log.current(file, "anna")[1]
+        if step in LABELS:
+            given_answer = replace(ANSWER, file=file, label=step, onsets_s=(0.1 * len(order),), blind=blind)  # type: ignore[arg-type]
+            kept, _ = log.answer(given_answer, version)
+            assert kept.blind == (blind and file not in seen)
+            seen |= set() if blind else {file}
+            stacks[file].append(kept)
+            order.append(file)
+        elif not stacks[file]:
+            with pytest.raises(UsageError):
+                log.undo(file, "anna", version) if step == "undo" else log.reveal(file, "anna")
+        elif step == "undo":
+            log.undo(file, "anna", version)
+            stacks[file].pop()
+        else:
+            log.reveal(file, "anna")
+            seen.add(file)
+
+    for name, stack in stacks.items():
+        answer, _ = AnswerLog(log.path).current(name, "anna")
+        assert (answer and (answer.label, answer.onsets_s)) == (
+            (stack[-1].label, pytest.approx(stack[-1].onsets_s)) if stack else None
+        )
+        assert log.has_seen_verdict(name, "anna") == (name in seen)
+    assert set(log.of_rater("anna")) == {name for name, stack in stacks.items() if stack}
+    assert log.last_answered("anna") == next((name for name in reversed(order) if stacks[name]), "")
+
+
+def test_the_consensus_is_no_rater(tmp_path: Path) -> None:
+    log = AnswerLog(tmp_path / "corrections.csv")
+    for rater in ("ben", "anna", CONSENSUS):
+        log.answer(replace(ANSWER, rater=rater), 0)
+
+    assert log.raters() == ["anna", "ben"]
+    assert set(log.of_rater(CONSENSUS)) == {"a.wav"}
+
+
+def test_an_undone_only_answer_leaves_an_empty_line(tmp_path: Path) -> None:
+    log = AnswerLog(tmp_path / "corrections.csv")
+    log.answer(ANSWER, 0)
+    line, _ = log.undo("a.wav", "anna", 1)
+
+    assert (line.label, line.onsets_s, line.undone) == ("", (), True)
 
 
 def test_many_processes_lose_no_answer(tmp_path: Path) -> None:

@@ -116,6 +116,7 @@ def test_records_are_read_back(rows: list[list[str]]) -> None:
         (b"a,b\r\n\r\n , \r\nc,d", ["a,b", "c,d"], []),
         (b'a,"b\nc,d\ne,f\n', ["c,d", "e,f"], [1]),
         (b'a,"b\nc,d\ne",f\n', ["c,d"], [1, 3]),  # a record by itself is not hidden by two stray marks
+        (b'"a\nc,d\ne",f\n', ["c,d"], [1, 3]),
         (b'a,"b\nx\n"\nc,d\n', ["a,b\nx\n", "c,d"], []),
         (b'a,"b\n"c\nd",e\n', ["c\nd,e"], [1]),  # the intact record of two lines after a stray mark
         (b'a,b"c\na,"b"c\na,"b""c"\n', ['a,b"c'], [1, 2]),
@@ -135,13 +136,7 @@ def test_a_copy_is_made_once_for_the_same_damage(tmp_path: Path) -> None:
     one, two = [DamagedLine(2, b"x", "why")], [DamagedLine(2, b"x", "why"), DamagedLine(5, b"y\xff", "why")]
     copies = [set_aside(path, damaged).name for damaged in (one, one, two, one, two)]
 
-    assert copies == [
-        "log.damaged-1.csv",
-        "log.damaged-1.csv",
-        "log.damaged-2.csv",
-        "log.damaged-1.csv",
-        "log.damaged-2.csv",
-    ]
+    assert copies == [f"log.damaged-{number}.csv" for number in (1, 1, 2, 1, 2)]
     assert (tmp_path / "log.damaged-1.csv").read_bytes() == b"x\n"
     assert (tmp_path / "log.damaged-2.csv").read_bytes() == b"x\ny\xff\n"
 

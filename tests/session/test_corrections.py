@@ -75,6 +75,7 @@ def test_what_is_written_is_read_back_as_it_is_and_as_windows_saves_it(names: li
     [
         ("pop,0.41280", "maybe,0.41280", "label 'maybe'"),
         ("0.41280", "soon", "onset 'soon'"),
+        ("0.41280", "inf", "onset 'inf'"),
         ("anna", "", "no rater"),
         ("p01/a.wav", "", "no file"),
         ("0.4600", "-1", "detector_p_pop '-1'"),
@@ -102,12 +103,26 @@ def test_one_line_that_is_not_utf8_costs_one_line() -> None:
     assert (log.answers, [(line.number, line.why) for line in log.damaged]) == ([ANSWER], [(2, "not UTF-8")])
 
 
-@pytest.mark.parametrize(("old", "new"), [("label,", "verdict,"), ("undone", "undonf"), ("detector_", '"detector_')])
+@pytest.mark.parametrize(
+    ("old", "new"), [("label,", "verdict,"), ("undone", "undonf"), ("drawn", "blind"), ("detector_", '"detector_')]
+)
 def test_a_damaged_header_costs_no_answer(old: str, new: str) -> None:
     undone = replace(ANSWER, undone=True)
     log = corrections.parse(text(ANSWER, undone).replace(old, new, 1).encode(), "t")
 
     assert (log.answers, [line.number for line in log.damaged], log.columns) == ([ANSWER, undone], [1], [])
+
+
+def test_a_header_cut_in_two_costs_no_answer() -> None:
+    log = corrections.parse(text(ANSWER).replace("answered_at,", "answered_at\n", 1).encode(), "t")
+
+    assert (log.answers, [line.number for line in log.damaged]) == ([ANSWER], [2])
+
+
+def test_onsets_are_in_order_of_time() -> None:
+    raw = text(ANSWER).replace("0.41280 0.44910", "0.44910 0.41280").encode()
+
+    assert corrections.parse(raw, "t").answers == [ANSWER]
 
 
 def test_a_header_only_has_no_answers_and_no_damage() -> None:

@@ -115,7 +115,7 @@ class AnswerLog:
             if not answers:
                 raise UsageError(f"{file}: there is no answer to undo")
             before = answers[-2] if len(answers) > 1 else replace(answers[-1], label="", onsets_s=())
-            return self._append(replace(before, undone=True, revealed=False))
+            return self._append(replace(before, undone=True))
 
     def reveal(self, file: str, rater: str) -> tuple[Correction, int]:
         """Note that the rater now sees the detector's result for an answered clip; return as `answer`.
