@@ -125,7 +125,7 @@ class Field:
     def allowed(self) -> str:
         """Allowed values, in words."""
         if self.is_pain:
-            return "; ".join(f"{scale}: {_number_words(*limits)}" for scale, limits in _pain_limits().items())
+            return "; ".join(f"{scale}: {_number_words(*_pain_limits(scale))}" for scale in SCALES)
         if self.kind == "choice":
             return ", ".join(self.choices)
         return "text" if self.kind == "text" else _number_words(self.kind, self.low, self.high)
@@ -150,18 +150,27 @@ class Field:
         ValueError
             For a value that is not allowed; the message says what is allowed.
         """
-        if self.is_date:
-            return _date(cell)
-        if self.is_pain:
-            return _pain(cell, scale)
         if self.kind == "text":
             return cell
+        if self.is_date:
+            return _date(cell)
         if self.kind == "choice":
-            found = [choice for choice in self.choices if choice.lower() == cell.lower()]
-            if not found:
-                raise ValueError(f"allowed: {self.allowed}; leave it empty where it was not asked")
-            return found[0]
-        return _number(cell, self.kind, self.low, self.high, self.allowed)
+            for choice in self.choices:
+                if choice.lower() == cell.lower():
+                    return choice
+            raise ValueError(f"allowed: {self.allowed}; leave it empty where it was not asked")
+        kind, low, high = _pain_limits(scale) if self.is_pain else (self.kind, self.low, self.high)
+        value = float(cell.replace(",", ".")) if _NUMBER.fullmatch(cell) else None
+        limits = -_MOST if low is None else low, _MOST if high is None else high
+        if value is not None and limits[0] <= value <= limits[1] and (kind != "integer" or value == int(value)):
+            return int(value) if kind == "integer" else value
+        allowed = _number_words(kind, low, high) + (f" ({scale})" if self.is_pain else "")
+        if value is None:
+            raise ValueError(f"not a number; allowed: {allowed}, without a unit")
+        hint = ""
+        if self.is_pain and scale == "NPRS" and 10 < value <= 100:
+            hint = "; if pain was asked on a line of 100 mm, write VAS100 as pain_scale"
+        raise ValueError(f"allowed: {allowed}{hint}")
 
 
 FIELDS: tuple[Field, ...] = (
@@ -280,8 +289,9 @@ def plain_header(header: str) -> str:
     return re.sub(r"[\s_-]+", "_", header.strip()).lower()
 
 
-def _pain_limits() -> dict[PainScale, tuple[Kind, float, float]]:
-    return {scale: (kind, 0.0, float(highest)) for scale, (kind, highest) in SCALES.items()}
+def _pain_limits(scale: PainScale) -> tuple[Kind, float, float]:
+    kind, highest = SCALES[scale]
+    return kind, 0, highest
 
 
 def _number_words(kind: Kind, low: float | None, high: float | None) -> str:
@@ -289,24 +299,6 @@ def _number_words(kind: Kind, low: float | None, high: float | None) -> str:
     if low is None:
         return number
     return f"{number}, at least {low:g}" if high is None else f"{number} {low:g} to {high:g}"
-
-
-def _number(cell: str, kind: Kind, low: float | None, high: float | None, allowed: str) -> int | float:
-    value = float(cell.replace(",", ".")) if _NUMBER.fullmatch(cell) else None
-    if value is None:
-        raise ValueError(f"not a number; allowed: {allowed}, without a unit")
-    bounds = -_MOST if low is None else low, _MOST if high is None else high
-    if not bounds[0] <= value <= bounds[1] or (kind == "integer" and value != int(value)):
-        raise ValueError(f"allowed: {allowed}")
-    return int(value) if kind == "integer" else value
-
-
-def _pain(cell: str, scale: PainScale) -> float:
-    kind, low, high = _pain_limits()[scale]
-    allowed = f"{_number_words(kind, low, high)} ({scale})"
-    if scale == "NPRS" and _NUMBER.fullmatch(cell) and 10 < float(cell.replace(",", ".")) <= 100:
-        raise ValueError(f"allowed: {allowed}; if pain was asked on a line of 100 mm, write VAS100 as pain_scale")
-    return _number(cell, kind, low, high, allowed)
 
 
 def _date(cell: str) -> date:

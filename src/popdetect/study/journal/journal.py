@@ -50,6 +50,7 @@ class Writing:
         self._run = connection.execute
         self._connection = connection
         self._log: int | None = None
+        self._clip_columns, self._score_columns = clip_columns(), score_columns()
 
     @property
     def key_check(self) -> str | None:
@@ -65,17 +66,22 @@ class Writing:
 
     def stored(self, session: str) -> dict[str, Stored]:
         """Return all thrusts of a session, by `clip`."""
-        verdict_columns, columns = clip_columns(), score_columns()
         rows = self._run(
-            f"SELECT id, clip, file, thrust, {_list(verdict_columns)}, {_list(columns, 's.')} "
+            f"SELECT id, clip, file, thrust, {_list(self._clip_columns)}, {_list(self._score_columns, 's.')} "
             "FROM thrusts LEFT JOIN scores AS s ON thrust = id WHERE session = ?",
             (session,),
         )
         found = {}
         for thrust, clip, file, scored, *values in rows:
-            verdict = dict(zip(verdict_columns, values, strict=False))
-            scores = dict(zip(columns, values[len(verdict) :], strict=True)) if scored is not None else None
-            found[clip] = Stored(thrust, clip, file, verdict if verdict["status"] is not None else None, scores)
+            verdict = dict(zip(self._clip_columns, values, strict=False))
+            scores = dict(zip(self._score_columns, values[len(verdict) :], strict=True))
+            found[clip] = Stored(
+                thrust,
+                clip,
+                file,
+                verdict if verdict["status"] is not None else None,
+                scores if scored is not None else None,
+            )
         return found
 
     def recordings(self) -> dict[str, tuple[str, str]]:
@@ -99,13 +105,13 @@ class Writing:
 
     def set_verdict(self, thrust: int, verdict: Values) -> None:
         """Write the detector's results; `verdict` has every one of `clip_columns`."""
-        columns = clip_columns()
+        columns = self._clip_columns
         assigned = ", ".join(f"{column} = ?" for column in columns)
         self._run(f"UPDATE thrusts SET {assigned} WHERE id = ?", (*(verdict[column] for column in columns), thrust))
 
     def set_scores(self, thrust: int, scores: Values) -> None:
         """Write the answers; `scores` has every one of `score_columns`."""
-        columns = score_columns()
+        columns = self._score_columns
         self._run(
             f"INSERT OR REPLACE INTO scores (thrust, {_list(columns)}) VALUES (?{', ?' * len(columns)})",
             (thrust, *(scores[column] for column in columns)),

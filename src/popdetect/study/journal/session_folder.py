@@ -19,7 +19,7 @@ from popdetect.records import LABELS
 from popdetect.session.files import OUT_NAME, readable
 from popdetect.session.tables import Row, read_table
 from popdetect.study import fields
-from popdetect.study.fields import Value, clip_columns, score_columns
+from popdetect.study.fields import Value, clip_columns
 from popdetect.study.journal.pseudonyms import Mentions, Pseudonyms
 from popdetect.study.journal.schema import own_json
 from popdetect.study.journal.session_table import NAME, SessionRow, SessionTable, clip_name, read_session_table
@@ -165,15 +165,13 @@ def _scores(
     def redacted(text: str) -> str:
         return pseudonyms.redacted(text, [row.patient_id, *telling.within(text)]) if text else ""
 
-    values: dict[str, Value] = dict.fromkeys(score_columns())
-    for field in fields.session_fields().values():
-        value = row.values.get(field.name)
-        if field.name in values and field.kind == "text":
-            values[field.name] = redacted(str(value or ""))
-        elif isinstance(value, str | int | float):
-            values[field.name] = value
-        elif isinstance(value, date):
-            values[field.name] = pseudonyms.day(value)
+    choices = {field.name for field in fields.FIELDS if field.choices}
+    values: dict[str, Value] = {}
+    for name, value in row.values.items():
+        if isinstance(value, date):
+            values[name] = pseudonyms.day(value)
+        else:
+            values[name] = redacted(value) if isinstance(value, str) and name not in choices else value
     values["patient"] = pseudonyms.patient(row.patient_id)
     values["pain_scale"] = table.pain_scale
     values["thrust_speed_unit"] = table.thrust_speed_unit if values["thrust_speed"] is not None else ""

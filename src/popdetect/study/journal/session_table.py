@@ -15,12 +15,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import get_args
 
 from popdetect.errors import TableError
 from popdetect.session.tables import Row, read_table
 from popdetect.study.analysis.thrusts import PainScale
-from popdetect.study.fields import plain_header, session_fields
+from popdetect.study.fields import Field, Value, plain_header, session_fields
 
 NAME = "session.csv"
 _MOST_REPORTED = 20
@@ -38,7 +39,7 @@ class SessionRow:
         Relative to the session, with ``/``.
     patient_id : str
         As the clinic writes it; it is never written anywhere.
-    values : mapping of str to object
+    values : mapping of str to value
         Every field of ``session.csv`` but these two and the scale, by the field's name; None for "not asked", "" for
         text.
     own : mapping of str to str
@@ -48,7 +49,7 @@ class SessionRow:
     line: int
     file: str
     patient_id: str
-    values: Mapping[str, object]
+    values: Mapping[str, Value | date]
     own: Mapping[str, str]
 
 
@@ -90,7 +91,8 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
     """
     name = os.fspath(path)
     table = read_table(path, any_separator=True)
-    known, own, unit, hints = _columns(table.columns, f"{name}:{table.header_line}")
+    fields = session_fields()
+    known, own, unit, hints = _columns(fields, table.columns, f"{name}:{table.header_line}")
     problems: list[tuple[int, str]] = []
 
     def report(line: int, what: str) -> None:
@@ -100,7 +102,7 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
     unfilled: list[str] = []
     lines_of: dict[str, tuple[int, str]] = {}
     # the scale may be filled in beforehand, as may values that are the same for all clips of a day
-    tells = [column for column, field in session_fields().items() if field.required and not field.is_key]
+    needed = [column for column, field in fields.items() if field.required and not field.is_key]
     for line, raw in zip(table.lines, table.rows, strict=True):
         row = {column: raw[header].strip() for column, header in known.items()}
         row["file"] = clip_name(row["file"])
@@ -117,12 +119,12 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
             report(line, _twice(row, *before))
             continue
         lines_of[row["file"]] = line, row["patient_id"]
-        if any(row[column] for column in tells):
+        if any(row[column] for column in needed):
             filled.append((line, {**row, **others}))
         else:
             unfilled.append(row["file"])
     scale = _scale(filled, report)
-    rows = [_session_row(line, row, known, own, scale, report) for line, row in filled]
+    rows = [_session_row(line, row, fields, known, own, scale, report) for line, row in filled]
     if problems:
         lines = [what for _, what in sorted(problems, key=lambda problem: problem[0])]
         more = len(lines) - _MOST_REPORTED
@@ -136,7 +138,9 @@ def clip_name(text: str) -> str:
     return re.sub(r"^(\./)+", "", name)
 
 
-def _columns(headers: list[str], where: str) -> tuple[dict[str, str], list[str], str, list[str]]:
+def _columns(
+    fields: Mapping[str, Field], headers: list[str], where: str
+) -> tuple[dict[str, str], list[str], str, list[str]]:
     """Known columns and their headers; own columns; the unit of the speed; hints about own columns."""
     known: dict[str, str] = {}
     own: list[str] = []
@@ -145,7 +149,7 @@ def _columns(headers: list[str], where: str) -> tuple[dict[str, str], list[str],
     for header in headers:
         if not header.strip():
             continue
-        column, its_unit = _known(header)
+        column, its_unit = _known(header, fields)
         if column is None:
             own.append(header)
         elif column in known:
@@ -153,8 +157,7 @@ def _columns(headers: list[str], where: str) -> tuple[dict[str, str], list[str],
         else:
             known[column] = header
             unit = its_unit if column == "thrust_speed" else unit
-    all_of_them = session_fields()
-    for column in [column for column, field in all_of_them.items() if field.required and column not in known]:
+    for column in [column for column, field in fields.items() if field.required and column not in known]:
         near = difflib.get_close_matches(column, [plain_header(header) for header in own], 1, 0.6)
         meant = next((header for header in own if near and plain_header(header) == near[0]), None)
         hint = f"is it {meant!r}? Then rename that" if meant is not None else f"there are: {', '.join(headers)}"
@@ -163,14 +166,16 @@ def _columns(headers: list[str], where: str) -> tuple[dict[str, str], list[str],
         raise TableError(*problems)
     hints = []
     for header in own:
-        near = difflib.get_close_matches(plain_header(header), [c for c in all_of_them if c not in known], 1, 0.85)
+        near = difflib.get_close_matches(
+            plain_header(header), [column for column in fields if column not in known], 1, 0.85
+        )
         hints += [f"column {header!r} is taken as one of your own; if {near[0]} is meant, rename it"] if near else []
     return known, own, unit, hints
 
 
-def _known(header: str) -> tuple[str | None, str]:
+def _known(header: str, fields: Mapping[str, Field]) -> tuple[str | None, str]:
     plain = plain_header(header)
-    if plain in session_fields():
+    if plain in fields:
         return plain, ""
     speed = re.fullmatch(r"thrust[\s_]speed[\s_]*(?:\((.+)\)|\[(.+)\]|_(\w+))", header.strip(), re.IGNORECASE)
     if speed is None:
@@ -213,16 +218,17 @@ def _named_scale(cell: str) -> PainScale | None:
 def _session_row(
     line: int,
     row: Row,
+    fields: Mapping[str, Field],
     known: Mapping[str, str],
     own: list[str],
     scale: PainScale,
     report: Callable[[int, str], None],
 ) -> SessionRow:
-    values: dict[str, object] = {}
+    values: dict[str, Value | date] = {}
     if not row["patient_id"]:
         report(line, "patient_id: empty; whose pain it is must be known")
     here = _named_scale(row.get("pain_scale", "")) or scale  # of mixed scales, each cell is checked by its own
-    for column, field in session_fields().items():
+    for column, field in fields.items():
         if column in ("file", "patient_id", "pain_scale"):
             continue
         cell = row[column] if column in known else ""
