@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import socket
 from collections.abc import Callable
 from importlib.resources import files
@@ -35,12 +34,12 @@ from popdetect.session.session import LabelledClip, inside
 HOST = "127.0.0.1"
 MAX_MARKS = 200
 _TYPES = {
-    ".html": "text/html",
-    ".css": "text/css",
-    ".js": "text/javascript",
-    ".txt": "text/plain",
-    ".svg": "image/svg+xml",
-}
+    "html": "text/html",
+    "css": "text/css",
+    "js": "text/javascript",
+    "txt": "text/plain",
+    "svg": "image/svg+xml",
+}  # not those of the operating system, which may be wrong
 
 
 class Page:
@@ -83,7 +82,7 @@ class Page:
         content = self._files.get(name)
         if content is None or name == "index.html":
             raise NothingFound("no such file")
-        return Response(content, media_type=_TYPES[os.path.splitext(name)[1]])  # noqa: PTH122  # a name, not a path
+        return Response(content, media_type=_TYPES[_extension(name)])
 
     def _session(self, request: Request) -> Response:
         return JSONResponse(views.session_view(self._review))
@@ -95,7 +94,7 @@ class Page:
         return JSONResponse(views.clip_view(self._review, self._clip_of(request), self._rater(request.query_params)))
 
     def _sound(self, request: Request) -> Response:
-        return _ranged(self._clip_sound(request).wav, request.headers.get("range", ""))
+        return Response(self._clip_sound(request).wav, media_type="audio/wav")
 
     def _spectrogram(self, request: Request) -> Response:
         sound = self._clip_sound(request)
@@ -218,12 +217,13 @@ def serve(review: ReviewSession, port: int, on_ready: Callable[[str], None]) -> 
 def _own_files() -> dict[str, bytes]:
     """Read the files of the page, by name; no other file can be requested."""
     root = files("popdetect.app") / "static"
-    found = {}
-    for folder, prefix in ((root, ""), (root / "vendor", "vendor/")):
-        for entry in folder.iterdir():
-            if entry.is_file() and os.path.splitext(entry.name)[1] in _TYPES:  # noqa: PTH122
-                found[prefix + entry.name] = entry.read_bytes()
-    return found
+    folders = {"": root, "vendor/": root / "vendor"}
+    entries = [(prefix, entry) for prefix, folder in folders.items() for entry in folder.iterdir()]
+    return {prefix + entry.name: entry.read_bytes() for prefix, entry in entries if _extension(entry.name) in _TYPES}
+
+
+def _extension(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -250,23 +250,6 @@ def _onsets(given: Any, clip: LabelledClip) -> tuple[float, ...]:
         if type(onset) not in (int, float) or not math.isfinite(onset) or not 0 <= onset <= clip.duration_s + 0.001:
             raise UsageError(f"onset {onset!r}; seconds from 0 to {clip.duration_s:g}, the clip's length, are allowed")
     return tuple(sorted({round(float(onset), 5) for onset in given}))
-
-
-def _ranged(content: bytes, range_header: str) -> Response:
-    """Respond with the whole content, or with the requested range of bytes, as players need it to jump."""
-    headers = {"accept-ranges": "bytes"}
-    found = re.fullmatch(r"bytes=(\d{0,15})-(\d{0,15})", range_header.strip())
-    if not found or found[0] == "bytes=-":
-        return Response(content, media_type="audio/wav", headers=headers)
-    size = len(content)
-    if found[1]:
-        begin, end = int(found[1]), min(int(found[2] or size - 1), size - 1)
-    else:
-        begin, end = max(size - int(found[2]), 0), size - 1
-    if begin > end:
-        return Response(status_code=416, headers={"content-range": f"bytes */{size}"})
-    headers["content-range"] = f"bytes {begin}-{end}/{size}"
-    return Response(content[begin : end + 1], 206, media_type="audio/wav", headers=headers)
 
 
 def _error_response(status: int) -> Callable[[Request, Exception], Response]:

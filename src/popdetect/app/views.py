@@ -37,7 +37,6 @@ class ReviewSession:
 
 def session_view(review: ReviewSession) -> dict[str, Any]:
     """The clips in the order of the queue, and the rater's progress."""
-    answers = review.answers.of_rater(review.rater)
     clips = review.session.clips
     failed = [clip.id for clip in clips if clip.id not in review.queue.drawn]
     last = review.answers.last_answered(review.rater)
@@ -46,7 +45,7 @@ def session_view(review: ReviewSession) -> dict[str, Any]:
         "folder": review.session.folder.resolve().name,
         "rater": review.rater,
         "blind": review.blind,
-        "clips": [_item(review, clips[number], answers) for number in (*review.queue.order, *failed)],
+        "clips": [item_view(review, clips[number]) for number in (*review.queue.order, *failed)],
         "last": next((clip.id for clip in clips if clip.file == last), None),
         "progress": progress_view(review),
     }
@@ -66,7 +65,14 @@ def progress_view(review: ReviewSession) -> dict[str, Any]:
 
 def item_view(review: ReviewSession, clip: LabelledClip) -> dict[str, Any]:
     """The entry of a clip in the list."""
-    return _item(review, clip, review.answers.of_rater(review.rater))
+    answer, _ = review.answers.current(clip.file, review.rater)
+    view: dict[str, Any] = {"id": clip.id, "file": clip.file, "answer": answer.label if answer else ""}
+    if clip.id not in review.queue.drawn:
+        return view | {"failed": True}
+    if not review.blind:
+        view |= {"label": clip.label, "p_pop": clip.p_pop, "drawn": review.queue.drawn[clip.id]}
+        view["corrected"] = answer is not None and is_corrected(clip, answer)
+    return view
 
 
 def clip_view(review: ReviewSession, clip: LabelledClip, rater: str) -> dict[str, Any]:
@@ -93,17 +99,6 @@ def clip_view(review: ReviewSession, clip: LabelledClip, rater: str) -> dict[str
     if rater == CONSENSUS:
         found = ((name, review.answers.current(clip.file, name)[0]) for name in review.answers.raters())
         view["said"] = {name: answer_view(given) for name, given in found if given is not None}
-    return view
-
-
-def _item(review: ReviewSession, clip: LabelledClip, answers: dict[str, Correction]) -> dict[str, Any]:
-    answer = answers.get(clip.file)
-    view: dict[str, Any] = {"id": clip.id, "file": clip.file, "answer": answer.label if answer else ""}
-    if clip.id not in review.queue.drawn:
-        return view | {"failed": True}
-    if not review.blind:
-        view |= {"label": clip.label, "p_pop": clip.p_pop, "drawn": review.queue.drawn[clip.id]}
-        view["corrected"] = answer is not None and is_corrected(clip, answer)
     return view
 
 
