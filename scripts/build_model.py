@@ -52,7 +52,7 @@ def main() -> int:
         parser.error("--sounds is needed, a folder of recordings with a MANIFEST.csv")
     try:
         if args.tables:
-            print(f"{args.out}: sha256 {bundle_files.tell(args.out, {**card.statements(), **_tables()}).sha256}")
+            print(f"{args.out}: sha256 {bundle_files.add_facts(args.out, {**card.statements(), **_tables()}).sha256}")
         else:
             with threadpool_limits(THREADS):
                 build(args)

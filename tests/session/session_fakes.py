@@ -22,7 +22,7 @@ from popdetect.records import Detection, Event, Verdict
 class Point:
     no_pop_below: float = 0.2
     pop_from: float = 0.8
-    train_from: float = 0.5
+    burst_from: float = 0.5
 
 
 class FakeDetector:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from learning_verdicts import hears, verdicts
 
+from popdetect.detection import verification
 from popdetect.detection.model import bundle
 from popdetect.errors import ModelError, UsageError
 from popdetect.session.labels import Truth, read_labels
@@ -32,7 +33,8 @@ def trained(truths: list[Truth], tmp_path_factory: pytest.TempPathFactory) -> re
 
 
 def test_the_bundle_is_whole_and_says_what_it_rests_on(trained: retraining.Retrained) -> None:
-    model, worst, _ = bundle.verify(trained.out)
+    verified = verification.verify(trained.out)
+    model, worst = verified.model, verified.worst_parity
     card = (trained.out / "CARD.md").read_text(encoding="utf-8")
 
     assert worst < 1e-9
@@ -125,7 +127,7 @@ def test_a_bundle_that_fails_its_check_leaves_nothing_behind(
     def refuse(path: Path) -> None:
         raise ModelError("not today")
 
-    monkeypatch.setattr(bundle_files.bundle, "verify", refuse)
+    monkeypatch.setattr(verification, "verify", refuse)
     with pytest.raises(ModelError, match="not today"):
         retraining.train(truths, tmp_path / "a", current=None)
     assert list(tmp_path.iterdir()) == []

@@ -376,14 +376,17 @@ def model_show(args: argparse.Namespace) -> int:
 
 def model_verify(args: argparse.Namespace) -> int:
     """Check a bundle."""
-    from popdetect.detection.model import bundle
+    from popdetect.detection import verification
 
-    model, worst, n_rows = bundle.verify(args.bundle)
+    done = verification.verify(args.bundle)
+    model, worst, n_rows = done.model, done.worst_parity, done.n_rows
     if args.json:
-        _print_json({"model": model.title, "sha256": model.sha256, "parity": worst, "rows": n_rows})
+        found = {"model": model.title, "sha256": model.sha256, "parity": worst, "rows": n_rows}
+        _print_json({**found, "golden_clips": done.n_clips})
     else:
         _print(
-            f"{model.title} is whole: hashes match, probabilities equal scikit-learn's to {worst:.1e} on {n_rows} rows"
+            f"{model.title} is whole: hashes match, probabilities equal scikit-learn's to {worst:.1e} on {n_rows} "
+            f"rows, and {done.n_clips} golden clips give what they gave when it was trained"
         )
     return 0
 

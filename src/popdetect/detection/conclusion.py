@@ -141,7 +141,7 @@ def conclude(
     times = [max(c.sample - first_sample, 0) / rate_hz for c in scored]
     p_event = [c.p_event for c in scored]
     p_alone = [0.0 if c.outside else c.p_clip for c in scored]
-    counted = count_pops(times, p_event, p_alone, point.pop_from, point.train_from)
+    counted = count_pops(times, p_event, p_alone, point.pop_from, point.burst_from)
     unknown = bool(scored) and not any(counted) and max(scored, key=attrgetter("p_event")).outside
     duration_s = n_samples / rate_hz
     return Detection(

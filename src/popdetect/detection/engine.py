@@ -139,7 +139,7 @@ class Engine:
         found, heights = found[is_prominent], heights[is_prominent]
         if len(found):
             rows = candidate_filter.describe(self._rises, heights, self._groups_db, self._frames_db, found - first)
-            found = found[self._model.gate.logit(rows) >= self._model.gate_from]
+            found = found[self._model.candidate_filter.logit(rows) >= self._model.pass_from]
         self._searched = until
         if not len(found):
             return
@@ -159,12 +159,12 @@ class Engine:
         level_db, spectrum_db = features.level_and_spectrum(described.rows, self._frames_db.shape[1])
         fresh = _BaseScores(
             sample=kept.sample[wanted],
-            log_odds=model.first_calibration.log_odds(model.classifier.logit(described.rows)),
+            log_odds=model.base_calibration.log_odds(model.classifier.logit(described.rows)),
             level_db=level_db,
             spectrum_db=spectrum_db,
             duration_ms=described.duration_ms,
             snr_db=described.snr_db,
-            outside=model.span.outside(described.rows),
+            outside=model.out_of_distribution.is_outside(described.rows),
         )
         self._base = self._base.followed_by(fresh)
 
@@ -177,7 +177,7 @@ class Engine:
         rows = context.describe(onset_ms, base.log_odds, base.level_db, base.spectrum_db, wanted)
         if not len(rows):
             return
-        logits = context_logits(model.context, rows)
+        logits = context_logits(model.context_model, rows)
         self.logits.append((base.sample[wanted], logits))
         p_event = model.event_calibration(logits)
         listed = np.flatnonzero(p_event >= LISTED_FROM)

@@ -9,7 +9,6 @@ import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 from popdetect import __version__
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import DEFAULT_NAME
-from popdetect.records import Verdict
+from popdetect.records import Verdict, to_json
 from popdetect.session.summary import Summary
 
 SCHEMA_VERSION = 1
@@ -46,6 +45,7 @@ def describe_run(
         With its offset from UTC.
     """
     point = detector.operating_point
+    chosen = detector.model.operating_point(point)
     return {
         "schema_version": SCHEMA_VERSION,
         "popdetect_version": __version__,
@@ -57,7 +57,7 @@ def describe_run(
             "sha256": detector.model.sha256,
             "bundle": Path(model).resolve().name if model is not None else DEFAULT_NAME,
         },
-        "operating_point": {"name": point, **asdict(detector.model.operating_point(point))},
+        "operating_point": {"name": point, **to_json(chosen), "train_from": chosen.burst_from},
         "versions": {
             "python": platform.python_version(),
             "numpy": _version("numpy"),

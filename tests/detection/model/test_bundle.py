@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from popdetect.detection import verification
 from popdetect.detection.model import bundle
 from popdetect.errors import ModelError
 
@@ -41,13 +42,14 @@ def rewrite(folder: Path, name: str, change: Callable[[dict[str, np.ndarray]], o
 
 
 def test_the_shipped_bundle_is_whole() -> None:
-    model, worst, n_rows = bundle.verify()
+    verified = verification.verify()
+    model, worst, n_rows = verified.model, verified.worst_parity, verified.n_rows
 
     assert worst < 1e-9
     assert n_rows >= 20
     assert model.title == f"{model.name}-{model.version}"
     assert {p.name for p in bundle.shipped().iterdir()} == {"model.json", "CARD.md", *model.info["files"]}
-    assert set(model.info["files"]) - {bundle.REPLAY_NAME} == {"weights.npz", "parity.npz"}
+    assert set(model.info["files"]) - {bundle.REPLAY} == {"weights.npz", "parity.npz", "golden.npz"}
 
 
 def test_the_card_says_what_no_figure_is() -> None:
@@ -103,40 +105,51 @@ DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
     ("newer format", lambda f: edit(f, lambda i: i.update(format=99)), "format 99; .*update popdetect"),
     ("older format", lambda f: edit(f, lambda i: i.update(format=0)), "train it again"),
     ("no format", lambda f: edit(f, lambda i: i.pop("format")), "names no format"),
-    ("other features", lambda f: edit(f, lambda i: i["features"].append("colour")), "other features .*colour"),
-    ("no calibration", lambda f: edit(f, lambda i: i.pop("calibration")), "'calibration' is missing"),
+    ("other features", lambda f: edit(f, lambda i: i["feature_names"].append("colour")), "other features .*colour"),
+    ("no calibration", lambda f: edit(f, lambda i: i.pop("event_calibration")), "'event_calibration' is missing"),
     (
         "no array",
         lambda f: rewrite(f, "weights.npz", _drop("classifier_trees_left")),
         "weights.npz: array 'classifier_trees_left' is missing",
     ),
-    ("outside", lambda f: rewrite(f, "weights.npz", _outside), "classifier_trees: a tree points outside itself"),
-    ("negative root", lambda f: rewrite(f, "weights.npz", _set("classifier_trees_roots", -1)), "points outside itself"),
-    ("no such feature", lambda f: rewrite(f, "weights.npz", _set("gate_feature", 999)), "gate: a tree points outside"),
-    ("short", lambda f: rewrite(f, "weights.npz", _short), "classifier_trees: the tree arrays differ in length"),
-    ("feature order", lambda f: edit(f, lambda i: i["features"].reverse()), "other features .*their order"),
+    (
+        "outside",
+        lambda f: rewrite(f, "weights.npz", _outside),
+        "'classifier_trees_left' has 1000000 in it; allowed are numbers from 0",
+    ),
+    (
+        "negative root",
+        lambda f: rewrite(f, "weights.npz", _set("classifier_trees_roots", -1)),
+        "'classifier_trees_roots' has -1",
+    ),
+    (
+        "no such feature",
+        lambda f: rewrite(f, "weights.npz", _set("candidate_filter_feature", 999)),
+        "'candidate_filter_feature' has 999",
+    ),
+    ("short", lambda f: rewrite(f, "weights.npz", _short), "'classifier_trees_value' has shape"),
+    ("feature order", lambda f: edit(f, lambda i: i["feature_names"].reverse()), "other features .*their order"),
     (
         "other kind",
         lambda f: edit(f, lambda i: i["classifier"].update(kind="svm")),
         "classifier.kind is 'svm'; allowed is 'linear' or 'trees' or 'network' or 'cascade'",
     ),
     (
-        "endless",
-        lambda f: edit(f, lambda i: i["classifier"]["trees"].update(depth=10**7)),
-        "classifier.trees.depth is 10000000; allowed",
-    ),
-    (
         "flat",
-        lambda f: edit(f, lambda i: i["calibration"]["clip"].update(slope=0)),
-        "calibration.clip.slope is 0; allowed is a number from",
+        lambda f: edit(f, lambda i: i["clip_calibration"].update(slope=0)),
+        "clip_calibration.slope is 0; allowed is a number from",
     ),
-    ("nan", lambda f: rewrite(f, "weights.npz", _nan), "'classifier_trees_value' has NaN"),
+    ("nan", lambda f: rewrite(f, "weights.npz", _nan), "'classifier_trees_value' has nan"),
     (
         "thresholds",
         lambda f: edit(f, lambda i: i["operating_points"]["balanced"].update(no_pop_below=0.99, pop_from=0.5)),
-        "'balanced' is not in order",
+        "operating_points.balanced.no_pop_below is 0.99; allowed is at most its pop_from",
     ),
-    ("no balanced", lambda f: edit(f, lambda i: i["operating_points"].pop("balanced")), "no operating point"),
+    (
+        "no balanced",
+        lambda f: edit(f, lambda i: i["operating_points"].pop("balanced")),
+        "operating_points has no 'balanced', only",
+    ),
 ]
 
 
@@ -157,7 +170,7 @@ def test_weights_of_another_model_fail_the_replay(folder: Path) -> None:
     bundle.load(folder)
 
     with pytest.raises(ModelError, match="probabilities differ from scikit-learn's"):
-        bundle.verify(folder)
+        verification.verify(folder)
 
 
 def test_a_pickle_is_never_opened(folder: Path) -> None:
@@ -180,12 +193,17 @@ REPLAYS: list[tuple[str, Callable[[Path], object], str]] = [
     ("changed", lambda f: (f / "parity.npz").write_bytes(b"PK"), "parity.npz: changed since the bundle was made"),
     ("no rows", lambda f: rewrite(f, "parity.npz", _drop("rows")), "'rows' is missing"),
     ("other", lambda f: rewrite(f, "parity.npz", _set("p", 0.5)), "probabilities differ from scikit-learn's"),
-    ("nan", lambda f: rewrite(f, "parity.npz", _set("p", np.nan)), "probabilities differ from scikit-learn's"),
+    ("nan", lambda f: rewrite(f, "parity.npz", _set("p", np.nan)), "array 'p' has nan"),
+    ("no golden clips", lambda f: (f / "golden.npz").unlink(), "golden.npz: cannot be read"),
+    ("no rate", lambda f: rewrite(f, "golden.npz", _drop("rates_hz")), "golden.npz: array 'rates_hz' is missing"),
+    ("no clip", lambda f: rewrite(f, "golden.npz", _drop("clip_3")), "golden.npz: array 'clip_3' is missing"),
+    ("no rows", lambda f: rewrite(f, "golden.npz", _drop("feature_rows_0")), "array 'feature_rows_0' is missing"),
     (
-        "cut walk",
-        lambda f: edit(f, lambda i: i["classifier"]["trees"].update(depth=1)),
-        "depth is 1, but the trees are deeper",
+        "other",
+        lambda f: rewrite(f, "golden.npz", _set("p_pop_2", 0.1)),
+        "p_pop differ .* instead of 0.1 in golden clip 2",
     ),
+    ("another rate", lambda f: rewrite(f, "golden.npz", _set("rates_hz", 7)), "array 'rates_hz' has 7 in it"),
 ]
 
 
@@ -196,4 +214,4 @@ def test_a_replay_that_cannot_be_trusted_is_refused(
     damage(folder)
 
     with pytest.raises(ModelError, match=words):
-        bundle.verify(folder)
+        verification.verify(folder)

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from popdetect.detection import verification
 from popdetect.detection.audio.arrays import MIN_DURATION_S
 from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
-from popdetect.detection.signal import candidate_filter as gate
-from popdetect.detection.signal import context, features
+from popdetect.detection.signal import candidate_filter, context, features
 from popdetect.errors import ModelError
-from popdetect.training.models import bundle_files as bundling
+from popdetect.training.models import bundle_files
 
 RATES_HZ = (8_000, 8_999, 11_025, 22_050, 44_100, 192_000)
 EDGES_HZ = [500.0, 1000.0, 2000.0, 3500.0, 5000.0, 8000.0]
@@ -32,33 +32,44 @@ def tiny(folder: Path, front: dict[str, Any], rule: dict[str, float] = RULE, **a
     n_columns = len(front["mel_edges_hz"]) - 1
     names = features.names(n_columns)
     weights: dict[str, np.ndarray] = {}
-    sizes = {"gate": len(gate.names(n_columns)), "classifier": len(names), "context": len(context.names())}
+    sizes = {
+        "candidate_filter": len(candidate_filter.names(n_columns)),
+        "classifier": len(names),
+        "context_model": len(context.names()),
+    }
     for part, n in sizes.items():
         weights |= {f"{part}_centre": np.zeros(n), f"{part}_scale": np.ones(n), f"{part}_coef": np.full(n, 0.01)}
-        weights[f"{part}_intercept"] = np.array(0.5)
-    weights |= {"span_low": np.full(len(names), -1e9), "span_high": np.full(len(names), 1e9)}
-    raw = bundling.npz_bytes(weights | arrays)
-    rows = np.zeros((2, len(names)))
-    replay = {"rows": rows, "p": np.full(2, 1 / (1 + np.exp(-0.5)))}
-    for part in ("gate", "context"):
-        replay |= {f"{part}_rows": np.zeros((2, sizes[part])), f"{part}_logit": np.full(2, 0.5)}
-    parity = bundling.npz_bytes(replay)
+    weights |= {
+        "out_of_distribution_low": np.full(len(names), -1e9),
+        "out_of_distribution_high": np.full(len(names), 1e9),
+    }
+    raw = bundle_files.npz_bytes(weights | arrays)
+    parity = bundle_files.npz_bytes({"rows": np.zeros((2, len(names))), "p": np.full(2, 1 / (1 + np.exp(-0.5)))})
     platt = {"slope": 1, "offset": 0}
+    linear = {"kind": "linear", "intercept": 0.5}
+    hashes = {name: hashlib.sha256(one).hexdigest() for name, one in {"weights.npz": raw, "parity.npz": parity}.items()}
     info = {
         "format": bundle.FORMAT, "name": "tiny", "version": "0", "front_end": front, "onset_rule": rule,
-        "features": names,
-        "gate": {"kind": "linear", "pass_from": -1000}, "classifier": {"kind": "linear"},
-        "context": {"kind": "linear"},
-        "span": {"outside_from": 5},
-        "calibration": {"first": platt, "event": platt, "clip": platt},
-        "operating_points": {"balanced": {"no_pop_below": 0, "pop_from": 1, "train_from": 0}},
-        "files": {"weights.npz": hashlib.sha256(raw).hexdigest(), "parity.npz": hashlib.sha256(parity).hexdigest()},
+        "candidate_filter": linear, "pass_from": -1000, "feature_names": names, "classifier": linear,
+        "context_model": linear, "out_of_distribution": {"min_outside": 5},
+        "base_calibration": platt, "event_calibration": platt, "clip_calibration": platt,
+        "operating_points": {"balanced": {"no_pop_below": 0, "pop_from": 1, "burst_from": 0}},
+        "files": {**hashes, "golden.npz": "none yet"},
     }  # fmt: skip
     folder.mkdir()
     (folder / "model.json").write_text(json.dumps(info))
     (folder / "weights.npz").write_bytes(raw)
     (folder / "parity.npz").write_bytes(parity)
     return folder
+
+
+def add_golden(folder: Path) -> None:
+    """Give it the golden clips, with what it makes of them."""
+    golden = bundle_files.npz_bytes(verification.golden_arrays(bundle.load(folder), bundle_files.shipped_clips()))
+    (folder / "golden.npz").write_bytes(golden)
+    info = json.loads((folder / "model.json").read_text())
+    info["files"]["golden.npz"] = hashlib.sha256(golden).hexdigest()
+    (folder / "model.json").write_text(json.dumps(info))
 
 
 def front(hop_ms: float = 1.0, window_hops: int = 2, edges: list[float] = EDGES_HZ) -> dict[str, Any]:
@@ -81,8 +92,10 @@ FRONTS = {
 @pytest.mark.parametrize("rule", [RULE, LEAST, MOST], ids=["usual", "least", "most"])
 def test_models_at_the_ends_of_the_ranges_can_be_used(tmp_path: Path, name: str, rule: dict[str, float]) -> None:
     folder = tiny(tmp_path / "model", FRONTS[name], rule)
-    model, _, n_rows = bundle.verify(folder)
-    assert n_rows == 2
+    add_golden(folder)
+    verified = verification.verify(folder)
+    model = verified.model
+    assert (verified.n_rows, verified.n_clips) == (2, 12)
     detector = Detector(model)
     rng = np.random.default_rng(0)
     for rate_hz in RATES_HZ:
@@ -111,35 +124,32 @@ def test_what_cannot_be_together_is_refused(tmp_path: Path, front_end: dict[str,
         bundle.load(tiny(tmp_path / "model", front_end))
 
 
-@pytest.mark.parametrize("part", ["gate", "classifier"])
+@pytest.mark.parametrize("part", ["candidate_filter", "classifier"])
 @pytest.mark.parametrize(
     ("array", "value", "words"),
     [
         ("scale", 0.0, "has 0 in it; allowed are numbers from 1e-12"),
         ("scale", -1.0, "has -1 in it"),
-        ("scale", np.nan, "has NaN in it"),
+        ("scale", np.nan, "has nan in it"),
         ("scale", np.inf, "has inf in it"),
-        ("centre", np.nan, "has NaN in it"),
+        ("centre", np.nan, "has nan in it"),
         ("coef", -np.inf, "has -inf in it"),
-        ("intercept", np.nan, "has NaN in it"),
     ],
 )
 def test_a_linear_weight_that_cannot_be_is_named(
     tmp_path: Path, part: str, array: str, value: float, words: str
 ) -> None:
-    n = len((gate if part == "gate" else features).names(len(EDGES_HZ) - 1))
-    odd = np.array(value) if array == "intercept" else np.r_[np.ones(n - 1), value]
+    n = len((candidate_filter if part == "candidate_filter" else features).names(len(EDGES_HZ) - 1))
+    odd = np.r_[np.ones(n - 1), value]
 
     with pytest.raises(ModelError, match=rf"weights\.npz: array '{part}_{array}' {words}"):
         bundle.load(tiny(tmp_path / "model", front(), **{f"{part}_{array}": odd}))
 
 
 def test_linear_weights_are_one_for_each_feature(tmp_path: Path) -> None:
-    for index, (part, size) in enumerate(itertools.product(("gate", "classifier"), (1, 39, 200))):
-        with pytest.raises(ModelError, match=rf"{part}: {size} weights in 'coef'; allowed is one for each of the"):
+    for index, (part, size) in enumerate(itertools.product(("candidate_filter", "classifier"), (1, 39, 200))):
+        with pytest.raises(ModelError, match=rf"array '{part}_coef' has shape \({size},\); allowed is \("):
             bundle.load(tiny(tmp_path / str(index), front(), **{f"{part}_coef": np.ones(size)}))
-    with pytest.raises(ModelError, match="array 'gate_intercept' is float64 of 1 dimensions"):
-        bundle.load(tiny(tmp_path / "model", front(), gate_intercept=np.ones(1)))
 
 
 def test_a_circle_of_two_ways_is_found_in_time(tmp_path: Path) -> None:
@@ -147,22 +157,28 @@ def test_a_circle_of_two_ways_is_found_in_time(tmp_path: Path) -> None:
     n = 500
     on = np.arange(1, n + 1) % n
     trees = {
-        "gate_feature": np.zeros(n, np.int32), "gate_threshold": np.zeros(n), "gate_left": on, "gate_right": on,
-        "gate_nan_left": np.zeros(n, np.bool_), "gate_value": np.zeros(n), "gate_roots": np.zeros(1, np.int64),
+        "feature": np.zeros(n, np.int32), "threshold": np.zeros(n), "left": on, "right": on,
+        "nan_left": np.zeros(n, np.bool_), "value": np.zeros(n), "roots": np.zeros(1, np.int64),
     }  # fmt: skip
+    trees = {f"candidate_filter_{name}": array for name, array in trees.items()}
     folder = tiny(tmp_path / "model", front(), **trees)
     info = json.loads((folder / "model.json").read_text())
-    info["gate"] |= {"kind": "trees", "combine": "sum", "depth": 1000, "baseline": 0}
+    info["candidate_filter"] = {"kind": "trees", "combine": "sum", "baseline": 0}
     (folder / "model.json").write_text(json.dumps(info))
 
-    with pytest.raises(ModelError, match="gate: depth is 1000, but the trees are deeper, or go in circles"):
+    with pytest.raises(ModelError, match="candidate_filter: the trees go in circles, or are deeper than 1000 steps"):
         bundle.load(folder)
 
 
 def test_numbers_may_be_of_any_width(tmp_path: Path) -> None:
-    n = len(gate.names(len(EDGES_HZ) - 1))
-    folder = tiny(tmp_path / "model", front(), gate_coef=np.ones(n, np.float32), gate_scale=np.ones(n, ">f8"))
+    n = len(candidate_filter.names(len(EDGES_HZ) - 1))
+    folder = tiny(
+        tmp_path / "model",
+        front(),
+        candidate_filter_coef=np.ones(n, np.float32),
+        candidate_filter_scale=np.ones(n, ">f8"),
+    )
 
-    assert np.isfinite(bundle.load(folder).gate.logit(np.zeros((1, n)))).all()
+    assert np.isfinite(bundle.load(folder).candidate_filter.logit(np.zeros((1, n)))).all()
     with np.load(io.BytesIO((folder / "weights.npz").read_bytes())) as arrays:
-        assert arrays["gate_coef"].dtype == np.float32
+        assert arrays["candidate_filter_coef"].dtype == np.float32

@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from popdetect.detection.model.cascade import Cascade, share_of_trees
-from popdetect.detection.model.classifiers import Trees, own_opinion
-from popdetect.detection.model.network import LIMIT, LOGIT_LIMIT, Network
+from popdetect.detection.model.classifiers import (
+    INPUT_LIMIT,
+    LOGIT_LIMIT,
+    Cascade,
+    Network,
+    Trees,
+    first_feature,
+    share_of_trees,
+)
 
 N_FEATURES = 3
 
@@ -31,7 +37,7 @@ def network(bias: float = 0.0, outer: float = 1.0) -> Network:
 def trees(value: float) -> Trees:
     """One leaf that says the same to everybody."""
     leaf = np.zeros(1, np.int32)
-    return Trees(leaf, np.array([np.inf]), leaf, leaf, np.array([True]), np.array([value]), leaf, 0, 0.0, "sum")
+    return Trees(leaf, np.array([np.inf]), leaf, leaf, np.array([True]), np.array([value]), leaf, 0.0, "sum")
 
 
 def test_a_network_worked_out_by_hand() -> None:
@@ -45,8 +51,8 @@ def test_what_was_not_measured_counts_as_the_middle_and_nothing_counts_beyond_th
     middle = known.logit(known.centre[None])
 
     np.testing.assert_array_equal(known.logit(np.full((1, N_FEATURES), np.nan)), middle)
-    far = np.array([[10.0 + 2.0 * LIMIT, -5.0, 0.0], [1e12, -5.0, 0.0], [np.inf, -5.0, 0.0]])
-    np.testing.assert_array_equal(known.logit(far), [LIMIT] * 3)
+    far = np.array([[10.0 + 2.0 * INPUT_LIMIT, -5.0, 0.0], [1e12, -5.0, 0.0], [np.inf, -5.0, 0.0]])
+    np.testing.assert_array_equal(known.logit(far), [INPUT_LIMIT] * 3)
 
 
 @pytest.mark.parametrize(("outer", "logit"), [(1e5, LOGIT_LIMIT), (-1e5, -LOGIT_LIMIT)])
@@ -55,12 +61,12 @@ def test_log_odds_have_an_end(outer: float, logit: float) -> None:
 
 
 def test_below_the_mark_the_networks_word_stands_and_above_it_the_two_are_heard_alike() -> None:
-    both = Cascade(network(-7.0), trees(5.0), ask_from=-6.0)
+    both = Cascade(network(-7.0), trees(5.0), trees_from=-6.0)
     hopeless, on_the_mark, likely = [10.0, -5.0, 0.0], [12.0, -5.0, 0.0], [18.0, -3.0, 0.0]
 
     np.testing.assert_allclose(both.logit(np.array([hopeless, on_the_mark, likely])), [-7.0, -0.5, 3.0])
     np.testing.assert_array_equal(share_of_trees(both, np.array([hopeless, on_the_mark, likely])), [0.0, 0.5, 0.5])
-    np.testing.assert_array_equal(share_of_trees(own_opinion(N_FEATURES), np.zeros((2, N_FEATURES))), [1.0, 1.0])
+    np.testing.assert_array_equal(share_of_trees(first_feature(N_FEATURES), np.zeros((2, N_FEATURES))), [1.0, 1.0])
     assert both.logit(np.empty((0, N_FEATURES))).shape == (0,)
 
 

@@ -1,4 +1,4 @@
-"""The frozen arrays give scikit-learn's probabilities."""
+"""The exported arrays give scikit-learn's probabilities."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ def test_probabilities_equal_predict_proba(
 ) -> None:
     rows, labels = table
     fitted = spec.make(0, len(rows)).fit(rows, labels)
-    classifier, _, _ = export.freeze(fitted)
+    classifier = export.export_classifier(fitted)
 
     np.testing.assert_allclose(sigmoid(classifier.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-10)
 
 
-def test_the_gate_equals_predict_proba(table: tuple[np.ndarray, np.ndarray]) -> None:
+def test_the_candidate_filter_equals_predict_proba(table: tuple[np.ndarray, np.ndarray]) -> None:
     rows, labels = table
     fitted = estimators.small_boosting(0).fit(rows, labels)
-    classifier, _, settings = export.freeze(fitted)
+    classifier = export.export_classifier(fitted)
 
-    assert 1 <= settings["depth"] <= 3
+    assert isinstance(classifier, Trees)
+    assert 1 <= classifier.depth <= 3
     np.testing.assert_allclose(sigmoid(classifier.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-10)
 
 
 def test_one_row_and_many_rows_agree_to_the_bit(table: tuple[np.ndarray, np.ndarray]) -> None:
     rows, labels = table
-    classifier, _, _ = export.freeze(estimators.small_boosting(0).fit(rows, labels))
+    classifier = export.export_classifier(estimators.small_boosting(0).fit(rows, labels))
 
     np.testing.assert_array_equal(classifier.logit(rows)[:50], [classifier.logit(row[None])[0] for row in rows[:50]])
 
@@ -69,7 +70,6 @@ def test_a_tree_drawn_by_hand() -> None:
         nan_left=np.array([True, True, False, True, True]),
         value=np.array([0, -1.0, 0, 2.0, 5.0]),
         roots=np.array([0], np.int32),
-        depth=2,
         baseline=0.5,
         combine="sum",
     )
@@ -89,7 +89,7 @@ def test_calibration_is_monotone_and_does_not_overflow() -> None:
 @pytest.mark.parametrize("spec", estimators.ESTIMATORS, ids=lambda spec: spec.name)
 def test_no_rows_give_no_probabilities(spec: estimators.EstimatorSpec, table: tuple[np.ndarray, np.ndarray]) -> None:
     rows, labels = table
-    classifier, _, _ = export.freeze(spec.make(0, 200).fit(rows[:200], labels[:200]))
+    classifier = export.export_classifier(spec.make(0, 200).fit(rows[:200], labels[:200]))
 
     assert classifier.logit(rows[:0]).shape == (0,)
 
@@ -100,8 +100,9 @@ def test_a_value_on_the_threshold_goes_scikit_learns_way() -> None:
     rows = rng.integers(-2, 3, (400, N_FEATURES)).astype(np.float64)
     labels = (rows[:, 0] + rows[:, 1] > 0).astype(int)
     fitted = estimators.small_boosting(0).fit(rows, labels)
-    classifier, arrays, _ = export.freeze(fitted)
-    thresholds = arrays["threshold"][np.isfinite(arrays["threshold"])]
+    classifier = export.export_classifier(fitted)
+    assert isinstance(classifier, Trees)
+    thresholds = classifier.threshold[np.isfinite(classifier.threshold)]
     asked = np.repeat(thresholds[:40, None], N_FEATURES, axis=1)
     asked = np.concatenate([asked, np.nextafter(asked, np.inf), [[1e9] * N_FEATURES, [np.nan] * N_FEATURES]])
 

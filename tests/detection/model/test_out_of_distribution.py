@@ -11,7 +11,7 @@ import pytest
 
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import Model, load
-from popdetect.detection.model.out_of_distribution import Span
+from popdetect.detection.model.classifiers import FeatureRange
 from popdetect.training.data.dsp import RATE_HZ
 from popdetect.training.models.calibration import span_of
 
@@ -22,15 +22,15 @@ TRAIN = (1.0, 1.03, 1.08)
 def stranger(model: Model) -> Model:
     """The same model, to which everything is strange."""
     n = len(model.feature_names)
-    return replace(model, span=Span(np.full(n, 1e9), np.full(n, 1e9), 1))
+    return replace(model, out_of_distribution=FeatureRange(np.full(n, 1e9), np.full(n, 1e9), 1))
 
 
 def test_features_beyond_are_counted_and_the_unknown_is_not() -> None:
-    span = Span(np.array([0.0, 0.0, 0.0]), np.array([1.0, 1.0, 1.0]), 2)
+    span = FeatureRange(np.array([0.0, 0.0, 0.0]), np.array([1.0, 1.0, 1.0]), 2)
     rows = np.array([[0.5, 0.0, 1.0], [1.1, 0.5, 0.5], [-0.1, 1.1, 0.5], [np.nan, np.nan, 9.0]])
 
-    assert span.n_beyond(rows).tolist() == [0, 1, 2, 1]
-    assert span.outside(rows).tolist() == [False, False, True, False]
+    assert span.n_outside(rows).tolist() == [0, 1, 2, 1]
+    assert span.is_outside(rows).tolist() == [False, False, True, False]
 
 
 def test_hardly_any_sound_learned_from_is_outside_and_a_stranger_is() -> None:
@@ -38,10 +38,10 @@ def test_hardly_any_sound_learned_from_is_outside_and_a_stranger_is() -> None:
     rows[:, 7] = np.nan
     span = span_of(rows)
 
-    assert span.outside(rows).mean() <= 0.001
-    assert span.outside(np.full((1, 12), 9.0)).all()
-    assert not span.outside(np.full((1, 12), np.nan)).any()
-    assert not Span.unbounded(12).outside(np.full((1, 12), 1e9)).any()
+    assert span.is_outside(rows).mean() <= 0.001
+    assert span.is_outside(np.full((1, 12), 9.0)).all()
+    assert not span.is_outside(np.full((1, 12), np.nan)).any()
+    assert not FeatureRange.unbounded(12).is_outside(np.full((1, 12), 1e9)).any()
 
 
 def test_a_teachers_span_only_grows() -> None:
@@ -51,7 +51,7 @@ def test_a_teachers_span_only_grows() -> None:
 
     assert (own.low <= teacher.low).all()
     assert (own.high >= teacher.high).all()
-    assert own.outside_from == teacher.outside_from
+    assert own.min_outside == teacher.min_outside
 
 
 def test_clear_pops_are_inside(clip: Clip) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from popdetect.detection.conclusion import CONTEXT_FROM, context_logits
 from popdetect.detection.model.bundle import load
-from popdetect.detection.model.classifiers import own_opinion, sigmoid
+from popdetect.detection.model.classifiers import first_feature, sigmoid
 from popdetect.detection.signal import context
 
 N_COLUMNS = 10
@@ -24,7 +24,7 @@ def rows_of(
     return [dict(zip(context.names(), row.tolist(), strict=True)) for row in rows]
 
 
-def test_one_alone_has_its_own_opinion_and_nobody_else() -> None:
+def test_one_alone_has_its_first_feature_and_nobody_else() -> None:
     (row,) = rows_of([500], [1.25])
 
     assert row["own"] == 1.25
@@ -99,11 +99,11 @@ def test_no_number_is_lost_where_nothing_could_be_measured() -> None:
     assert context.describe(np.empty(0), np.empty(0), np.empty(0), np.empty((0, N_COLUMNS))).shape == (0, 18)
 
 
-def test_own_opinion_repeats_the_first_number() -> None:
+def test_first_feature_repeats_the_first_number() -> None:
     rows = np.random.default_rng(2).normal(0, 3, (20, 18))
     rows[:, 5] = np.nan
 
-    np.testing.assert_array_equal(own_opinion(18).logit(rows), rows[:, 0])
+    np.testing.assert_array_equal(first_feature(18).logit(rows), rows[:, 0])
 
 
 @pytest.mark.parametrize("name", ["own", "best_before", "best_after", "sum_before", "sum_after", "sum"])
@@ -116,11 +116,11 @@ def test_a_likelier_neighbour_never_speaks_against_a_pop(name: str) -> None:
         rows = np.repeat(np.array([list(row.values())]), 60, axis=0)
         rows[:, 1] += rng.normal(0, 5)
         rows[:, column] = np.linspace(-8, 6, 60)
-        assert (np.diff(model.context.logit(rows)) >= -1e-12).all()
+        assert (np.diff(model.context_model.logit(rows)) >= -1e-12).all()
 
 
 def test_the_hopeless_keep_their_opinion_and_only_they() -> None:
-    context_of_two = own_opinion(18)
+    context_of_two = first_feature(18)
     rows = np.zeros((4, 18))
     rows[:, 0] = (-9.0, CONTEXT_FROM, 0.0, -5.001)
     said = context_logits(_Always(), rows)

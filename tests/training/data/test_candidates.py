@@ -109,15 +109,15 @@ def test_without_a_gate_everything_passes_and_a_shut_one_lets_nothing_by() -> No
 def test_training_sees_what_the_model_judges() -> None:
     """Listening through the shipped model's gate gives the rows from which its own probabilities follow."""
     model = bundle.load()
-    listener = FeatureExtractor(model.front_end, model.onset_rule, model.gate, model.gate_from)
+    listener = FeatureExtractor(model.front_end, model.onset_rule, model.candidate_filter, model.pass_from)
     for example in examples()[:12]:
         samples, rate_hz = example.sound()
         heard = listener.hear(samples, rate_hz)
         judged = Detector(model).detect(samples, rate_hz)
-        first = model.first_calibration.log_odds(model.classifier.logit(heard.rows))
+        first = model.base_calibration.log_odds(model.classifier.logit(heard.rows))
         level_and_spectrum = features.level_and_spectrum(heard.rows, model.front_end.n_columns)
         p_event = model.event_calibration(
-            context_logits(model.context, context.describe(heard.onsets_s * 1000, first, *level_and_spectrum))
+            context_logits(model.context_model, context.describe(heard.onsets_s * 1000, first, *level_and_spectrum))
         )
         listed = p_event >= 0.05
         if (heard.onsets_s == 0).any():

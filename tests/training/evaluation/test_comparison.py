@@ -21,7 +21,7 @@ from popdetect.training.models import context_model as fellows
 
 def saying(logit: float) -> Model:
     """The small model with one opinion of everything, the gate open."""
-    return replace(fitted().model, classifier=Says(logit), gate=Says(0.0), gate_from=0.0)
+    return replace(fitted().model, classifier=Says(logit), candidate_filter=Says(0.0), pass_from=0.0)
 
 
 def scores(right: int) -> Scores:
@@ -101,9 +101,9 @@ def test_in_sample_and_held_out_go_by_the_same_rules() -> None:
     """With the final classifier's own log-odds, `held_out` says what the detector says."""
     small = fitted()
     model = small.model
-    first = model.first_calibration.log_odds(model.classifier.logit(small.heard.rows))
+    first = model.base_calibration.log_odds(model.classifier.logit(small.heard.rows))
     rows = fellows.context_rows(small.heard, first, model.front_end.n_columns)
-    final = replace(small, held_out_logits=context_logits(model.context, rows))
+    final = replace(small, held_out_logits=context_logits(model.context_model, rows))
     for own, detected in zip(
         comparison.held_out(final, examples()), comparison.judged(small.model, examples()), strict=True
     ):

@@ -16,9 +16,9 @@ from learning_fakes import Says, examples
 from learning_verdicts import verdicts
 from test_reviewed_sessions import corrected_copy
 
+from popdetect.detection import verification
 from popdetect.detection.model import bundle
-from popdetect.detection.model.cascade import Cascade
-from popdetect.detection.model.classifiers import Calibration, sigmoid
+from popdetect.detection.model.classifiers import Calibration, Cascade, sigmoid
 from popdetect.errors import ModelError, UsageError
 from popdetect.session.labels import Truth, read_labels
 from popdetect.training import retraining
@@ -73,7 +73,7 @@ def test_rows_come_back_as_half_precision_leaves_them(travelling: Path) -> None:
     np.testing.assert_allclose(found.rows, rows().rows, rtol=1e-3, atol=1e-6)
     np.testing.assert_array_equal(found.marks, rows().marks)
     np.testing.assert_allclose(found.logits, rows().logits, atol=0.01)
-    assert bundle.verify(travelling)[1] < 1e-9
+    assert verification.verify(travelling).worst_parity < 1e-9
 
 
 def test_rows_stand_for_all_that_was_learned_from() -> None:
@@ -136,7 +136,7 @@ def test_a_bundle_without_rows_says_so_and_is_whole(tmp_path: Path) -> None:
     info["files"].pop(replay_rows.NAME, None)
     (folder / "model.json").write_text(json.dumps(info), encoding="utf-8")
 
-    assert replay_rows.read(folder, bundle.verify(folder)[0]) is None
+    assert replay_rows.read(folder, verification.verify(folder).model) is None
 
 
 # --- corrections ----------------------------------------------------------------------------------------------------
@@ -148,24 +148,24 @@ def corrected(marks: np.ndarray) -> adaptation.Boosted:
     return adaptation.boost(base, heard().rows, marks, start, np.ones(len(marks)), 0)
 
 
-def test_corrections_leave_the_models_own_trees_and_freeze_without_loss() -> None:
+def test_corrections_leave_the_models_own_trees_and_are_exported_without_loss() -> None:
     base = bundle.load().classifier
     assert isinstance(base, Cascade)
     amended = corrected(np.maximum(heard().marks, 0))
-    frozen, arrays, settings = export.freeze(amended)
+    exported = export.export_classifier(amended)
 
-    assert isinstance(frozen, Cascade)
+    assert isinstance(exported, Cascade)
     n = len(base.trees.feature)
     for name in ("feature", "threshold", "left", "right", "nan_left", "value"):
-        np.testing.assert_array_equal(arrays[f"trees_{name}"][:n], getattr(base.trees, name))
+        np.testing.assert_array_equal(getattr(exported.trees, name)[:n], getattr(base.trees, name))
     for name in ("centre", "scale", "inner", "middle", "outer"):
-        np.testing.assert_array_equal(arrays[f"network_{name}"], getattr(base.network, name))
-    assert settings["trees"]["n_trees"] == len(base.trees.roots) + adaptation.N_TREES
+        np.testing.assert_array_equal(getattr(exported.network, name), getattr(base.network, name))
+    assert len(exported.trees.roots) == len(base.trees.roots) + adaptation.N_TREES
     strange = heard().rows.copy()
     strange[::3, ::5] = np.nan
     for asked in (heard().rows, strange):
         p = amended.predict_proba(asked)[:, 1]
-        np.testing.assert_allclose(sigmoid(frozen.logit(asked)), p, atol=1e-9)
+        np.testing.assert_allclose(sigmoid(exported.logit(asked)), p, atol=1e-9)
 
 
 def test_corrections_learn_what_the_model_got_wrong() -> None:
@@ -179,10 +179,10 @@ def test_corrections_learn_what_the_model_got_wrong() -> None:
     assert loss(after) < 0.8 * loss(before)
 
 
-def test_only_sums_of_trees_are_lengthened() -> None:
+def test_trees_are_added_only_to_sums_of_trees() -> None:
     assert not adaptation.can_boost(Says(0.0))
-    with pytest.raises(TypeError, match="nothing can be added to a Says"):
-        export.lengthened(Says(0.0), [], 0.1)
+    with pytest.raises(TypeError, match="no trees can be added to a Says"):
+        export.add_trees(Says(0.0), [], 0.1)
 
 
 def test_a_calibration_moves_as_far_as_the_answers_carry_it() -> None:
@@ -240,7 +240,8 @@ def adapted(
 
 
 def test_an_adapted_bundle_is_whole_and_can_be_adapted_again(adapted: retraining.Retrained) -> None:
-    model, worst, _ = bundle.verify(adapted.out)
+    verified = verification.verify(adapted.out)
+    model, worst = verified.model, verified.worst_parity
     carried = replay_rows.read(adapted.out, model)
 
     assert worst < 1e-9

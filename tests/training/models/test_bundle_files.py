@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from learning_fakes import Says, examples, fitted
 
+from popdetect.detection import verification
 from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
 from popdetect.detection.signal import candidate_filter as gate
-from popdetect.detection.signal import context
 from popdetect.errors import ModelError, UsageError
 from popdetect.training.models import bundle_files, card
 
 FACTS: dict[str, Any] = {**card.statements(), "provenance": {"seed": 0}, "scores": {}}
-NAMES = ["CARD.md", "model.json", "parity.npz", "weights.npz"]
+NAMES = ["CARD.md", "golden.npz", "model.json", "parity.npz", "weights.npz"]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -36,7 +36,7 @@ def written(tmp_path: Path) -> Path:
 
 
 def test_what_is_written_is_what_was_fitted(written: Path) -> None:
-    model, worst, n = bundle.verify(written)
+    model, worst, n = verification.verify(written)
     own = fitted().model
     rows = fitted().heard.rows
 
@@ -45,9 +45,9 @@ def test_what_is_written_is_what_was_fitted(written: Path) -> None:
     assert n > 10
     np.testing.assert_array_equal(model.classifier.logit(rows), own.classifier.logit(rows))
     looks = np.random.default_rng(0).normal(-10, 10, (99, len(gate.names(own.front_end.n_columns))))
-    np.testing.assert_array_equal(model.gate.logit(looks), own.gate.logit(looks))
+    np.testing.assert_array_equal(model.candidate_filter.logit(looks), own.candidate_filter.logit(looks))
     for name in (
-        "name", "version", "front_end", "onset_rule", "gate_from", "feature_names", "first_calibration",
+        "name", "version", "front_end", "onset_rule", "pass_from", "feature_names", "base_calibration",
         "event_calibration", "clip_calibration", "operating_points",
     ):  # fmt: skip
         assert getattr(model, name) == getattr(own, name), name
@@ -76,38 +76,14 @@ def test_parity_rows_reach_from_the_least_to_the_most_likely_pop(written: Path) 
     np.testing.assert_allclose(p, fitted().estimator.predict_proba(rows)[:, 1])
 
 
-def test_the_gate_is_replayed_on_rows_of_its_own(written: Path) -> None:
-    with np.load(written / "parity.npz", allow_pickle=False) as parity:
-        rows, logit = parity["gate_rows"], parity["gate_logit"]
-
-    assert rows.shape == (bundle_files.N_GATE_ROWS, len(gate.names(fitted().model.front_end.n_columns)))
-    assert rows.min() >= -40
-    assert rows.max() <= 40
-    np.testing.assert_array_equal(logit, fitted().model.gate.logit(rows))
-    assert len(np.unique(logit)) > 5  # they do not all end in the same leaves
-
-
-def test_the_context_is_replayed_on_what_it_learned_from(written: Path) -> None:
-    with np.load(written / "parity.npz", allow_pickle=False) as parity:
-        rows, logit = parity["context_rows"], parity["context_logit"]
-
-    assert rows.shape == (len(parity_rows(written)), len(context.names()))
-    np.testing.assert_array_equal(logit, fitted().model.context.logit(rows))
-
-
-def parity_rows(folder: Path) -> np.ndarray:
-    with np.load(folder / "parity.npz", allow_pickle=False) as parity:
-        return np.asarray(parity["rows"])
-
-
-def test_a_gate_of_another_model_fails_the_replay(written: Path) -> None:
+def test_golden_clips_tell_another_candidate_filter(written: Path) -> None:
     info = json.loads((written / "model.json").read_text(encoding="utf-8"))
-    info["gate"]["baseline"] += 0.01
+    info["candidate_filter"]["baseline"] += 0.01
     (written / "model.json").write_text(json.dumps(info), encoding="utf-8")
 
     bundle.load(written)
-    with pytest.raises(ModelError, match=r"the gate's log-odds differ by 0\.01 from gate_logit in parity\.npz"):
-        bundle.verify(written)
+    with pytest.raises(ModelError, match=r"filter_logit differ from those the model was trained on: .* golden clip 0;"):
+        verification.verify(written)
 
 
 def test_what_exists_is_not_overwritten(written: Path, tmp_path: Path) -> None:
@@ -152,7 +128,7 @@ def test_the_shipped_model_is_only_replaced_where_that_is_meant(
     with pytest.raises(UsageError, match="--force"):
         bundle_files.write(fitted(), shipped, FACTS, replace_shipped=True)
     bundle_files.write(fitted(), shipped, FACTS, force=True, replace_shipped=True)
-    bundle.verify(shipped)
+    verification.verify(shipped)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +142,7 @@ def test_what_fails_leaves_nothing_half_written_and_the_old_one_as_it_was(
     def refuse(folder: Path) -> None:
         raise error
 
-    monkeypatch.setattr(bundle_files.bundle, "verify", refuse)
+    monkeypatch.setattr(verification, "verify", refuse)
     for folder in (written, tmp_path / "new"):
         with pytest.raises((ModelError, UsageError, KeyboardInterrupt), match=r"not today|No space left|^$"):
             bundle_files.write(fitted(), folder, FACTS, force=True)
@@ -289,11 +265,11 @@ def test_arrays_come_back_as_they_went_whatever_their_shape_and_order() -> None:
 def test_more_can_be_told_of_a_bundle_and_nothing_else_changes(written: Path) -> None:
     before = contents(written)
     row = {"auroc": {"value": 0.9, "low": 0.8, "high": 0.95}, "sensitivity_at_95": 0.7, "f1": 0.8, "count_error": 0.5}
-    model = bundle_files.tell(written, {"ablations": {"about": "Few clips", "rows": {"without ears": row}}})
+    model = bundle_files.add_facts(written, {"ablations": {"about": "Few clips", "rows": {"without ears": row}}})
     after = contents(written)
 
     assert "| without ears | 0.900 (0.800 to 0.950) | 0.700 | 0.800 | 0.500 |" in after["CARD.md"].decode()
     assert {name for name in before if before[name] != after[name]} == {"CARD.md", "model.json"}
     told = json.loads(after["model.json"])
     assert {key: value for key, value in told.items() if key != "ablations"} == json.loads(before["model.json"])
-    assert model.sha256 == bundle.verify(written)[0].sha256
+    assert model.sha256 == verification.verify(written)[0].sha256

@@ -31,7 +31,7 @@ def test_every_figure_is_on_the_card(info: dict[str, Any]) -> None:
         for name, value in part["figures"].items():
             assert f"| {name} | {card.figure(value)} |" in lines
     for name, point in info["operating_points"].items():
-        numbers = " | ".join(f"{point[key]:.3f}" for key in ("no_pop_below", "pop_from", "train_from"))
+        numbers = " | ".join(f"{point[key]:.3f}" for key in ("no_pop_below", "pop_from", "burst_from"))
         assert f"| {name} | {numbers} |" in lines
     for line in (*info["intended_use"], *info["limits"]):
         assert f"* {line}" in lines

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from popdetect.detection.model.cascade import Cascade as Frozen
+from popdetect.detection.model.classifiers import Cascade as Frozen
 from popdetect.detection.model.classifiers import sigmoid
 from popdetect.training.models import estimators, export
-from popdetect.training.models.estimators import ASK_FROM, Perceptron
+from popdetect.training.models.estimators import TREES_FROM, Perceptron
 
 
 def material(seed: int, n: int = 3000) -> tuple[np.ndarray, np.ndarray]:
@@ -38,18 +38,18 @@ def test_weights_count_as_often_as_they_say() -> None:
     assert 0.85 < float(fitted.predict_proba(rows)[:, 1].mean()) < 0.95
 
 
-def test_the_hopeless_never_reach_the_trees_and_the_whole_freezes_without_loss() -> None:
+def test_the_hopeless_never_reach_the_trees_and_the_whole_is_exported_without_loss() -> None:
     rows, labels = material(2, 6000)
     labels[rows[:, 2] < 0.8] = 0
     rows[:, 3] = np.where(labels == 1, 0.0, rows[:, 3] - 6)
     fitted = estimators.BY_NAME["cascade"].make(0, len(rows)).fit(rows, labels)
-    frozen, _, _ = export.freeze(fitted)
+    exported = export.export_classifier(fitted)
 
-    assert isinstance(frozen, Frozen)
-    hopeless = frozen.network.logit(rows) < ASK_FROM
+    assert isinstance(exported, Frozen)
+    hopeless = exported.network.logit(rows) < TREES_FROM
     assert 0.2 < hopeless.mean() < 1
-    np.testing.assert_array_equal(frozen.logit(rows)[hopeless], frozen.network.logit(rows)[hopeless])
-    np.testing.assert_allclose(sigmoid(frozen.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-9)
+    np.testing.assert_array_equal(exported.logit(rows)[hopeless], exported.network.logit(rows)[hopeless])
+    np.testing.assert_allclose(sigmoid(exported.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-9)
 
 
 def test_where_the_network_doubts_nothing_the_trees_still_see_both_kinds() -> None:

@@ -125,9 +125,9 @@ def test_a_teacher_lends_its_front_end_and_its_gate() -> None:
     taught = fitting.fit(examples(), name="a", version="1", specs=LOGISTIC, base_model=base_model).model
 
     assert (taught.front_end, taught.onset_rule) == (base_model.front_end, base_model.onset_rule)
-    assert taught.gate_from == base_model.gate_from
+    assert taught.pass_from == base_model.pass_from
     rows = np.random.default_rng(0).normal(-10, 10, (50, len(gate.names(base_model.front_end.n_columns))))
-    np.testing.assert_array_equal(taught.gate.logit(rows), base_model.gate.logit(rows))
+    np.testing.assert_array_equal(taught.candidate_filter.logit(rows), base_model.candidate_filter.logit(rows))
 
 
 def test_pops_that_nobody_marked_need_a_teacher() -> None:
@@ -211,10 +211,10 @@ def test_operating_points_are_in_order_whatever_was_heard(no_pop: list[float], p
     assert list(points) == ["balanced", "sensitive", "specific"]
     for point in points.values():
         assert 0 < point.no_pop_below <= point.pop_from < 1
-        assert 0 < point.train_from < 1
+        assert 0 < point.burst_from < 1
     assert sensitive.pop_from <= balanced.pop_from <= specific.pop_from
     assert sensitive.no_pop_below <= balanced.no_pop_below
-    assert sensitive.train_from < balanced.train_from < specific.train_from
+    assert sensitive.burst_from < balanced.burst_from < specific.burst_from
 
 
 @pytest.mark.parametrize(("name", "share"), [("balanced", 0.985), ("specific", 0.99)])

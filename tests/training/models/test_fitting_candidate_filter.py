@@ -31,11 +31,11 @@ def test_rare_pops_do_not_throw_the_gate_off(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(candidate_filter, "mark", lambda *_: marks)
     clip = Example("a", "g", True, (0.1,), lambda: (np.zeros((10, 1), np.float32), 48_000))
     look = fit_candidate_filter([clip], default_front_end(), OnsetRule(), 0, lambda *_: None)
-    logits = look.gate.logit(rows)
+    logits = look.candidate_filter.logit(rows)
 
     # unweighted, they lay between -1,100 and 4,900, and all candidates passed
     assert np.abs(logits).max() < 20
-    passed = logits >= look.gate_from
+    passed = logits >= look.pass_from
     assert passed[marks == 1].mean() >= 0.98
     assert passed[marks == 0].mean() < 0.2
 

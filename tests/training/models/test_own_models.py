@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from learning_fakes import LOGISTIC
 
+from popdetect.detection import verification
 from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
 from popdetect.errors import NothingFound, UsageError
@@ -167,7 +168,7 @@ def test_clips_of_8_khz_only_make_a_model(train: Train, tmp_path: Path, monkeypa
     monkeypatch.setattr(retraining.training, "fit", partial(fitting.fit.func, specs=boosting))  # type: ignore[attr-defined]
     done = train(read_labels(tmp_path / "old"))
 
-    assert bundle.verify(done.out)[1] <= bundle.PARITY_TOLERANCE
+    assert verification.verify(done.out).worst_parity <= verification.PARITY_TOLERANCE
 
 
 def test_the_card_says_what_this_model_learned_from(train: Train, truths: list[Truth]) -> None:

@@ -1,1 +1,1 @@
-"""The model bundle: loading and checking it, and the classifiers in it."""
+"""The trained model: its classifiers, the bundle it is stored in, and the checks of a bundle."""

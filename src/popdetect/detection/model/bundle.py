@@ -1,11 +1,10 @@
-"""The model bundle: a folder of JSON and plain arrays, looked at before it is used.
+"""The model bundle: a folder of JSON and plain arrays. It holds no pickle and no code.
 
-``model.json`` holds everything but the arrays, ``weights.npz`` the arrays, ``parity.npz`` a few feature rows with
-the probabilities that scikit-learn gave them (and rows for gate and context with their log-odds), ``CARD.md`` the same
-facts for people. ``replay.npz``, where there is one, is for training alone (`learning.replay`): deciding never opens
-it. No pickle, no code. A sha256 proves that nothing changed since the bundle was made; it does not prove who made it.
-So each field is looked at before it is used, by `bundle_fields` and `bundle_arrays`: whatever is wrong with a bundle is
-a `ModelError` that names the file and the field.
+``model.json`` holds everything but the arrays, ``weights.npz`` the arrays. ``golden.npz`` and ``parity.npz`` are for
+`verification` alone, ``replay.npz`` (optional) is for training alone. ``CARD.md`` says the same for people.
+
+A SHA-256 shows that nothing changed since the bundle was made; it does not show who made it. So each field is checked
+before it is used: whatever is wrong with a bundle is a `ModelError` that names the file and the field.
 """
 
 from __future__ import annotations
@@ -16,30 +15,27 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.detection.model.arrays import Plain, part_flaw, span_flaw
-from popdetect.detection.model.classifiers import Calibration, Classifier, Floats, sigmoid
-from popdetect.detection.model.fields import DEFAULT_OPERATING_POINT as DEFAULT_OPERATING_POINT
-from popdetect.detection.model.fields import flaw
-from popdetect.detection.model.kinds import told
-from popdetect.detection.model.loading import thaw
-from popdetect.detection.model.out_of_distribution import Span
-from popdetect.detection.signal import candidate_filter as gate
-from popdetect.detection.signal import context, features
+from popdetect.detection.audio.arrays import MIN_DURATION_S, MIN_RATE_HZ
+from popdetect.detection.model import serialization
+from popdetect.detection.model.classifiers import Calibration, Classifier, FeatureRange
+from popdetect.detection.model.serialization import Invalid
+from popdetect.detection.signal import candidate_filter, context, features
 from popdetect.detection.signal.frames import FrontEnd
 from popdetect.detection.signal.onsets import OnsetRule
 from popdetect.errors import ModelError, UsageError
 
-FORMAT = 3
+FORMAT = 4
 DEFAULT_NAME = "default"
-REPLAY_NAME = "replay.npz"  # optional: rows of the training material
-PARITY_TOLERANCE = 1e-5
+DEFAULT_OPERATING_POINT = "balanced"
+WEIGHTS, PARITY, GOLDEN, REPLAY = "weights.npz", "parity.npz", "golden.npz", "replay.npz"
 MAX_UNPACKED_BYTES = 2**29  # half a gigabyte: training's largest model takes a hundredth
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -49,7 +45,7 @@ _FRESH = "probably damaged or edited: take a fresh copy of the bundle"
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """Where probability becomes a word.
+    """The probabilities from which a clip or an event gets its label.
 
     Attributes
     ----------
@@ -58,54 +54,56 @@ class OperatingPoint:
     pop_from : float in [0, 1], at least `no_pop_below`
         Clips with at least this `p_pop` are ``pop``; those between are ``uncertain``. A single event that would
         carry a clip over it is counted as a pop.
-    train_from : float in [0, 1]
+    burst_from : float in [0, 1]
         Within 150 ms of a counted pop, an event is counted from this event probability on.
     """
 
     no_pop_below: float
     pop_from: float
-    train_from: float
+    burst_from: float
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A bundle, loaded and checked.
+    """A bundle, loaded and checked. All fields but the last two have the same names in ``model.json``.
 
     Attributes
     ----------
     name, version : str
-    front_end, onset_rule : what makes frames and candidates
-    gate : Classifier
-        The first look; `gate_from` is the least log-odds that it lets pass.
-    gate_from : float
+    front_end, onset_rule : FrontEnd, OnsetRule
+        How frames and candidates are made.
+    candidate_filter : Classifier
+        Discards unlikely candidates, by a few levels around each.
+    pass_from : float
+        Log-odds from which a candidate passes the filter.
     feature_names : tuple of str
     classifier : Classifier
-        The first opinion on a candidate, by its own sound.
-    context : Classifier
-        The second, by the calibrated first opinions on it and on its neighbours.
-    span : Span
-        Of the features that the classifier learned from.
-    first_calibration, event_calibration, clip_calibration : Calibration
-        From the classifier's log-odds to those of a pop; from the context's to the probability that this event is a
-        pop, and that a clip whose best event has these log-odds holds a pop.
+        By the features of the candidate alone.
+    context_model : Classifier
+        By the calibrated log-odds of the candidate and of its neighbours.
+    out_of_distribution : FeatureRange
+        Of the features in training.
+    base_calibration, event_calibration, clip_calibration : Calibration
+        From the classifier's log-odds to calibrated ones; from the context model's to the probability that this event
+        is a pop, and that a clip whose best event has these log-odds holds a pop.
     operating_points : mapping of str to OperatingPoint
     info : dict
-        The whole of ``model.json``.
+        All of ``model.json``.
     sha256 : str
-        Of ``model.json``, which holds the sha256 of the other files.
+        Of ``model.json``, which holds the SHA-256 of the other files.
     """
 
     name: str
     version: str
     front_end: FrontEnd
     onset_rule: OnsetRule
-    gate: Classifier
-    gate_from: float
+    candidate_filter: Classifier
+    pass_from: float
     feature_names: tuple[str, ...]
     classifier: Classifier
-    context: Classifier
-    first_calibration: Calibration
-    span: Span
+    context_model: Classifier
+    out_of_distribution: FeatureRange
+    base_calibration: Calibration
     event_calibration: Calibration
     clip_calibration: Calibration
     operating_points: Mapping[str, OperatingPoint]
@@ -132,8 +130,11 @@ class Model:
             raise UsageError(f"operating point {name!r}; this model has: {known}") from None
 
 
+STORED = tuple(field.name for field in fields(Model) if field.name not in ("info", "sha256"))
+
+
 def shipped(name: str = DEFAULT_NAME) -> Path:
-    """Where the bundle that comes with the package lies, installed or in a checkout."""
+    """Return the folder of the bundle that comes with the package, installed or in a checkout."""
     package = Path(__file__).resolve().parents[2]
     for models in (package / "models", package.parent.parent / "models"):
         if (models / name).is_dir():
@@ -151,123 +152,72 @@ def load(path: str | os.PathLike[str] | None = None) -> Model:
     """
     folder = Path(path) if path is not None else shipped()
     info, sha256 = _read_json(folder)
-    front = info["front_end"]
-    front_end = FrontEnd(float(front["hop_ms"]), front["window_hops"], tuple(map(float, front["mel_edges_hz"])))
-    feature_names = tuple(info["features"])
-    expected = features.names(front_end.n_columns)
-    if feature_names != expected:
-        odd = sorted(set(feature_names) ^ set(expected)) or ["their order"]
+    hints, found = get_type_hints(Model), {}
+    arrays: Arrays = {}
+    n_features: dict[str, int] = {}
+    file = "model.json"
+    try:
+        serialization.check_plain(info)
+        _check_files(info)
+        arrays = read_arrays(folder, WEIGHTS, info)
+        for name in STORED:
+            if name not in info:
+                raise Invalid(f"{name!r} is missing")
+            try:
+                found[name] = serialization.load(hints[name], info[name], name, arrays, n_features.get(name, 0))
+            except Invalid as error:
+                file = WEIGHTS if str(error).startswith("array") else file
+                raise
+            if name == "front_end":
+                n_features = _check_front_end(found[name])
+        _check_operating_points(found["operating_points"])
+    except Invalid as error:
+        raise ModelError(f"{folder / file}: {error}; {_FRESH}") from None
+    expected = features.names(found["front_end"].n_columns)
+    if found["feature_names"] != expected:
+        odd = sorted(set(found["feature_names"]) ^ set(expected)) or ["their order"]
         raise ModelError(
-            f"{folder / 'model.json'}: features: made for other features than this version computes "
+            f"{folder / 'model.json'}: feature_names: made for other features than this version computes "
             f"({', '.join(odd[:3])}{' …' if len(odd) > 3 else ''}); train it again with this version"
         )
-    arrays = _read_arrays(folder / "weights.npz", info)
-    for part, n_features in (
-        ("gate", len(gate.names(front_end.n_columns))),
-        ("classifier", len(expected)),
-        ("context", len(context.names())),
-    ):
-        _refuse(folder / "weights.npz", part_flaw(part, arrays, info[part], n_features))
-    _refuse(folder / "weights.npz", span_flaw(arrays, len(expected)))
-    return Model(
-        name=info["name"],
-        version=info["version"],
-        front_end=front_end,
-        onset_rule=OnsetRule(**info["onset_rule"]),
-        gate=_thawed("gate", arrays, info["gate"]),
-        gate_from=float(info["gate"]["pass_from"]),
-        feature_names=feature_names,
-        classifier=_thawed("classifier", arrays, info["classifier"]),
-        context=_thawed("context", arrays, info["context"]),
-        first_calibration=Calibration(**info["calibration"]["first"]),
-        span=Span(
-            arrays["span_low"].astype(np.float64), arrays["span_high"].astype(np.float64), info["span"]["outside_from"]
-        ),
-        event_calibration=Calibration(**info["calibration"]["event"]),
-        clip_calibration=Calibration(**info["calibration"]["clip"]),
-        operating_points={name: OperatingPoint(**point) for name, point in info["operating_points"].items()},
-        info=info,
-        sha256=sha256,
-    )
+    return Model(**found, info=info, sha256=sha256)
 
 
-def verify(path: str | os.PathLike[str] | None = None) -> tuple[Model, float, int]:
-    """Load a bundle, replay its parity rows and those of its gate and its context, and check the rows that travel.
-
-    Returns
-    -------
-    model : Model
-    worst : float
-        Greatest difference from scikit-learn's `predict_proba` on the parity rows.
-    n : int
-        How many rows were compared.
+def read_arrays(folder: Path, name: str, info: Mapping[str, Any]) -> Arrays:
+    """Read one npz file of a bundle, whose SHA-256 is checked.
 
     Raises
     ------
     ModelError
-        When a check fails, `worst` exceeds 1e-5, or the log-odds of gate or context differ by more than that from those
-        they had when the bundle was written.
+        When it is missing, changed, or not a file of plain arrays.
     """
-    model = load(path)
-    folder = Path(path) if path is not None else shipped()
-    parity = folder / "parity.npz"
-    arrays = _read_arrays(parity, model.info)
-    logit, n_rows = _replayed(parity, arrays, ("rows", "p"), model.classifier, len(model.feature_names))
-    worst = float(np.abs(sigmoid(logit) - arrays["p"]).max())
-    if not worst <= PARITY_TOLERANCE:
-        raise ModelError(
-            f"{folder}: probabilities differ from scikit-learn's by {worst:.2g}, allowed is {PARITY_TOLERANCE:.0e}; "
-            "the weights do not belong to this bundle"
-        )
-    for part, own, n_features in (
-        ("gate", model.gate, len(gate.names(model.front_end.n_columns))),
-        ("context", model.context, len(context.names())),
-    ):
-        logit, _ = _replayed(parity, arrays, (f"{part}_rows", f"{part}_logit"), own, n_features)
-        off = float(np.abs(logit - arrays[f"{part}_logit"]).max())
-        if not off <= PARITY_TOLERANCE:
-            raise ModelError(
-                f"{folder}: the {part}'s log-odds differ by {off:.2g} from {part}_logit in parity.npz, allowed is "
-                f"{PARITY_TOLERANCE:.0e}; the {part} does not belong to this bundle"
-            )
-    replay_arrays(folder, model.info)
-    return model, worst, n_rows
-
-
-def replay_arrays(folder: Path, info: Mapping[str, Any]) -> Arrays | None:
-    """The arrays of ``replay.npz``, whose hash is checked; None where the bundle names no such file.
-
-    Raises
-    ------
-    ModelError
-        When it is named, and missing or changed.
-    """
-    return _read_arrays(folder / REPLAY_NAME, info) if REPLAY_NAME in info["files"] else None
-
-
-def _replayed(
-    path: Path, arrays: Arrays, names: tuple[str, str], classifier: Classifier, n_features: int
-) -> tuple[Floats, int]:
-    """The log-odds of stored rows, and how many there are; refused when rows and answers do not fit together."""
-    rows_name, answers_name = names
-    _refuse(path, Plain("f", -1e12, 1e12, n_dim=2, may_miss=True).flaw(arrays, rows_name))
-    # an answer of NaN or of infinity differs from every replay, and is told then
-    _refuse(path, Plain("f", -np.inf, np.inf, may_miss=True).flaw(arrays, answers_name))
-    rows, answers = arrays[rows_name], arrays[answers_name]
-    if rows.shape != (len(answers), n_features):
-        allowed = f"({len(answers)}, {n_features}), one row for each of {answers_name!r}, one column for each feature"
-        _refuse(path, f"array {rows_name!r} has shape {rows.shape}; allowed is {allowed}")
-    return classifier.logit(rows.astype(np.float64)), len(rows)
-
-
-def _refuse(path: Path, wrong: str) -> None:
-    """Raise what was found in a file, if anything."""
-    if wrong:
-        raise ModelError(f"{path}: {wrong}; {_FRESH}")
+    path = folder / name
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if hashlib.sha256(raw).hexdigest() != info["files"][name]:
+        raise ModelError(f"{path}: changed since the bundle was made (sha256 differs); take a fresh copy of the bundle")
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > MAX_UNPACKED_BYTES:
+            raise Invalid(f"{unpacked} bytes when unpacked; allowed are {MAX_UNPACKED_BYTES}")
+        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        for key, array in arrays.items():
+            if not isinstance(array, np.ndarray):  # what is not .npy comes as bytes
+                raise Invalid(f"{key!a} in it is not an array")
+    except Exception as error:
+        # everything: zipfile, zlib, tokenize and numpy have a dozen of their own for damaged bytes
+        text = " ".join(str(error).split()) or type(error).__name__
+        text = (text if text.isprintable() else ascii(text))[:200]
+        raise ModelError(f"{path}: not a file of plain arrays: {text}; {_FRESH}") from error
+    return arrays
 
 
 def _read_json(folder: Path) -> tuple[dict[str, Any], str]:
-    """The checked ``model.json`` and its sha256."""
+    """Read a ``model.json`` of this format, and its SHA-256."""
     path = folder / "model.json"
     if "\0" in str(path):
         raise ModelError(f"{str(folder)!r}: not a path (it has a null byte in it); name the folder of a model bundle")
@@ -287,45 +237,70 @@ def _read_json(folder: Path) -> tuple[dict[str, Any], str]:
     if not isinstance(info, dict) or "format" not in info:
         raise ModelError(f"{path}: not a model bundle (it names no format)")
     number = info["format"]
-    if type(number) is not int or number != FORMAT:  # true and 1.0 equal 1, too
-        hint = "update popdetect" if type(number) is int and number > FORMAT else "train it again"
-        raise ModelError(f"{path}: format {told(number)}; this version reads format {FORMAT}; {hint}")
-    _refuse(path, flaw(info))
+    if type(number) is not int or number != FORMAT:  # true and 4.0 equal a number, too
+        is_newer = type(number) is int and number > FORMAT
+        given = ascii(number)[:40] if isinstance(number, str | int | float) else "no number"
+        hint = "update popdetect" if is_newer else "train it again"
+        raise ModelError(f"{path}: format {given}; this version reads format {FORMAT}; {hint}")
     return info, hashlib.sha256(raw).hexdigest()
 
 
-def _read_arrays(path: Path, info: Mapping[str, Any]) -> Arrays:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if hashlib.sha256(raw).hexdigest() != info["files"][path.name]:
-        raise ModelError(f"{path}: changed since the bundle was made (sha256 differs); take a fresh copy of the bundle")
-    try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-        arrays = _unpacked(raw) if unpacked <= MAX_UNPACKED_BYTES else {}
-    except Exception as error:
-        # everything: zipfile, zlib, tokenize and numpy have a dozen of their own for bytes that break their promises
-        raise ModelError(f"{path}: not a file of plain arrays: {_one_line(error)}; {_FRESH}") from error
-    if unpacked > MAX_UNPACKED_BYTES:
-        _refuse(path, f"{unpacked} bytes when unpacked; allowed are {MAX_UNPACKED_BYTES}")
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):  # what is not .npy comes as bytes
-            _refuse(path, f"{told(name)} in it is not an array")
-    return arrays
+def _check_files(info: Mapping[str, Any]) -> None:
+    """Refuse a list of files that is not complete, or names others: no file outside the bundle is ever opened."""
+    files = serialization.load(Mapping[str, str], info.get("files"), "files")
+    for name in (WEIGHTS, PARITY, GOLDEN):
+        if name not in files:
+            raise Invalid(f"files.{name} is missing")
+    unknown = sorted(files.keys() - {WEIGHTS, PARITY, GOLDEN, REPLAY})
+    if unknown:
+        raise Invalid(f"files.{unknown[0]} is unknown; a bundle has {WEIGHTS}, {PARITY}, {GOLDEN} and {REPLAY}")
 
 
-def _unpacked(raw: bytes) -> Arrays:
-    with np.load(io.BytesIO(raw), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+def _check_front_end(front_end: FrontEnd) -> dict[str, int]:
+    """Refuse what would leave frames, or all bands, empty at some sample rate; return the features of each part."""
+    edges, window_ms = front_end.mel_edges_hz, front_end.hop_ms * front_end.window_hops
+    if not 3 <= len(edges) <= 130:
+        raise Invalid(f"front_end.mel_edges_hz has {len(edges)} numbers; allowed are 3 to 130, one band and more")
+    for index, (lower, upper) in enumerate(pairwise(edges), start=1):
+        if upper - lower < 1:  # bands are divided by it
+            raise Invalid(
+                f"front_end.mel_edges_hz[{index}] is {upper:g}; allowed is at least 1 Hz more than the edge before, "
+                f"{lower:g}"
+            )
+    if window_ms > 1000 * MIN_DURATION_S:
+        raise Invalid(
+            f"front_end.window_hops is {front_end.window_hops}, a window of {window_ms:g} ms; allowed is at most "
+            f"{1000 * MIN_DURATION_S:g} ms, the shortest clip (hop_ms is {front_end.hop_ms:g})"
+        )
+    half_hz = MIN_RATE_HZ / 2
+    if edges[2] > half_hz:
+        raise Invalid(
+            f"front_end.mel_edges_hz[2] is {edges[2]:g}; allowed is at most {half_hz:g} Hz: "
+            f"{MIN_RATE_HZ} Hz recordings must hold a whole band"
+        )
+    # hops are rounded down to whole samples: at the lowest rates the window is shorter by up to one part in `hop`
+    hop = front_end.hop(MIN_RATE_HZ)
+    apart_hz, room_hz = 1000 / window_ms * (hop + 1) / hop, min(edges[-1], half_hz) - edges[0]
+    if apart_hz >= room_hz:
+        raise Invalid(
+            f"front_end.mel_edges_hz leaves {room_hz:g} Hz below {half_hz:g} Hz; allowed is more than "
+            f"{apart_hz:g} Hz, the resolution of a window of {window_ms:g} ms"
+        )
+    n_classifier = len(features.names(front_end.n_columns))
+    return {
+        "candidate_filter": len(candidate_filter.names(front_end.n_columns)),
+        "classifier": n_classifier,
+        "context_model": len(context.names()),
+        "out_of_distribution": n_classifier,
+    }
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text[:200] if text.isprintable() else ascii(text)[:200]
-
-
-def _thawed(part: str, arrays: Arrays, settings: Mapping[str, Any]) -> Classifier:
-    own = {name.removeprefix(f"{part}_"): a for name, a in arrays.items() if name.startswith(f"{part}_")}
-    return thaw(settings["kind"], own, settings)
+def _check_operating_points(points: Mapping[str, OperatingPoint]) -> None:
+    for name, point in points.items():
+        if point.no_pop_below > point.pop_from:
+            raise Invalid(
+                f"operating_points.{name}.no_pop_below is {point.no_pop_below:g}; allowed is at most its pop_from, "
+                f"{point.pop_from:g}"
+            )
+    if DEFAULT_OPERATING_POINT not in points:
+        raise Invalid(f"operating_points has no {DEFAULT_OPERATING_POINT!r}, only {', '.join(points) or 'nothing'}")

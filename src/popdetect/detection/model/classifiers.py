@@ -1,8 +1,9 @@
-"""Feature rows to probabilities: a fitted scikit-learn classifier, frozen into plain arrays.
+"""Feature rows to log-odds and probabilities, with plain arrays of numpy.
 
-Here are two kinds. ``linear``: impute, standardise, dot product. ``trees``: a boosted ensemble (values add up to a
-logit) or a forest (leaf probabilities are averaged). `network` has a third, and `cascade` joins it and trees. All give
-scikit-learn's `predict_proba` to 1e-5 and better, and all accept NaN for what could not be measured.
+Each classifier gives scikit-learn's `predict_proba` to 1e-5 and better. All accept NaN for what could not be measured.
+A classifier is a frozen dataclass of arrays and numbers, so `serialization` can store and load any of them.
+
+Rows have the shape (n, n_features); results have the shape (n,).
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+MAX_DEPTH = 1000  # steps down a tree, each taken by all rows: the deepest tree of training takes 10
+INPUT_LIMIT = 4.0  # standard deviations from the middle; one extreme feature must not decide alone
+LOGIT_LIMIT = 20.0  # log-odds of a network; beyond this a probability changes no decision
+_LOGIT_DECIMALS = 9  # the last digits of a matrix product depend on the number of rows
 _TINY = 1e-12
 
 
@@ -28,9 +33,9 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Logistic regression on standardised features; all arrays of shape (n_features,).
+    """Logistic regression on standardised features; all arrays have the shape (n_features,).
 
-    ``logit = intercept + sum(coef * (x - centre) / scale)``, NaN replaced by `centre`.
+    ``logit = intercept + sum(coef * (x - centre) / scale)``; NaN is replaced by `centre`.
     """
 
     centre: Floats
@@ -44,8 +49,8 @@ class Linear:
         return np.asarray(self.intercept + (centred / self.scale) @ self.coef)
 
 
-def own_opinion(n_features: int) -> Linear:
-    """A classifier that repeats the first feature, whatever the others say."""
+def first_feature(n_features: int) -> Linear:
+    """Return a classifier whose log-odds are the first feature, whatever the others are."""
     only_first = np.zeros(n_features)
     only_first[0] = 1
     return Linear(np.zeros(n_features), np.ones(n_features), only_first, 0.0)
@@ -53,10 +58,10 @@ def own_opinion(n_features: int) -> Linear:
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """Binary decision trees side by side in flat arrays.
+    """Binary decision trees, one after another in flat arrays.
 
     At node ``i`` a row goes left if ``x[feature[i]] <= threshold[i]``, or if that value is NaN and ``nan_left[i]``.
-    A leaf leads to itself.
+    A leaf points to itself.
 
     Attributes
     ----------
@@ -64,12 +69,17 @@ class Trees:
     threshold, value : ndarray of float, shape (n_nodes,)
     nan_left : ndarray of bool, shape (n_nodes,)
     roots : ndarray of int, shape (n_trees,)
-    depth : int
-        Steps from the root to the deepest leaf.
     baseline : float
         Added to the sum of a boosted ensemble.
     combine : {"sum", "mean"}
-        "sum": values are parts of a logit. "mean": values are probabilities.
+        "sum": values are parts of log-odds. "mean": values are probabilities.
+    depth : int
+        Steps from the root to the deepest leaf; follows from the arrays.
+
+    Raises
+    ------
+    ValueError
+        If a node cannot reach a leaf in 1000 steps, or if `combine` is "mean" and a value is no probability.
     """
 
     feature: npt.NDArray[np.int32]
@@ -79,22 +89,25 @@ class Trees:
     nan_left: npt.NDArray[np.bool_]
     value: Floats
     roots: npt.NDArray[np.int32]
-    depth: int
     baseline: float
     combine: Literal["sum", "mean"]
+    depth: int = field(init=False)
     _column: npt.NDArray[np.intp] = field(init=False, repr=False, compare=False)
     _child: npt.NDArray[np.intp] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # as the walk needs them: where in a row's pairs a node looks, and its children side by side, right before left
+        if self.combine == "mean" and not 0 <= self.value.min() <= self.value.max() <= 1:
+            raise ValueError("'value' has numbers outside 0 to 1; combine is 'mean', of probabilities")
+        object.__setattr__(self, "depth", _depth(self.left, self.right, self.roots))
+        # the column of a row's value pairs that a node reads, and the children of a node side by side, right first
         object.__setattr__(self, "_column", 2 * self.feature.astype(np.intp) + self.nan_left)
         object.__setattr__(self, "_child", np.stack([self.right, self.left], axis=1).ravel().astype(np.intp))
 
     def logit(self, rows: Floats) -> Floats:
         """Log-odds of "pop", shape (n,)."""
         n_rows, n_features = rows.shape
-        # each value twice, NaN once as it is (never <=, so it goes right) and once as -inf (goes left): the node
-        # chooses. Not +inf: a threshold of +inf is scikit-learn's way to part what is missing from the rest
+        # each value twice: NaN once as it is (never <=, so it goes right) and once as -inf (goes left); the node
+        # chooses. Not +inf: scikit-learn uses a threshold of +inf to separate NaN from all numbers
         flat = np.stack([rows, np.where(np.isnan(rows), -np.inf, rows)], axis=2).ravel()
         # all rows and all trees at once: one step down per turn, on flat arrays
         offset = np.repeat(np.arange(n_rows) * (2 * n_features), len(self.roots))
@@ -109,6 +122,92 @@ class Trees:
         return np.asarray(np.log(p / (1 - p)))
 
 
+def _depth(left: npt.NDArray[np.int32], right: npt.NDArray[np.int32], roots: npt.NDArray[np.int32]) -> int:
+    """Steps until all leaves are reached; ends, whatever the arrays hold."""
+    own = np.arange(len(left))
+    is_leaf = (left == own) & (right == own)
+    level = roots[~is_leaf[roots]]
+    for depth in range(MAX_DEPTH + 1):
+        if not len(level):
+            return depth
+        # marked, not listed: in a damaged tree two paths may lead to one node, and double at every level
+        below = np.zeros(len(left), np.bool_)
+        below[left[level]] = below[right[level]] = True
+        level = np.flatnonzero(below & ~is_leaf)
+    raise ValueError(f"the trees go in circles, or are deeper than {MAX_DEPTH} steps")
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A multilayer perceptron on standardised features: two layers of rectified units.
+
+    Attributes
+    ----------
+    centre, scale : ndarray, shape (n_features,)
+        Median and standard deviation of each feature.
+    inner, middle, outer : ndarray, shapes (n_features, n_1), (n_1, n_2) and (n_2,)
+        Weights.
+    inner_bias, middle_bias : ndarray, shapes (n_1,) and (n_2,)
+    bias : float
+    """
+
+    centre: Floats
+    scale: Floats
+    inner: Floats
+    inner_bias: Floats
+    middle: Floats
+    middle_bias: Floats
+    outer: Floats
+    bias: float
+
+    def logit(self, rows: Floats) -> Floats:
+        """Log-odds of "pop", shape (n,), from -20 to 20."""
+        first = np.maximum(standardised(rows, self.centre, self.scale) @ self.inner + self.inner_bias, 0)
+        second = np.maximum(first @ self.middle + self.middle_bias, 0)
+        return limited(second @ self.outer + self.bias)
+
+
+def standardised(rows: Floats, centre: Floats, scale: Floats) -> Floats:
+    """Features in standard deviations from their middle, -4 to 4; NaN becomes 0."""
+    out = rows - centre
+    out /= scale
+    np.clip(out, -INPUT_LIMIT, INPUT_LIMIT, out=out)
+    out[np.isnan(out)] = 0.0  # `nan_to_num` takes half as long again
+    return out
+
+
+def limited(logit: Floats) -> Floats:
+    """Log-odds within ±20, rounded so that a row alone and among others gets the same number."""
+    return np.asarray(np.round(np.clip(logit, -LOGIT_LIMIT, LOGIT_LIMIT), _LOGIT_DECIMALS))
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """A network for all candidates, and trees where the network gives log-odds of `trees_from` or more.
+
+    Trees take five times as long as the network. Where both are used, the result is the mean of their log-odds.
+    """
+
+    network: Network
+    trees: Trees
+    trees_from: float
+
+    def logit(self, rows: Floats) -> Floats:
+        """Log-odds of "pop", shape (n,)."""
+        logits = self.network.logit(rows)
+        asked = np.flatnonzero(logits >= self.trees_from)
+        if len(asked):
+            logits[asked] = (logits[asked] + self.trees.logit(rows[asked])) / 2
+        return logits
+
+
+def share_of_trees(classifier: Classifier, rows: Floats) -> Floats:
+    """Weight of the trees in the log-odds of each row, shape (n,): 1; for a cascade 0.5 or 0."""
+    if isinstance(classifier, Cascade):
+        return np.where(classifier.network.logit(rows) >= classifier.trees_from, 0.5, 0.0)
+    return np.ones(len(rows))
+
+
 def sigmoid(logit: Floats) -> Floats:
     """Log-odds to probability, without overflow."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * np.asarray(logit, np.float64))))
@@ -116,7 +215,7 @@ def sigmoid(logit: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Platt's scaling: ``p = sigmoid(slope * logit + offset)``, fitted on rows the classifier had not seen.
+    """Platt's scaling: ``p = sigmoid(slope * logit + offset)``, fitted on rows that the classifier was not fitted on.
 
     References
     ----------
@@ -133,3 +232,39 @@ class Calibration:
     def log_odds(self, logit: Floats) -> Floats:
         """Calibrated log-odds."""
         return np.asarray(self.slope * np.asarray(logit) + self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRange:
+    """The range of nearly all training values of each feature, to find sounds that are out of distribution.
+
+    A classifier gives an answer for any numbers, also for those of a sound unlike all of its training material. That
+    answer is worth nothing; "uncertain" is the better word.
+
+    Attributes
+    ----------
+    low, high : ndarray, shape (n_features,)
+    min_outside : int
+        A sound with at least this many features outside the range is out of distribution.
+    """
+
+    low: Floats
+    high: Floats
+    min_outside: int
+
+    def __post_init__(self) -> None:
+        if (self.low > self.high).any():
+            raise ValueError("'low' has a number above that of 'high'; allowed is at most the same")
+
+    @classmethod
+    def unbounded(cls, n_features: int) -> FeatureRange:
+        """Return a range that no sound is outside of."""
+        return cls(np.full(n_features, -1e12), np.full(n_features, 1e12), n_features)
+
+    def is_outside(self, rows: Floats) -> npt.NDArray[np.bool_]:
+        """Which rows are out of distribution, shape (n,)."""
+        return np.asarray(self.n_outside(rows) >= self.min_outside)
+
+    def n_outside(self, rows: Floats) -> npt.NDArray[np.intp]:
+        """How many features of each row are outside the range, shape (n,); NaN never is."""
+        return np.asarray(((rows < self.low) | (rows > self.high)).sum(axis=1))

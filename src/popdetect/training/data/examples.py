@@ -15,8 +15,7 @@ from popdetect.detection.audio.recording import Samples
 from popdetect.detection.conclusion import NO_EVENT_LOGIT
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import Model, OperatingPoint
-from popdetect.detection.model.classifiers import Calibration, Classifier, Floats, own_opinion
-from popdetect.detection.model.out_of_distribution import Span
+from popdetect.detection.model.classifiers import Calibration, Classifier, FeatureRange, Floats, first_feature
 from popdetect.detection.signal import candidate_filter as gate
 from popdetect.detection.signal import context, features, onsets
 from popdetect.detection.signal import frames as spectrum
@@ -161,13 +160,13 @@ class FeatureExtractor:
                 version="0",
                 front_end=front_end,
                 onset_rule=onset_rule,
-                gate=first_look or _Open(),
-                gate_from=pass_from,
+                candidate_filter=first_look or _Open(),
+                pass_from=pass_from,
                 feature_names=features.names(front_end.n_columns),
                 classifier=self,
-                context=own_opinion(len(context.names())),
-                first_calibration=Calibration(1.0, 0.0),
-                span=Span.unbounded(len(features.names(front_end.n_columns))),
+                context_model=first_feature(len(context.names())),
+                base_calibration=Calibration(1.0, 0.0),
+                out_of_distribution=FeatureRange.unbounded(len(features.names(front_end.n_columns))),
                 event_calibration=Calibration(1.0, 0.0),
                 clip_calibration=Calibration(1.0, 0.0),
                 operating_points={"balanced": point},

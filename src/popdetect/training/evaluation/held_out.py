@@ -19,8 +19,8 @@ from popdetect.training.models.context_model import context_rows
 
 def final_logits(model: Model, heard: CandidateSet) -> Floats:
     """Log-odds after the context, shape (n,), of candidates that the model's own first look let pass."""
-    first = model.first_calibration.log_odds(model.classifier.logit(heard.rows))
-    return context_logits(model.context, context_rows(heard, first, model.front_end.n_columns))
+    first = model.base_calibration.log_odds(model.classifier.logit(heard.rows))
+    return context_logits(model.context_model, context_rows(heard, first, model.front_end.n_columns))
 
 
 def counted(model: Model, heard: CandidateSet, logits: Floats, lower: float = 0.0) -> npt.NDArray[np.bool_]:
@@ -38,7 +38,7 @@ def counted(model: Model, heard: CandidateSet, logits: Floats, lower: float = 0.
     found = np.zeros(len(logits), np.bool_)
     times, p_event, p_clip = heard.onsets_s.tolist(), event(logits).tolist(), clip(logits).tolist()
     for own in of_clips(heard):
-        found[own] = count_pops(times[own], p_event[own], p_clip[own], point.pop_from, point.train_from)
+        found[own] = count_pops(times[own], p_event[own], p_clip[own], point.pop_from, point.burst_from)
     return found
 
 

@@ -19,8 +19,15 @@ import numpy as np
 import numpy.typing as npt
 
 from popdetect.detection.model.bundle import Model, OperatingPoint
-from popdetect.detection.model.cascade import Cascade, share_of_trees
-from popdetect.detection.model.classifiers import Calibration, Classifier, Floats, Trees, sigmoid
+from popdetect.detection.model.classifiers import (
+    Calibration,
+    Cascade,
+    Classifier,
+    Floats,
+    Trees,
+    share_of_trees,
+    sigmoid,
+)
 from popdetect.errors import UsageError
 from popdetect.training.data.examples import CandidateSet
 from popdetect.training.evaluation.held_out import counted, final_logits, lowered
@@ -49,14 +56,14 @@ class Unchanged:
         p = sigmoid(self.classifier.logit(rows))
         return np.stack([1 - p, p], axis=1)
 
-    def frozen(self) -> tuple[Any, dict[str, npt.NDArray[Any]], dict[str, Any]]:
-        """As (classifier, arrays, settings) of a bundle."""
-        return (self.classifier, *export.arrays_of(self.classifier))
+    def exported(self) -> Classifier:
+        """The model's classifier."""
+        return self.classifier  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """One way to a classifier: ``fit(rows, marks, seed)`` gives an estimator that `export.freeze` takes."""
+    """One way to a classifier: ``fit(rows, marks, seed)`` gives an estimator that `export.export_classifier` takes."""
 
     recipe: EstimatorSpec
     fit: Callable[[Floats, npt.NDArray[Any], int], Any]
@@ -148,7 +155,7 @@ def held_out_logits(way: Strategy, heard: CandidateSet, parts: Sequence[npt.NDAr
         if len(set(heard.marks[learn].tolist())) < 2:
             raise UsageError("one patient has nearly all the pops; pops of more patients are needed")
         estimator = way.fit(heard.rows[learn], heard.marks[learn], seed)
-        logits[test] = export.freeze(estimator)[0].logit(heard.rows[test])
+        logits[test] = export.export_classifier(estimator).logit(heard.rows[test])
     return logits
 
 
@@ -217,9 +224,9 @@ class Boosted:
         p = sigmoid(self.logit(rows))
         return np.stack([1 - p, p], axis=1)
 
-    def frozen(self) -> tuple[Classifier, dict[str, npt.NDArray[Any]], dict[str, Any]]:
-        """The whole, as (classifier, arrays, settings) of a bundle."""
-        return export.lengthened(self.base, self.trees, self.rate)
+    def exported(self) -> Classifier:
+        """The classifier with the trees added."""
+        return export.add_trees(self.base, self.trees, self.rate)
 
 
 def can_boost(classifier: Classifier) -> bool:

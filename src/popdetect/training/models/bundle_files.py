@@ -8,16 +8,16 @@ import json
 import shutil
 import tempfile
 import zipfile
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.detection.model import bundle
-from popdetect.detection.model.classifiers import Floats, sigmoid
-from popdetect.detection.signal import candidate_filter as gate
+from popdetect.detection import verification
+from popdetect.detection.model import bundle, serialization
+from popdetect.detection.model.classifiers import sigmoid
 from popdetect.errors import ModelError, UsageError
 from popdetect.training.models import card
 from popdetect.training.models import replay as replay_rows
@@ -25,9 +25,8 @@ from popdetect.training.models.fitting import Fitted
 from popdetect.training.models.replay import Replay
 
 N_PARITY_ROWS = 24
-CHECKED_ROWS = 20_000  # before it is written; all of them would take gigabytes
-N_GATE_ROWS = 48  # each walks through all trees of the gate, so that few of their leaves stay unseen
-_SPANS_DB = {"after": (-40, 10), "before": (-40, 10), "spectrum": (-40, 0)}  # of the other first looks: 0 to 40
+ABOUT_FRONT_END = "librosa.feature.melspectrogram(window='hann', center=False, power=2.0, norm='slaney', htk=False)"
+CHECKED_ROWS = 20_000  # compared before writing; all of them would take gigabytes
 
 
 def write(
@@ -59,53 +58,29 @@ def write(
         When what was written does not pass its own check.
     """
     check_target(folder, force=force, replace_shipped=replace_shipped)
-    model, heard = fitted.model, fitted.heard
-    chosen = _spread(fitted.held_out_logits)
-    rows = heard.rows[chosen]
-    looks = _looks(model.front_end.n_columns)
-    parity = {
-        "rows": rows,
-        "p": fitted.estimator.predict_proba(rows)[:, 1].astype(np.float64),
-        "gate_rows": looks,
-        "gate_logit": model.gate.logit(looks),
-        "context_rows": fitted.context_rows[chosen],
-        "context_logit": model.context.logit(fitted.context_rows[chosen]),
-    }
+    model = fitted.model
     _check_parity(fitted)
-    files = {"weights.npz": npz_bytes(fitted.arrays), "parity.npz": npz_bytes(parity)}
-    if replay is not None:
-        files[bundle.REPLAY_NAME] = npz_bytes(replay_rows.arrays(replay))
-    info = {
-        "format": bundle.FORMAT,
-        "name": model.name,
-        "version": model.version,
-        "front_end": {
-            "hop_ms": model.front_end.hop_ms,
-            "window_hops": model.front_end.window_hops,
-            "mel_edges_hz": list(model.front_end.mel_edges_hz),
-            "about": "librosa.feature.melspectrogram(window='hann', center=False, power=2.0, norm='slaney', htk=False)",
-        },
-        "onset_rule": asdict(model.onset_rule),
-        "gate": fitted.settings["gate"],
-        "classifier": fitted.settings["classifier"],
-        "context": fitted.settings["context"],
-        "span": fitted.settings["span"],
-        "calibration": {
-            "first": asdict(model.first_calibration),
-            "event": asdict(model.event_calibration),
-            "clip": asdict(model.clip_calibration),
-        },
-        "operating_points": {name: asdict(point) for name, point in model.operating_points.items()},
-        "features": list(model.feature_names),
-        **facts,
-        "files": {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()},
+    rows = fitted.heard.rows[_spread(fitted.held_out_logits)]
+    parity = {"rows": rows, "p": fitted.estimator.predict_proba(rows)[:, 1].astype(np.float64)}
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    info: dict[str, Any] = {"format": bundle.FORMAT}
+    info |= {name: serialization.store(getattr(model, name), name, arrays) for name in bundle.STORED}
+    info["front_end"]["about"] = ABOUT_FRONT_END
+    info["classifier"] |= fitted.facts
+    files = {
+        bundle.WEIGHTS: npz_bytes(arrays),
+        bundle.PARITY: npz_bytes(parity),
+        bundle.GOLDEN: npz_bytes(verification.golden_arrays(model, shipped_clips())),
     }
+    if replay is not None:
+        files[bundle.REPLAY] = npz_bytes(replay_rows.arrays(replay))
+    info |= {**facts, "files": {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}}
     _put(info, files, folder)
     return bundle.load(folder)
 
 
-def tell(folder: Path, facts: dict[str, Any]) -> bundle.Model:
-    """Say more of a bundle that is there: `facts` go into its ``model.json`` and its card; what decides stays.
+def add_facts(folder: Path, facts: dict[str, Any]) -> bundle.Model:
+    """Add facts for people to the ``model.json`` and the card of a bundle; what decides stays.
 
     Raises
     ------
@@ -114,10 +89,26 @@ def tell(folder: Path, facts: dict[str, Any]) -> bundle.Model:
     UsageError
         When it cannot be written.
     """
-    model = bundle.load(folder)
-    arrays = {name: (folder / name).read_bytes() for name in model.info["files"]}
-    files = {"files": model.info["files"]}  # the last, as they were
-    _put({**{k: v for k, v in model.info.items() if k != "files"}, **facts, **files}, arrays, folder)
+    return _rewritten(folder, facts, {})
+
+
+def replace_golden(folder: Path, clips: Sequence[verification.Clip]) -> bundle.Model:
+    """Give a bundle other golden clips, with all that the installed code computes of them.
+
+    Raises
+    ------
+    ModelError, UsageError
+        As of `add_facts`.
+    """
+    golden = npz_bytes(verification.golden_arrays(bundle.load(folder), clips))
+    return _rewritten(folder, {}, {bundle.GOLDEN: golden})
+
+
+def _rewritten(folder: Path, facts: dict[str, Any], changed: dict[str, bytes]) -> bundle.Model:
+    info = bundle.load(folder).info
+    raw = {name: changed.get(name) or (folder / name).read_bytes() for name in info["files"]}
+    hashes = {"files": {**info["files"], **{name: hashlib.sha256(one).hexdigest() for name, one in changed.items()}}}
+    _put({**{key: value for key, value in info.items() if key != "files"}, **facts, **hashes}, raw, folder)
     return bundle.load(folder)
 
 
@@ -137,7 +128,7 @@ def _put(info: dict[str, Any], arrays: dict[str, bytes], folder: Path) -> None:
             (draft / name).write_bytes(raw)
         (draft / "CARD.md").write_bytes(card.render(info).encode())
         draft.chmod(0o755)
-        bundle.verify(draft)
+        verification.verify(draft)
         _into_place(draft, folder)
     except OSError as error:
         raise UsageError(f"{folder}: the bundle cannot be written: {error.strerror or error}") from error
@@ -165,19 +156,17 @@ def _into_place(draft: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)  # the new one is in place: what is left of the old is only rubbish
 
 
-def _looks(n_columns: int) -> Floats:
-    """Rows for the gate to be replayed on, shape (N_GATE_ROWS, n_gate_features): not heard, but drawn, the same ever.
+def shipped_clips() -> list[verification.Clip]:
+    """Return the golden clips of the shipped bundle, which every bundle gets.
 
-    Rises and prominences lie between 0 and 40 dB, levels around a candidate between -40 and 10, its spectrum between
-    -40 and 0, as `gate.describe` limits them; in steps of half a dB, which pack well. A bundle of few clips, or one
-    whose gate was lent by a base_model, has no first looks of its own.
+    Raises
+    ------
+    ModelError
+        When the shipped bundle is damaged.
     """
-    rng = np.random.default_rng(0)
-    columns = []
-    for name in gate.names(n_columns):
-        low_db, high_db = _SPANS_DB.get(name.split("_")[0], (0, 40))
-        columns.append(rng.integers(2 * low_db, 2 * high_db, N_GATE_ROWS, endpoint=True) / 2)
-    return np.stack(columns, axis=1)
+    folder = bundle.shipped()
+    arrays = bundle.read_arrays(folder, bundle.GOLDEN, bundle.load(folder).info)
+    return verification.golden_clips(arrays)
 
 
 def _check_parity(fitted: Fitted) -> None:
@@ -185,8 +174,10 @@ def _check_parity(fitted: Fitted) -> None:
     rows = fitted.heard.rows[:: 1 + len(fitted.heard.rows) // CHECKED_ROWS]
     own = sigmoid(fitted.model.classifier.logit(rows))
     worst = float(np.abs(own - fitted.estimator.predict_proba(rows)[:, 1]).max())
-    if not worst <= bundle.PARITY_TOLERANCE:
-        raise ModelError(f"the frozen classifier differs from scikit-learn's by {worst:.2g}; this is an error of ours")
+    if not worst <= verification.PARITY_TOLERANCE:
+        raise ModelError(
+            f"the exported classifier differs from scikit-learn's by {worst:.2g}; internal error (a bug in popdetect)"
+        )
 
 
 def check_target(folder: Path, *, force: bool, replace_shipped: bool = False) -> None:

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from popdetect.detection.model.bundle import OperatingPoint
-from popdetect.detection.model.classifiers import Floats
-from popdetect.detection.model.out_of_distribution import Span
+from popdetect.detection.model.classifiers import FeatureRange, Floats
 
 # specificity (clips without a pop that may not be called one), sensitivity (clips with one that may not be called
 # no_pop), and from where events count in a train
@@ -40,7 +39,7 @@ def operating_points(p_clip: Floats, labels: npt.NDArray[np.bool_]) -> dict[str,
     known = np.unique(p_clip)
     without, with_pop = np.sort(p_clip[~labels]), np.sort(p_clip[labels])
     points = {}
-    for name, (specificity, sensitivity, train_from) in ASKED.items():
+    for name, (specificity, sensitivity, burst_from) in ASKED.items():
         # the highest clip without a pop that must stay below, and the lowest with one that must not
         stays = float(without[math.ceil(specificity * len(without) - _EVEN) - 1])
         kept = float(with_pop[min(math.floor((1 - sensitivity) * len(with_pop) + _EVEN), len(with_pop) - 1)])
@@ -48,7 +47,7 @@ def operating_points(p_clip: Floats, labels: npt.NDArray[np.bool_]) -> dict[str,
         no_pop_below = between(float(known[known < kept].max(initial=0.0)), kept)
         pop_from = min(max(pop_from, POP_FROM[0]), POP_FROM[1])
         no_pop_below = min(max(no_pop_below, NO_POP_BELOW[0]), NO_POP_BELOW[1])
-        points[name] = OperatingPoint(min(no_pop_below, pop_from), pop_from, train_from)
+        points[name] = OperatingPoint(min(no_pop_below, pop_from), pop_from, burst_from)
     return points
 
 
@@ -67,13 +66,13 @@ STRANGE = 0.001  # of the sounds learned from would be called outside
 _FAR = 1e12
 
 
-def span_of(rows: Floats, base_model: Span | None = None) -> Span:
+def span_of(rows: Floats, base_model: FeatureRange | None = None) -> FeatureRange:
     """The span of rows, widened by that of a base_model, who has heard more."""
     unknown = np.isnan(rows).all(axis=0)
     known = np.where(unknown, 0.0, rows)
     low = np.where(unknown, -_FAR, np.nanquantile(known, TAIL, axis=0))
     high = np.where(unknown, _FAR, np.nanquantile(known, 1 - TAIL, axis=0))
     if base_model is not None:
-        return Span(np.minimum(low, base_model.low), np.maximum(high, base_model.high), base_model.outside_from)
-    counts = Span(low, high, 1).n_beyond(rows)
-    return Span(low, high, int(np.quantile(counts, 1 - STRANGE, method="higher")) + 1)
+        return FeatureRange(np.minimum(low, base_model.low), np.maximum(high, base_model.high), base_model.min_outside)
+    counts = FeatureRange(low, high, 1).n_outside(rows)
+    return FeatureRange(low, high, int(np.quantile(counts, 1 - STRANGE, method="higher")) + 1)

@@ -37,17 +37,17 @@ class CandidateFinder:
 
     front_end: FrontEnd
     onset_rule: OnsetRule
-    gate: Classifier
-    gate_from: float
+    candidate_filter: Classifier
+    pass_from: float
 
     @classmethod
     def of(cls, model: Model) -> CandidateFinder:
         """That of a finished model."""
-        return cls(model.front_end, model.onset_rule, model.gate, model.gate_from)
+        return cls(model.front_end, model.onset_rule, model.candidate_filter, model.pass_from)
 
     def listener(self) -> FeatureExtractor:
         """What hears the candidates that it lets pass."""
-        return FeatureExtractor(self.front_end, self.onset_rule, self.gate, self.gate_from)
+        return FeatureExtractor(self.front_end, self.onset_rule, self.candidate_filter, self.pass_from)
 
 
 def fit_candidate_filter(
@@ -88,7 +88,7 @@ def fit_candidate_filter(
             "check that onsets_s are seconds from the start of the clip"
         )
     estimator = estimators.small_boosting(seed).fit(looks[learnable], known[learnable], weights(known[learnable]))
-    gate, _, _ = export.freeze(estimator)
+    gate = export.export_classifier(estimator)
     logits = gate.logit(looks)
     pass_from = float(np.quantile(logits[known == 1], 1 - keeps, method="lower"))
     # on few clips the gate knows everything by heart; what must be told apart later has to pass

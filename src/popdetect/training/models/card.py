@@ -46,7 +46,7 @@ def render(info: Mapping[str, Any]) -> str:
         "| --- | --- | --- | --- |",
     ]
     lines += [
-        f"| {name} | {p['no_pop_below']:.3f} | {p['pop_from']:.3f} | {p['train_from']:.3f} |"
+        f"| {name} | {p['no_pop_below']:.3f} | {p['pop_from']:.3f} | {p['burst_from']:.3f} |"
         for name, p in info["operating_points"].items()
     ]
     lines += [
@@ -60,8 +60,8 @@ def render(info: Mapping[str, Any]) -> str:
         f"{info['front_end']['hop_ms'] * info['front_end']['window_hops']:g} ms, "
         f"{len(info['front_end']['mel_edges_hz']) - 2} bands, {info['front_end']['mel_edges_hz'][0]:g} to "
         f"{info['front_end']['mel_edges_hz'][-1]:g} Hz",
-        f"* classifier: {info['classifier']['title']}, {len(info['features'])} features",
-        f"* context (a second opinion, with the neighbours within 150 ms): {_second(info['context'])}",
+        f"* classifier: {info['classifier']['title']}, {len(info['feature_names'])} features",
+        f"* context (a second opinion, with the neighbours within 150 ms): {_second(info['context_model'])}",
         f"* sha256 of the weights: `{info['files']['weights.npz']}`",
         "",
         "The sha256 shows that nothing was changed; it does not show who made it.",
@@ -72,7 +72,7 @@ def render(info: Mapping[str, Any]) -> str:
 
 def _second(context: Mapping[str, Any]) -> str:
     if context["kind"] == "trees":
-        return f"{context['n_trees']} small trees"
+        return "small trees"
     return "none, too few pops to learn it from"
 
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from popdetect.detection.conclusion import CONTEXT_FROM, context_logits
-from popdetect.detection.model.classifiers import Classifier, Floats, own_opinion
+from popdetect.detection.model.classifiers import Classifier, Floats, first_feature
 from popdetect.detection.signal import context, features
 from popdetect.training.data.examples import CandidateSet
 from popdetect.training.models import estimators, export
@@ -24,11 +23,9 @@ _APART_MS = 1000.0  # between clips, laid end to end: more than neighbours reach
 
 @dataclass(frozen=True, slots=True)
 class ContextModel:
-    """A context: its classifier, as arrays and settings too, and its out-of-fold log-odds if it was fitted here."""
+    """A context model: its classifier, and its out-of-fold log-odds if it was fitted here."""
 
     classifier: Classifier
-    arrays: dict[str, npt.NDArray[Any]]
-    settings: dict[str, Any]
     held_out_logits: Floats | None = None
 
 
@@ -41,12 +38,12 @@ def context_rows(heard: CandidateSet, log_odds: Floats, n_columns: int) -> Float
 
 def lent(classifier: Classifier) -> ContextModel:
     """A base_model's."""
-    return ContextModel(classifier, *export.arrays_of(classifier))
+    return ContextModel(classifier)
 
 
 def no_context() -> ContextModel:
     """None: each candidate keeps its first opinion."""
-    return lent(own_opinion(len(context.names())))
+    return lent(first_feature(len(context.names())))
 
 
 def fit_context_model(
@@ -62,6 +59,6 @@ def fit_context_model(
         test = np.isin(heard.clip, part)
         learn = learnable & ~test
         estimator = estimators.context_boosting(seed).fit(rows[learn], heard.marks[learn])
-        logits[test] = context_logits(export.freeze(estimator)[0], rows[test])
+        logits[test] = context_logits(export.export_classifier(estimator), rows[test])
     estimator = estimators.context_boosting(seed).fit(rows[learnable], heard.marks[learnable])
-    return ContextModel(*export.freeze(estimator), logits)
+    return ContextModel(export.export_classifier(estimator), logits)

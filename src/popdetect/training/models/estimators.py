@@ -1,7 +1,7 @@
 """Candidate classifiers from scikit-learn.
 
-Every candidate accepts NaN, even a column of nothing else, is deterministic for a seed, and can be frozen without loss:
-`freezing` gives the arrays from which `hearing` computes the same `predict_proba`.
+Every candidate accepts NaN, even a column of nothing else, is deterministic for a seed, and can be exported
+without loss: `export` gives the classifier of the detector with the same `predict_proba`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.detection.model import network
-from popdetect.detection.model.classifiers import Classifier, Floats, sigmoid
-from popdetect.detection.model.loading import thaw
+from popdetect.detection.model.classifiers import Floats, limited, sigmoid, standardised
 from popdetect.detection.signal import context
 
 Ints = npt.NDArray[np.int8]
@@ -201,7 +199,7 @@ EPOCHS = 10
 JITTER = 0.2  # standard deviations of noise on every feature
 _RATE, _LEAST_RATE_SHARE = 1e-3, 0.02
 _PENALTY = 1e-3
-ASK_FROM = -6.0  # log-odds: two candidates in three lie below, and of those one in a thousand is a pop
+TREES_FROM = -6.0  # log-odds: two candidates in three lie below, and of those one in a thousand is a pop
 _ALSO_FITTED = 0.5  # log-odds below it, of rows that the trees learn from as well
 
 
@@ -222,7 +220,7 @@ class Perceptron:
         spread = np.nanstd(known, axis=0)
         says_nothing = ~(spread > 1e-9)
         self.scale = np.where(says_nothing, 1.0, spread)
-        inputs = network.standardised(known, self.centre, self.scale).astype(np.float32)
+        inputs = standardised(known, self.centre, self.scale).astype(np.float32)
         self.mlp = MLPClassifier(
             UNITS,
             alpha=_PENALTY,
@@ -246,24 +244,13 @@ class Perceptron:
         """Log-odds, shape (n,), by scikit-learn."""
         if not len(rows):
             return np.empty(0)
-        p = self.mlp.predict_proba(network.standardised(rows, self.centre, self.scale))
+        p = self.mlp.predict_proba(standardised(rows, self.centre, self.scale))
         with np.errstate(divide="ignore"):  # a certain 0 or 1 is limited like all that is nearly so
-            return network.limited(np.log(p[:, 1]) - np.log(p[:, 0]))
+            return limited(np.log(p[:, 1]) - np.log(p[:, 0]))
 
     def predict_proba(self, rows: Floats) -> Floats:
         """Probabilities of "not" and "pop", shape (n, 2)."""
         return _both_sides(self.logit(rows))
-
-    def frozen(self) -> tuple[Classifier, dict[str, npt.NDArray[Any]], dict[str, Any]]:
-        """As (classifier, arrays, settings) of a bundle."""
-        inner, middle, outer = self.mlp.coefs_
-        inner_bias, middle_bias, bias = self.mlp.intercepts_
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "centre": self.centre, "scale": self.scale, "inner": inner, "inner_bias": inner_bias, "middle": middle,
-            "middle_bias": middle_bias, "outer": outer[:, 0], "bias": bias[0],
-        }  # fmt: skip
-        arrays = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
-        return thaw("network", arrays, {}), arrays, {"kind": "network"}
 
 
 class Cascade:
@@ -276,7 +263,7 @@ class Cascade:
     def fit(self, rows: Floats, labels: npt.NDArray[Any], weights: Floats | None = None) -> Cascade:
         """Fit both; gives itself back."""
         self.network.fit(rows, labels, weights)
-        asked = self.network.logit(rows) >= ASK_FROM - _ALSO_FITTED
+        asked = self.network.logit(rows) >= TREES_FROM - _ALSO_FITTED
         if len(np.unique(labels[asked])) < 2:  # few rows, and all known by heart: nothing is left to tell apart
             asked[:] = True
         self.trees.fit(rows[asked], labels[asked], None if weights is None else weights[asked])
@@ -285,7 +272,7 @@ class Cascade:
     def predict_proba(self, rows: Floats) -> Floats:
         """Probabilities of "not" and "pop", shape (n, 2)."""
         logits = self.network.logit(rows)
-        asked = np.flatnonzero(logits >= ASK_FROM)
+        asked = np.flatnonzero(logits >= TREES_FROM)
         if len(asked):
             logits[asked] = (logits[asked] + self.trees.logit(rows[asked])) / 2
         return _both_sides(logits)

@@ -67,10 +67,8 @@ class Fitted:
     Attributes
     ----------
     model : Model
-    arrays : dict
-        For ``weights.npz``.
-    settings : dict
-        The parts of ``model.json`` that describe gate, classifier and context.
+    facts : dict
+        What ``model.json`` says of the classifier besides.
     selection : list of StrategyScore
         All specs, the chosen one first.
     heard : CandidateSet
@@ -84,8 +82,7 @@ class Fitted:
     """
 
     model: Model
-    arrays: dict[str, npt.NDArray[Any]]
-    settings: dict[str, Any]
+    facts: dict[str, Any]
     selection: list[StrategyScore]
     heard: CandidateSet
     held_out_logits: Floats
@@ -247,17 +244,17 @@ def learn(
     say("fitting", 0, 1)
     learnable = heard.marks >= 0
     estimator = tried[0][0].fit(heard.rows[learnable], heard.marks[learnable], seed)
-    classifier, arrays, settings = export.freeze(estimator)
+    classifier = export.export_classifier(estimator)
 
     first = adaptation.calibrated(
-        adapted.first_calibration if adapted else None, best.logits[learnable], heard.marks[learnable]
+        adapted.base_calibration if adapted else None, best.logits[learnable], heard.marks[learnable]
     )
     neighbour_rows = context_rows(heard, first.log_odds(best.logits), look.front_end.n_columns)
     if not with_context:
         fellow = no_context()
     else:
         fellow = (
-            lent(base_model.context)
+            lent(base_model.context_model)
             if base_model is not None
             else fit_context_model(neighbour_rows, heard, parts, seed)
         )
@@ -265,7 +262,7 @@ def learn(
     if final is None:
         final = context_logits(fellow.classifier, neighbour_rows)
 
-    span = span_of(heard.rows, base_model.span if base_model is not None else None)
+    span = span_of(heard.rows, base_model.out_of_distribution if base_model is not None else None)
     event = adaptation.calibrated(
         adapted.event_calibration if adapted else None, final[learnable], heard.marks[learnable]
     )
@@ -278,13 +275,13 @@ def learn(
         version=version,
         front_end=look.front_end,
         onset_rule=look.onset_rule,
-        gate=look.gate,
-        gate_from=look.gate_from,
+        candidate_filter=look.candidate_filter,
+        pass_from=look.pass_from,
         feature_names=names(look.front_end.n_columns),
         classifier=classifier,
-        context=fellow.classifier,
-        first_calibration=first,
-        span=span,
+        context_model=fellow.classifier,
+        base_calibration=first,
+        out_of_distribution=span,
         event_calibration=event,
         clip_calibration=clip,
         operating_points=points,
@@ -293,22 +290,9 @@ def learn(
     )
     if adapted and negatives is not None:
         model = adaptation.limit_false_pops(model, adapted, negatives)
-    gate_arrays, gate_settings = export.arrays_of(look.gate)
-    parts_of = {
-        "gate": gate_arrays,
-        "classifier": arrays,
-        "context": fellow.arrays,
-        "span": {"low": span.low, "high": span.high},
-    }
     return Fitted(
         model=model,
-        arrays={f"{part}_{key}": array for part, own in parts_of.items() for key, array in own.items()},
-        settings={
-            "gate": {**gate_settings, "pass_from": look.gate_from},
-            "classifier": {**settings, "recipe": best.recipe.name, "title": best.recipe.title},
-            "context": fellow.settings,
-            "span": {"outside_from": span.outside_from},
-        },
+        facts={"recipe": best.recipe.name, "title": best.recipe.title},
         selection=selection,
         heard=heard,
         held_out_logits=final,

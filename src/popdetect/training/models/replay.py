@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from popdetect.detection.model import bundle
-from popdetect.detection.model.arrays import Plain
 from popdetect.detection.model.bundle import Model
 from popdetect.detection.model.classifiers import Floats
+from popdetect.detection.model.serialization import ArrayRule, Invalid, check_array
 from popdetect.errors import ModelError
 from popdetect.training.data.examples import CandidateSet
 
-NAME = bundle.REPLAY_NAME
+NAME = bundle.REPLAY
 MAX_ROWS = 4_500  # at some 200 bytes packed: more made no adapted model better
 _HALF = 6e4  # the greatest number that half precision holds, and a little less
 
@@ -119,28 +119,18 @@ def read(folder: Path, model: bundle.Model) -> Replay | None:
     ModelError
         When they are missing though the bundle names them, or are not what was written; names the file.
     """
-    found = bundle.replay_arrays(folder, model.info)
-    if found is None:
+    if NAME not in model.info["files"]:
         return None
-    path = folder / NAME
-    wrong = (
-        Plain("f", -_HALF, _HALF, n_dim=2, may_miss=True).flaw(found, "rows")
-        or Plain("iu", 0, 1).flaw(found, "marks")
-        or Plain("f", -_HALF, _HALF).flaw(found, "logits")
-        or Plain("f", 1e-6, 1e9).flaw(found, "weights")
-    )
-    n = len(found.get("marks", ()))
-    if not wrong and (
-        found["rows"].shape != (len(model.feature_names), n) or not len(found["logits"]) == len(found["weights"]) == n
-    ):
-        wrong = f"rows {found['rows'].shape}, {n} marks; allowed is {len(model.feature_names)} features of as many rows"
-    if not wrong and len(set(found["marks"].tolist())) < 2:
-        wrong = "all rows have one mark; pops and others are needed"
-    if wrong:
-        raise ModelError(f"{path}: {wrong}; probably damaged or edited: take a fresh copy of the bundle")
-    return Replay(
-        found["rows"].T.astype(np.float64),
-        found["marks"].astype(np.int8),
-        found["logits"].astype(np.float64),
-        found["weights"].astype(np.float64),
-    )
+    found, sizes = bundle.read_arrays(folder, NAME, model.info), {"features": len(model.feature_names)}
+    try:
+        rows = check_array(found, "rows", ArrayRule("f", ("features", "rows"), -_HALF, _HALF, nan=True), sizes)
+        marks = check_array(found, "marks", ArrayRule("iu", ("rows",), 0, 1), sizes)
+        logits = check_array(found, "logits", ArrayRule("f", ("rows",), -_HALF, _HALF), sizes)
+        weights = check_array(found, "weights", ArrayRule("f", ("rows",), 1e-6, 1e9), sizes)
+        if len(set(marks.tolist())) < 2:
+            raise Invalid("all rows have one mark; pops and others are needed")
+    except Invalid as error:
+        raise ModelError(
+            f"{folder / NAME}: {error}; probably damaged or edited: take a fresh copy of the bundle"
+        ) from None
+    return Replay(rows.T, marks.astype(np.int8), logits, weights)
