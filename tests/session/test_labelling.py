@@ -228,7 +228,13 @@ def test_run_json_tells_how_and_names_nobody(session: Path) -> None:
     assert next(iter(run)) == "schema_version"
     assert run["settings"] == {"folder": "session", "out": "popdetect", "formats": ["raven"], "jobs": 2, "force": False}
     assert run["model"]["bundle"] == "mine"
-    assert run["operating_point"] == {"name": "balanced", "no_pop_below": 0.2, "pop_from": 0.8, "burst_from": 0.5}
+    point = {
+        "no_pop_below": 0.2,
+        "pop_from": 0.8,
+        "burst_from": 0.5,
+        "train_from": 0.5,
+    }  # the last by its old name, too
+    assert run["operating_point"] == {"name": "balanced", **point}
     assert all(run["versions"].values())
     assert run["counts"]["clips"] == len(run["inputs"]) == 40
     assert re.fullmatch("[0-9a-f]{64}", run["inputs"][0]["sha256"])

@@ -6,6 +6,7 @@ import hashlib
 import io
 import itertools
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_models_at_the_ends_of_the_ranges_can_be_used(tmp_path: Path, name: str,
     rng = np.random.default_rng(0)
     for rate_hz in RATES_HZ:
         for duration_s in (MIN_DURATION_S, 0.6):
-            sound = rng.normal(0, 1e-3, (round(duration_s * rate_hz), 2)).astype(np.float32)
+            sound = rng.normal(0, 1e-3, (math.ceil(duration_s * rate_hz), 2)).astype(np.float32)
             sound[len(sound) // 2 :: rate_hz // 4] = 0.5
             sound[len(sound) // 2 + 1 :: rate_hz // 4] = -0.4
             sound[len(sound) // 2 + 2 :: rate_hz // 4] = 0.3
