@@ -1,12 +1,17 @@
-"""``python -m popdetect``, and the installed command: the first to run and the last to be interrupted."""
+"""``python -m popdetect`` and the installed command: run the command line, and report Ctrl-C during its import."""
 
 import sys
 
 
 def run() -> int:
-    """Run the command line; returns its exit code.
+    """Run the command line.
 
-    Ctrl-C may come while the first modules are still being loaded, before anything of ours can take it.
+    Ctrl-C can come while the first modules are imported, before `popdetect.cli.main` can handle it.
+
+    Returns
+    -------
+    int
+        Exit code.
     """
     try:
         from popdetect.cli.main import main

@@ -1,37 +1,39 @@
-"""Standard input, output and error, and what a terminal can show: progress, colour, text that stays on its line.
-
-Nothing is decided here, and nothing of the rooms is known. Only the command line uses it.
-"""
+"""Standard input, output and error: results, messages, progress, colour, and commands that the reader can type."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from pathlib import Path
+from typing import Any, TextIO
 
 from popdetect.errors import UsageError
 
+SCHEMA_VERSION = 1
+FAILED_SOME, FAILED_ALL = 3, 4  # exit codes of commands that go on after an input that failed
 _COLOURS = {"pop": "1;33", "no_pop": "2", "uncertain": "1;36"}
 
 
 class ReaderGoneError(Exception):
-    """Whoever read the output (`| head`) has had enough; no failure."""
+    """The program that reads the output, such as ``head``, has stopped reading; not a failure."""
+
+
+# --- streams --------------------------------------------------------------------------------------------------------
 
 
 def prepare() -> None:
-    """Make the streams fit for any file's name, and see that they are there.
+    """Make the streams accept every file name, and check that they are open.
 
     Raises
     ------
     UsageError
-        When standard output is closed (``>&-``). Like other tools, and before the first file that is opened takes its
-        place and its contents.
+        If standard output is closed (``>&-``). Otherwise the first file that is opened would receive the output.
     """
-    if sys.stderr is None:  # `2>&-`: there is nobody to tell, and print would use standard output instead
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # as long as the process lives
+    if sys.stderr is None:  # `2>&-`: print would use standard output instead
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # open until the process ends
     if sys.stdout is None:
         raise UsageError("standard output is closed; send it to a file, or to /dev/null")
     for stream in (sys.stdout, sys.stderr):
@@ -41,7 +43,7 @@ def prepare() -> None:
 
 @contextmanager
 def output(stream: TextIO) -> Iterator[None]:
-    """Only writing to `stream` happens inside, so an error there is one of where the output goes.
+    """Report an error inside as one of `stream`; nothing but writing to it may happen inside.
 
     Raises
     ------
@@ -50,7 +52,7 @@ def output(stream: TextIO) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # what is still waiting to be written would fail again when Python exits, and be complained of
+        # the text that is still buffered would fail again, with a message, when Python exits
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if isinstance(error, BrokenPipeError):
@@ -59,7 +61,7 @@ def output(stream: TextIO) -> Iterator[None]:
 
 
 def standard_input() -> bytes:
-    """Everything that comes in.
+    """Return everything on standard input.
 
     Raises
     ------
@@ -73,29 +75,98 @@ def standard_input() -> bytes:
         raise UsageError(f"standard input cannot be read: {error.strerror or error}") from error
 
 
-def one_line(text: str) -> str:
-    """Text that stays on its line, whatever a file is called."""
-    legible = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def result(text: str) -> None:
+    """Print a result."""
+    with output(sys.stdout):
+        print(text)
+
+
+def json_result(made: dict[str, Any]) -> None:
+    """Print a result as one line of JSON."""
+    import json
+
+    result(json.dumps(made, ensure_ascii=False))
+
+
+def message(text: str, quiet: bool = False) -> None:
+    """Print one line on standard error, unless `quiet`."""
+    if quiet:
+        return
+    with suppress(UsageError, ReaderGoneError), output(sys.stderr):  # nobody could read the complaint
+        print(f"popdetect: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+# --- text -----------------------------------------------------------------------------------------------------------
+
+
+def one_line(text: object) -> str:
+    """Return text that is printable and stays on one line, whatever the name of a file contains."""
+    legible = str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in legible)
 
 
+def counted(n: int, thing: str) -> str:
+    """Return a number with its noun: one clip, two clips."""
+    return f"{n} {thing}{'' if n == 1 else 's'}"
+
+
+def first(lines: Iterable[str], most: int = 10) -> list[str]:
+    """Return the first lines, and how many more there are."""
+    lines = [one_line(line) for line in lines]
+    return lines[:most] + ([f"… and {len(lines) - most} more (all with --json)"] if len(lines) > most else [])
+
+
 def painted(label: str) -> str:
-    """A label, 9 characters wide; coloured on a terminal, unless NO_COLOR is set."""
+    """Return a label, 9 characters wide; coloured on a terminal, unless NO_COLOR is set."""
     padded = f"{label:9}"
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         return padded
     return f"\x1b[{_COLOURS[label]}m{padded}\x1b[0m"
 
 
+def command(*words: str | Path) -> str:
+    """Return a popdetect command that works as printed, in the current folder and the reader's shell.
+
+    The program is shown by its path if `popdetect` is not on PATH, as in an environment that is not activated.
+    """
+    import shlex
+    import shutil
+
+    program = ["popdetect"]
+    if not shutil.which("popdetect"):
+        # the installed script, or python -m popdetect
+        ours = Path(sys.argv[0]).stem == "popdetect" and shutil.which(sys.argv[0])
+        program = [_from_here(ours)] if ours else [_from_here(sys.executable), "-m", "popdetect"]
+    quote = (lambda word: f'"{word}"' if " " in word else word) if os.name == "nt" else shlex.quote
+    return one_line(" ".join(quote(str(word)) for word in [*program, *words]))
+
+
+def _from_here(program: str) -> str:
+    """Return the path of a program relative to the current folder if it is below it."""
+    try:
+        below = Path(program).absolute().relative_to(Path.cwd())
+    except ValueError:
+        return program
+    return str(below) if len(below.parts) > 1 else f".{os.sep}{below}"
+
+
+def steps(*commands: str) -> str:
+    """Return commands as lines to copy."""
+    return "\n".join(["Next:", *(f"  {line}" for line in commands)])
+
+
+# --- progress -------------------------------------------------------------------------------------------------------
+
+
 @contextmanager
 def progress(unit: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar with rate and time left, called with (done, total); None where there is no terminal."""
+    """Show a progress bar with rate and time left, updated by (done, total); None if there is no terminal."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
     from tqdm import tqdm
 
-    # no thread that watches over the bar: with it, worker processes could not be copies of this one
+    # without the thread that watches the bar: with it, worker processes could not be copies of this one
     tqdm.monitor_interval = 0
     with tqdm(unit=f" {unit}", file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
 
@@ -108,7 +179,7 @@ def progress(unit: str, quiet: bool) -> Iterator[Callable[[int, int], None] | No
 
 @contextmanager
 def stages(quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
-    """The same for work of several stages, called with (what, done, total)."""
+    """Show the same for work of several stages, updated by (stage, done, total)."""
     with progress("steps", quiet) as step:
         if step is None:
             yield None

@@ -1,0 +1,56 @@
+"""``popdetect model show`` and ``popdetect model verify``: the card of a model, and the check of its files."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from popdetect.cli import options, terminal
+from popdetect.errors import UsageError
+
+EXAMPLES = ("popdetect model show", "popdetect model verify models/ours")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the two commands below this one."""
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, about, run in (
+        ("show", "print the card of a model: scores, limits and sources", show),
+        ("verify", "check the files of a model, and that its probabilities equal those of scikit-learn", verify),
+    ):
+        command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+        options.add_bundle(command, "bundle", "folder of the model", nargs="?")
+        command.set_defaults(run=run)
+        command.finish((f"popdetect model {name} models/ours",))
+
+
+def show(args: argparse.Namespace) -> int:
+    """Print the card."""
+    from popdetect.detection.model import bundle
+
+    model = bundle.load(args.bundle)
+    if args.json:
+        terminal.json_result(model.info)
+        return 0
+    card = (Path(args.bundle) if args.bundle else bundle.shipped()) / "CARD.md"
+    try:
+        text = card.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"{card}: the card cannot be read; --json prints model.json instead") from None
+    terminal.result(text)
+    return 0
+
+
+def verify(args: argparse.Namespace) -> int:
+    """Check the files."""
+    from popdetect.detection.model import bundle
+
+    model, worst, n_rows = bundle.verify(args.bundle)
+    if args.json:
+        terminal.json_result({"model": model.title, "sha256": model.sha256, "parity": worst, "rows": n_rows})
+    else:
+        terminal.result(
+            f"{model.title} is complete and unchanged: the hashes are correct, and its probabilities equal those of "
+            f"scikit-learn within {worst:.1e} on {n_rows} rows"
+        )
+    return 0
