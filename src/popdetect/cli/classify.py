@@ -9,26 +9,22 @@ from typing import Any
 
 from popdetect import __version__
 from popdetect.cli import options, terminal
-from popdetect.cli.terminal import SCHEMA_VERSION, one_line
+from popdetect.cli.terminal import one_line
 from popdetect.detection.detector import Detector
 from popdetect.errors import UsageError
-from popdetect.records import Event, Verdict
+from popdetect.records import Event, Verdict, to_json
 
 EXAMPLES = ("popdetect classify clip.wav --plot clip.png", "popdetect classify a.wav b.flac --json")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: options.Parser) -> None:
     """Add the options of this command."""
-    parser.add_argument(
-        "files", nargs="+", metavar="FILE",
-        help="recordings (wav, flac, ogg, mp3, aiff; 8 to 192 kHz); - reads a wav from standard input",
-    )  # fmt: skip
-    options.add_flag(parser, "--events", "also list every candidate sound with a probability of 0.05 or more")
-    parser.add_argument(
-        "--plot", type=options.path, metavar="PNG",
-        help="draw the waveform and the spectrogram with the pops marked; for several files, name a folder",
-    )  # fmt: skip
-    options.add_model(parser)
+    options.text(parser, "files", "FILE", "recordings (wav, flac, ogg, mp3, aiff; 8 to 192 kHz); - reads a wav from "
+                 "standard input", nargs="+")  # fmt: skip
+    options.flag(parser, "--events", "also list every candidate sound with a probability of 0.05 or more")
+    options.path(parser, "--plot", "PNG", "draw the waveform and the spectrogram with the pops marked; for several "
+                 "files, name a folder")  # fmt: skip
+    options.model(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,10 +46,8 @@ def run(args: argparse.Namespace) -> int:
         piped = terminal.standard_input() if file == "-" else b""
         verdict = detector.verdict(io.BytesIO(piped) if file == "-" else file, file, hash_file=args.json)
         n_failed += verdict.detection is None
-        if args.json:
-            terminal.json_result(as_json(verdict, detector, events=args.events))
-        else:
-            terminal.result(as_text(verdict, width, events=args.events))
+        row = as_json(verdict, detector, events=args.events)
+        terminal.show(args, row, as_text(verdict, width, events=args.events))
         if file in pictures and verdict.detection is not None:
             source = io.BytesIO(piped) if file == "-" else file
             plots.make(source, pictures[file], verdict.detection, one_line(Path(file).name))
@@ -75,7 +69,7 @@ def as_text(verdict: Verdict, width: int, *, events: bool) -> str:
 def as_json(verdict: Verdict, detector: Detector, *, events: bool) -> dict[str, Any]:
     """Return the same with the versions and hashes that made it."""
     found = verdict.detection
-    row: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "file": verdict.file, "status": verdict.status}
+    row: dict[str, Any] = {"file": verdict.file, "status": verdict.status}
     if found is None:
         row["error"] = verdict.error
     else:
@@ -112,5 +106,4 @@ def _event_text(event: Event) -> str:
 
 def _event_json(event: Event) -> dict[str, Any]:
     digits = {"onset_s": 6, "p_pop": 6, "duration_ms": 3, "peak_hz": 1, "centroid_hz": 1, "snr_db": 2}
-    values = {name: getattr(event, name) for name in Event.__slots__}
-    return {name: round(value, digits[name]) if name in digits else value for name, value in values.items()}
+    return {name: round(value, digits[name]) if name in digits else value for name, value in to_json(event).items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from popdetect.cli import label, log, options, terminal
-from popdetect.cli.terminal import SCHEMA_VERSION, command, one_line
+from popdetect.cli.terminal import command, one_line
 
 if TYPE_CHECKING:
     from popdetect.study.simulation.demonstration import Demonstration
@@ -17,10 +17,10 @@ EXAMPLES = ("popdetect demo my-demo",)
 SHOWN = 12  # clips
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: options.Parser) -> None:
     """Add the options of this command."""
-    parser.add_argument("out", type=options.path, metavar="OUT", nargs="?", default=Path("popdetect-demo"),
-                        help="folder for the files (default: popdetect-demo)")  # fmt: skip
+    options.path(parser, "out", "OUT", "folder for the files (default: popdetect-demo)", nargs="?",
+                 default=Path("popdetect-demo"))  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,10 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
     with terminal.progress("clips", args.quiet) as on_progress:
         done = demonstration.demonstrate(args.out, on_stage=on_stage, on_progress=on_progress)
-    if args.json:
-        terminal.json_result(as_json(done))
-    else:
-        terminal.result(as_text(done))
+    terminal.show(args, as_json(done), as_text(done))
     return 0
 
 
@@ -75,7 +72,6 @@ def as_text(done: Demonstration) -> str:
 def as_json(done: Demonstration) -> dict[str, Any]:
     """Return the same as an object."""
     return {
-        "schema_version": SCHEMA_VERSION,
         "simulated": True,
         "true_effect_points": done.effect,
         "sentences": list(done.report.sentences),
@@ -84,6 +80,6 @@ def as_json(done: Demonstration) -> dict[str, Any]:
         "key": str(done.logged.key),
         "key_made": done.logged.key_made,
         "session": str(done.session),
-        "labelled": label.as_json(done.summary),
-        "logged": log.as_json(done.logged),
+        "labelled": terminal.versioned(label.as_json(done.summary)),
+        "logged": terminal.versioned(log.as_json(done.logged)),
     }

@@ -7,8 +7,9 @@ import csv
 from typing import TYPE_CHECKING, Any
 
 from popdetect.cli import options, terminal
-from popdetect.cli.terminal import SCHEMA_VERSION, counted, one_line
+from popdetect.cli.terminal import counted, one_line
 from popdetect.errors import UsageError
+from popdetect.records import to_json
 
 if TYPE_CHECKING:
     from popdetect.study.export.export import Exported
@@ -19,25 +20,18 @@ EXAMPLES = (
 )
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: options.Parser) -> None:
     """Add the options of this command."""
-    parser.add_argument("study", type=options.path, metavar="STUDY.db", help="the journal, made by popdetect log")
-    parser.add_argument(
-        "--format", default="csv", metavar="NAME",
-        help="csv (one row per thrust), wide (one row per patient and session), redcap (import file and data "
-        "dictionary), codebook (csv and Markdown) or fhir (R4 bundle of the pain scores) (default: csv)",
-    )  # fmt: skip
-    parser.add_argument(
-        "-o", "--out", type=options.path, metavar="PATH",
-        help="file to write; for redcap and codebook, which are two files each, a folder; without this option, csv, "
-        "wide and fhir are printed",
-    )  # fmt: skip
-    parser.add_argument(
-        "--columns", metavar="LIST",
-        help="export only these fields, separated by commas (without this option: all fields except free text, file "
-        "names, details of the recordings and your own columns; the codebook describes all fields)",
-    )  # fmt: skip
-    options.add_flag(parser, "--force", "replace files that already exist")
+    options.path(parser, "study", "STUDY.db", "the journal, made by popdetect log")
+    options.text(parser, "--format", "NAME", "csv (one row per thrust), wide (one row per patient and session), redcap "
+                 "(import file and data dictionary), codebook (csv and Markdown) or fhir (R4 bundle of the pain "
+                 "scores) (default: csv)", default="csv")  # fmt: skip
+    options.path(parser, "-o --out", "PATH", "file to write; for redcap and codebook, which are two files each, a "
+                 "folder; without this option, csv, wide and fhir are printed")  # fmt: skip
+    options.text(parser, "--columns", "LIST", "export only these fields, separated by commas (without this option: all "
+                 "fields except free text, file names, details of the recordings and your own columns; the codebook "
+                 "describes all fields)")  # fmt: skip
+    options.flag(parser, "--force", "replace files that already exist")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,14 +46,12 @@ def run(args: argparse.Namespace) -> int:
         listed = next(csv.reader([args.columns], skipinitialspace=True), [])
         columns = [name.strip() for name in listed if name.strip()]
     done = export.export(args.study, args.format, args.out, columns=columns, force=args.force)
-    if args.json:
-        terminal.json_result(as_json(done))
-    elif args.out is None:
+    if args.out is None:
         terminal.result(done.texts[""].removesuffix("\n"))
         for note in _notes(done):
             terminal.message(note, args.quiet)
-    elif not args.quiet:
-        terminal.result(as_text(done))
+    else:
+        terminal.show(args, as_json(done), as_text(done), summary=True)
     return 0
 
 
@@ -78,13 +70,6 @@ def _notes(done: Exported) -> list[str]:
 
 def as_json(done: Exported) -> dict[str, Any]:
     """Return the same as an object."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "format": done.format,
-        "written": [str(path) for path in done.written],
-        "rows": done.n_rows,
-        "row": done.row_name,
-        "columns": list(done.columns),
-        "left_out": list(done.left_out),
-        "notes": list(done.hints),
-    }
+    row = to_json(done)
+    rows = {"format": done.format, "written": row["written"], "rows": done.n_rows, "row": done.row_name}
+    return rows | {"columns": row["columns"], "left_out": row["left_out"], "notes": row["hints"]}

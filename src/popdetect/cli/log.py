@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from popdetect.cli import options, terminal
-from popdetect.cli.terminal import SCHEMA_VERSION, command, counted, first, one_line
+from popdetect.cli.terminal import command, counted, first, one_line
 from popdetect.errors import UsageError
+from popdetect.records import to_json
 
 if TYPE_CHECKING:
     from popdetect.study.journal.logging import Change, Logged
@@ -16,23 +17,17 @@ if TYPE_CHECKING:
 EXAMPLES = ("popdetect log session_07 --init", "popdetect log session_07 --journal STUDY.db")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: options.Parser) -> None:
     """Add the options of this command."""
-    parser.description = (
-        f"{parser.description} The journal contains pseudonyms instead of patient ids, and no sound, path or date. "
-        "Adding the same session again changes nothing."
-    )
-    parser.add_argument("folder", type=options.path, metavar="DIR",
-                        help="folder of the session, already labelled, with its session.csv")  # fmt: skip
-    parser.add_argument("--journal", type=options.path, metavar="FILE",
-                        help="the journal, one file for the whole study; made if it does not exist")  # fmt: skip
-    options.add_flag(parser, "--init", "only write a session.csv to fill in, with one line for each clip")
-    options.add_flag(parser, "--update", "replace values in the journal that differ; its history keeps the old values")
-    parser.add_argument(
-        "--key", type=options.path, metavar="FILE",
-        help="key file that turns patient ids into pseudonyms (default: STUDY.key beside STUDY.db; made on first use)",
-    )  # fmt: skip
-    options.add_flag(parser, "--with-notes", "also write the column notes; such free text may contain names")
+    parser.explain("The journal contains pseudonyms instead of patient ids, and no sound, path or date. Adding the "
+                   "same session again changes nothing.")  # fmt: skip
+    options.path(parser, "folder", "DIR", "folder of the session, already labelled, with its session.csv")
+    options.path(parser, "--journal", "FILE", "the journal, one file for the whole study; made if it does not exist")
+    options.flag(parser, "--init", "only write a session.csv to fill in, with one line for each clip")
+    options.flag(parser, "--update", "replace values in the journal that differ; its history keeps the old values")
+    options.path(parser, "--key", "FILE", "key file that turns patient ids into pseudonyms (default: STUDY.key beside "
+                 "STUDY.db; made on first use)")  # fmt: skip
+    options.flag(parser, "--with-notes", "also write the column notes; such free text may contain names")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,18 +36,12 @@ def run(args: argparse.Namespace) -> int:
 
     if args.init:
         path, n_lines = template.write_template(args.folder)
-        if args.json:
-            terminal.json_result({"schema_version": SCHEMA_VERSION, "written": str(path), "lines": n_lines})
-        else:
-            terminal.result(_template_text(path, n_lines))
+        terminal.show(args, {"written": str(path), "lines": n_lines}, _template_text(path, n_lines))
         return 0
     if args.journal is None:
         raise UsageError("log: name the journal with --journal STUDY.db; it is made if it does not exist")
     done = logging.log(args.folder, args.journal, update=args.update, key=args.key, with_notes=args.with_notes)
-    if args.json:
-        terminal.json_result(as_json(done))
-    elif not args.quiet:
-        terminal.result(as_text(done))
+    terminal.show(args, as_json(done), as_text(done), summary=True)
     if not done.written:
         n = counted(len(done.changes), "value")
         terminal.message(f"nothing was written: {n} differ from the journal; use --update to replace them")
@@ -62,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _template_text(path: Path, n_lines: int) -> str:
     return (
-        f"{one_line(path)}: {n_lines} lines, one for each clip. Fill in patient_id, pain_before and pain_after, and the\n"
-        "other columns that you need. An empty cell means: not asked.\n"
+        f"{one_line(path)}: {n_lines} lines, one for each clip. Fill in patient_id, pain_before, pain_after\n"
+        "and the other columns that you need. An empty cell means: not asked.\n"
         "NPRS: whole numbers from 0 to 10. For a line of 100 mm, write VAS100 in the column pain_scale.\n"
         + terminal.steps(command("label", path.parent), command("log", path.parent, "--journal", "STUDY.db"))
     )
@@ -113,25 +102,5 @@ def _change_text(change: Change) -> str:
 
 def as_json(done: Logged) -> dict[str, Any]:
     """Return the same as an object, with all lines."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "journal": str(done.journal),
-        "session": done.session,
-        "n_thrusts": done.n_thrusts,
-        "n_new": done.n_new,
-        "n_completed": done.n_filled,
-        "written": done.written,
-        "changes": [
-            {"file": change.file, "field": change.field, "old": change.old, "new": change.new}
-            for change in done.changes
-        ],
-        "clips_without_scores": list(done.clips_without_scores),
-        "scores_without_clips": list(done.scores_without_clips),
-        "nearest": dict(done.nearest),
-        "gone": list(done.gone),
-        "own_columns": list(done.own_columns),
-        "not_kept": list(done.left_out),
-        "notes": list(done.hints),
-        "key": str(done.key),
-        "key_made": done.key_made,
-    }
+    names = {"n_filled": "n_completed", "left_out": "not_kept", "hints": "notes"}
+    return {names.get(name, name): value for name, value in to_json(done).items()}

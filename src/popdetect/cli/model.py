@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from popdetect.cli import options, terminal
@@ -11,7 +12,7 @@ from popdetect.errors import UsageError
 EXAMPLES = ("popdetect model show", "popdetect model verify models/ours")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: options.Parser) -> None:
     """Add the two commands below this one."""
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, about, run in (
@@ -19,7 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("verify", "check the files of a model, and that its probabilities equal those of scikit-learn", verify),
     ):
         command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
-        options.add_bundle(command, "bundle", "folder of the model", nargs="?")
+        options.bundle(command, "bundle", "folder of the model", nargs="?")
         command.set_defaults(run=run)
         command.finish((f"popdetect model {name} models/ours",))
 
@@ -30,7 +31,7 @@ def show(args: argparse.Namespace) -> int:
 
     model = bundle.load(args.bundle)
     if args.json:
-        terminal.json_result(model.info)
+        terminal.result(json.dumps(model.info, ensure_ascii=False))
         return 0
     card = (Path(args.bundle) if args.bundle else bundle.shipped()) / "CARD.md"
     try:
@@ -46,11 +47,10 @@ def verify(args: argparse.Namespace) -> int:
     from popdetect.detection.model import bundle
 
     model, worst, n_rows = bundle.verify(args.bundle)
-    if args.json:
-        terminal.json_result({"model": model.title, "sha256": model.sha256, "parity": worst, "rows": n_rows})
-    else:
-        terminal.result(
-            f"{model.title} is complete and unchanged: the hashes are correct, and its probabilities equal those of "
-            f"scikit-learn within {worst:.1e} on {n_rows} rows"
-        )
+    text = (
+        f"{model.title} is complete and unchanged: the hashes are correct, and its probabilities equal those of "
+        f"scikit-learn within {worst:.1e} on {n_rows} rows"
+    )
+    row = {"model": model.title, "sha256": model.sha256, "parity": worst, "rows": n_rows}
+    terminal.show(args, row, text)
     return 0

@@ -28,11 +28,13 @@ _WRITTEN = {int: re.compile(r"-?[0-9]+"), float: re.compile(r"-?([0-9]+\.?[0-9]*
 
 
 class _Help(argparse.HelpFormatter):
-    """Help whose descriptions keep their lines."""
+    """Help whose descriptions keep their lines, and whose examples are not wrapped, to be copied."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         fill = super()._fill_text
-        return "\n".join(fill(line, width, indent) for line in text.splitlines())
+        return "\n".join(
+            line if line.startswith("example:") else fill(line, width, indent) for line in text.splitlines()
+        )
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,14 +46,20 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=_Help, **settings)
 
+    def explain(self, more: str) -> None:
+        """Add sentences to the description."""
+        self.description = f"{self.description} {more}"
+
     def finish(self, examples: Sequence[str]) -> None:
         """Add the options of every command, and `examples` below the help."""
-        group = self.add_argument_group("output")
-        group.add_argument("--json", action="store_true", help="print JSON, one object per line")
-        group.add_argument("--quiet", action="store_true", help="print results only, no messages and no progress")
+        if self._subparsers is None:
+            group = self.add_argument_group("output")
+            flag(group, "--json", "print JSON, one object per line")
+            flag(group, "--quiet", "print results only, no messages and no progress")
         self.epilog = "\n".join(f"example: {example}" for example in examples)
 
     def error(self, message: str) -> NoReturn:
+        """Report `message` and where the options are described."""
         raise UsageError(f"{message}; see `{command(*self.prog.split()[1:], '--help')}`")
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -65,20 +73,23 @@ class Parser(argparse.ArgumentParser):
 # --- types ----------------------------------------------------------------------------------------------------------
 
 
-def number(kind: type, low: float, high: float, unit: str = "") -> Callable[[str], Any]:
+def _number(kind: type, low: float, high: float, unit: str = "") -> Callable[[str], Any]:
     """Return an argparse type for numbers from `low` to `high`, both included."""
 
     def parse(text: str) -> Any:
         value = kind(text) if _WRITTEN[kind].fullmatch(text) else None
         if value is None or not low <= value <= high:
-            what = f"a number {_limits(low, high)}{' ' + unit if unit else ''} is allowed"
-            raise argparse.ArgumentTypeError(f"{text!r}: {what}")
+            raise argparse.ArgumentTypeError(f"{text!r}: a number {_limits(low, high, unit)} is allowed")
         return value
 
     return parse
 
 
-def path(text: str) -> Path:
+def _limits(low: float, high: float, unit: str) -> str:
+    return (f"from {low:g} to {high:g}" if high < 1e9 else f"at least {low:g}") + (f" {unit}" if unit else "")
+
+
+def _path(text: str) -> Path:
     """Return a path that is possible on this computer, whether or not it exists."""
     if not text:  # most often from an unset shell variable; Python would read it as the current folder
         raise argparse.ArgumentTypeError("an empty name; the name of a file or folder is needed")
@@ -91,7 +102,7 @@ def path(text: str) -> Path:
     return Path(text)
 
 
-def counts(text: str) -> tuple[int, int]:
+def _counts(text: str) -> tuple[int, int]:
     """Return two whole numbers written as ``46/50``, the first not larger than the second."""
     found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
     first, second = (int(found[1]), int(found[2])) if found else (1, 0)
@@ -100,75 +111,77 @@ def counts(text: str) -> tuple[int, int]:
     return first, second
 
 
-def _limits(low: float, high: float) -> str:
-    return f"from {low:g} to {high:g}" if high < 1e9 else f"at least {low:g}"
+# --- options of one command -----------------------------------------------------------------------------------------
 
 
-# --- options --------------------------------------------------------------------------------------------------------
-
-
-def add_number(
-    options: Options, name: str, default: float, low: float, high: float, about: str, metavar: str = "N", unit: str = ""
-) -> None:
-    """Add a number, whole if its default is whole; the help shows its range and its default."""
-    text = f"{about} ({_limits(low, high)}{' ' + unit if unit else ''}; default: {default:g})"
-    kind = number(type(default), low, high, unit)
-    options.add_argument(name, type=kind, default=default, metavar=metavar, help=text)
-
-
-def add_flag(options: Options, name: str, about: str) -> None:
+def flag(options: Options, name: str, about: str) -> None:
     """Add an option that is on or off."""
     options.add_argument(name, action="store_true", help=about)
 
 
-def add_seed(options: Options, about: str) -> None:
+def text(options: Options, name: str, metavar: str, about: str, **more: Any) -> None:
+    """Add an option with a text."""
+    options.add_argument(name, metavar=metavar, help=about, **more)
+
+
+def path(options: Options, names: str, metavar: str, about: str, **more: Any) -> None:
+    """Add a file or a folder; its short name may come first, as in ``-o --out``."""
+    options.add_argument(*names.split(), type=_path, metavar=metavar, help=about, **more)
+
+
+def number(
+    options: Options, name: str, default: float, low: float, high: float, about: str, metavar: str = "N", unit: str = ""
+) -> None:
+    """Add a number, whole if its default is whole; the help shows its range and its default."""
+    kind = _number(type(default), low, high, unit)
+    shown = f"{about} ({_limits(low, high, unit)}; default: {default:g})"
+    options.add_argument(name, type=kind, default=default, metavar=metavar, help=shown)
+
+
+def chosen(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the values of some options by name, to pass them to a function."""
+    return {name: getattr(args, name) for name in names}
+
+
+# --- options of several commands ------------------------------------------------------------------------------------
+
+
+def seed(options: Options, about: str) -> None:
     """Add the seed of the random numbers."""
-    add_number(options, "--seed", 0, 0, 2**31, about)
+    number(options, "--seed", 0, 0, 2**31, about)
 
 
-def add_bundle(options: Options, name: str, about: str, **more: Any) -> None:
+def bundle(options: Options, name: str, about: str, **more: Any) -> None:
     """Add the folder of a model; `bundle.load` checks it, with an exit code of its own."""
-    options.add_argument(name, type=Path, metavar="BUNDLE", help=f"{about} (default: the model of popdetect)", **more)
+    text(options, name, "BUNDLE", f"{about} (default: the model of popdetect)", type=Path, **more)
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def model(parser: Parser) -> None:
     """Add the model and its operating point."""
     group = parser.add_argument_group("model")
-    add_bundle(group, "--model", "folder of the model")
-    group.add_argument(
-        "--operating-point", default="balanced", metavar="NAME",
-        help="thresholds: balanced, sensitive (misses fewer pops), specific (fewer false pops), or another name that "
-        "the model has (default: balanced)",
-    )  # fmt: skip
+    bundle(group, "--model", "folder of the model")
+    text(group, "--operating-point", "NAME", "thresholds: balanced, sensitive (misses fewer pops), specific (fewer "
+         "false pops), or another name that the model has (default: balanced)", default="balanced")  # fmt: skip
 
 
 def load_detector(args: argparse.Namespace) -> Detector:
-    """Return the detector that the options of `add_model` describe."""
+    """Return the detector that the options of `model` describe."""
     from popdetect.detection.detector import Detector
     from popdetect.detection.model.bundle import load
 
     return Detector(load(args.model), args.operating_point)
 
 
-def add_analysis(parser: argparse.ArgumentParser) -> None:
-    """Add the settings of the analysis of a study."""
+ANALYSIS = ("margin", "scale", "sensitivity", "specificity", "seed")
+
+
+def analysis(parser: Parser) -> None:
+    """Add the settings of the analysis of a study, `ANALYSIS`."""
     group = parser.add_argument_group("analysis")
-    add_number(group, "--margin", 1.0, 0.01, 100, "a difference below this is too small to matter, in points of NPRS "
-               "(0 to 10)", "POINTS")  # fmt: skip
-    group.add_argument("--scale", choices=("NPRS", "VAS100"), metavar="SCALE",
-                       help="NPRS or VAS100; needed if the journal contains both")  # fmt: skip
-    group.add_argument(
-        "--sensitivity", type=counts, metavar="K/N",
-        help="of N clips in which a person heard a pop, the detector labelled K as pop; such as 46/50",
-    )  # fmt: skip
-    group.add_argument(
-        "--specificity", type=counts, metavar="K/N",
-        help="of N clips in which a person heard no pop, the detector labelled K as no pop. With --sensitivity and "
-        "--specificity, the results are corrected for the errors of the detector",
-    )  # fmt: skip
-    add_seed(group, "seed of the bootstrap intervals")
-
-
-def analysis(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings of `add_analysis` by name."""
-    return {name: getattr(args, name) for name in ("margin", "scale", "sensitivity", "specificity", "seed")}
+    number(group, "--margin", 1.0, 0.01, 100, "a smaller difference is too small to matter, in points of NPRS", "POINTS")  # fmt: skip
+    text(group, "--scale", "SCALE", "NPRS or VAS100; needed if the journal contains both", choices=("NPRS", "VAS100"))
+    text(group, "--sensitivity", "K/N", "of N clips in which a person heard a pop, the detector labelled K as pop; "
+         "such as 46/50", type=_counts)  # fmt: skip
+    text(group, "--specificity", "K/N", "of N clips in which a person heard no pop, the detector labelled K as no "
+         "pop. With both options, the results are corrected for the errors of the detector", type=_counts)  # fmt: skip
+    seed(group, "seed of the bootstrap intervals")

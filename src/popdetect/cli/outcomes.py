@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 
 from popdetect.cli import options, terminal
-from popdetect.cli.terminal import SCHEMA_VERSION
 from popdetect.errors import NothingFound
 
 EXAMPLES = ("popdetect outcomes STUDY.db --margin 1",)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: options.Parser) -> None:
     """Add the options of this command."""
-    parser.description = (
-        f"{parser.description} The answer comes first, then what it is based on and how far it can be trusted."
-    )
-    parser.add_argument("journal", type=options.path, metavar="STUDY.db", help="the journal, made by popdetect log")
-    options.add_analysis(parser)
+    parser.explain("The answer comes first, then what it is based on and how far it can be trusted.")
+    options.path(parser, "journal", "STUDY.db", "the journal, made by popdetect log")
+    options.analysis(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -28,12 +25,7 @@ def run(args: argparse.Namespace) -> int:
 
     thrusts = journal.thrusts(args.journal)
     if not thrusts:
-        raise NothingFound(
-            f"{args.journal}: no thrust with a pain score in it yet; `popdetect log` adds sessions to it"
-        )
-    found = outcomes.outcomes(thrusts, **options.analysis(args))
-    if args.json:
-        terminal.json_result({"schema_version": SCHEMA_VERSION, **found.to_dict()})
-    else:
-        terminal.result(text.as_text(found).rstrip("\n"))
+        raise NothingFound(f"{args.journal}: no thrust with a pain score yet; `popdetect log` adds sessions")
+    found = outcomes.outcomes(thrusts, **options.chosen(args, *options.ANALYSIS))
+    terminal.show(args, found.to_dict(), text.as_text(found).rstrip("\n"))
     return 0

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from popdetect.cli import options, terminal
-from popdetect.cli.terminal import SCHEMA_VERSION, counted, one_line
+from popdetect.cli.terminal import counted, one_line
 
 if TYPE_CHECKING:
     from popdetect.study.report.report import Written
@@ -14,32 +14,24 @@ if TYPE_CHECKING:
 EXAMPLES = ("popdetect report STUDY.db -o report.html --session session_07",)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: options.Parser) -> None:
     """Add the options of this command."""
-    parser.add_argument("study", type=options.path, metavar="STUDY.db", help="the journal, made by popdetect log")
-    parser.add_argument("-o", "--out", type=options.path, metavar="HTML", required=True,
-                        help="the page to write, such as report.html; it needs no internet")  # fmt: skip
-    parser.add_argument(
-        "--session", type=options.path, metavar="DIR", action="append",
-        help="folder of a labelled session; a few of its clips are shown as examples; can be given several times",
-    )  # fmt: skip
-    parser.add_argument("--title", metavar="TEXT", help="title of the page")
-    options.add_flag(parser, "--force", "replace a file that already exists")
-    options.add_analysis(parser)
+    options.path(parser, "study", "STUDY.db", "the journal, made by popdetect log")
+    options.path(parser, "-o --out", "HTML", "the page to write, such as report.html; works offline", required=True)
+    options.path(parser, "--session", "DIR", "folder of a labelled session; a few of its clips are shown as examples; "
+                 "can be given several times", action="append")  # fmt: skip
+    options.text(parser, "--title", "TEXT", "title of the page")
+    options.flag(parser, "--force", "replace a file that already exists")
+    options.analysis(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the page."""
     from popdetect.study.report import report
 
-    settings = options.analysis(args)
-    done = report.write(
-        args.study, args.out, sessions=args.session or (), title=args.title, force=args.force, **settings
-    )
-    if args.json:
-        terminal.json_result(as_json(done))
-    elif not args.quiet:
-        terminal.result(as_text(done))
+    settings = options.chosen(args, "title", "force", *options.ANALYSIS)
+    done = report.write(args.study, args.out, sessions=args.session or (), **settings)
+    terminal.show(args, as_json(done), as_text(done), summary=True)
     return 0
 
 
@@ -54,7 +46,6 @@ def as_text(done: Written) -> str:
 def as_json(done: Written) -> dict[str, Any]:
     """Return the same as an object."""
     return {
-        "schema_version": SCHEMA_VERSION,
         "written": str(done.path),
         "bytes": done.n_bytes,
         "pictures": done.n_pictures,

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from popdetect.cli import options, terminal
-from popdetect.cli.options import add_number
-from popdetect.cli.terminal import SCHEMA_VERSION, command, counted, one_line
+from popdetect.cli.options import chosen, number
+from popdetect.cli.terminal import command, counted, one_line
 from popdetect.errors import UsageError
 
 if TYPE_CHECKING:
     from popdetect.study.simulation.session import SimulatedStudy
-    from popdetect.training.data.scenes import SceneRule
     from popdetect.training.data.simulated_sessions import Simulated
-
-OnProgress = Callable[[int, int], None]
 
 EXAMPLES = (
     "popdetect simulate practice --clips 40 --seed 3",
@@ -32,35 +28,35 @@ STUDY_OPTIONS = (
     ("--dropout", 0.0, 0, 1, "P", "probability that a patient leaves the study after a thrust"),
     ("--missing", 0.0, 0, 1, "P", "share of answers that are missing"),
 )  # fmt: skip
-VERDICT_OPTIONS = (
-    ("--sensitivity", 1.0, 0, 1, "P", "share of clips with a pop that are labelled pop"),
-    ("--specificity", 1.0, 0, 1, "P", "share of clips without a pop that are labelled no pop"),
+LABEL_OPTIONS = (
+    ("--sensitivity", 1.0, "share of clips with a pop that are labelled pop"),
+    ("--specificity", 1.0, "share of clips without a pop that are labelled no pop"),
 )
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: options.Parser) -> None:
     """Add the options of this command."""
-    parser.add_argument("out", type=options.path, metavar="OUT", help="folder to make")
-    add_number(parser, "--clips", 60, 1, 100_000, "number of clips", unit="clips")
-    add_number(parser, "--patients", 12, 1, 10_000, "number of patients", unit="patients")
-    options.add_seed(parser, "seed of the simulation; the same seed gives the same files")
+    options.path(parser, "out", "OUT", "folder to make")
+    number(parser, "--clips", 60, 1, 100_000, "number of clips", unit="clips")
+    number(parser, "--patients", 12, 1, 10_000, "number of patients", unit="patients")
+    options.seed(parser, "seed of the simulation; the same seed gives the same files")
     sound = parser.add_argument_group("sound")
-    add_number(sound, "--seconds", 3.0, 0.5, 600, "length of a clip", "S", "seconds")
-    add_number(sound, "--rate", 48_000, 8_000, 192_000, "sample rate", "HZ", "Hz")
-    add_number(sound, "--pop-share", 0.5, 0, 1, "share of clips with pops", "P")
-    add_number(sound, "--max-pops", 7, 1, 20, "largest number of pops in a clip", unit="pops")
-    add_number(sound, "--max-distractors", 3, 0, 20, "largest number of other sounds in a clip", unit="sounds")
-    sound.add_argument("--sounds", type=options.path, metavar="DIR",
-                       help="mix the recordings of this folder (with a MANIFEST.csv) instead of synthetic sounds")  # fmt: skip
-    sound.add_argument("--role", metavar="NAME",
-                       help="with --sounds: use only recordings with this role in MANIFEST.csv, such as train or dev-test")  # fmt: skip
+    number(sound, "--seconds", 3.0, 0.5, 600, "length of a clip", "S", "seconds")
+    number(sound, "--rate", 48_000, 8_000, 192_000, "sample rate", "HZ", "Hz")
+    number(sound, "--pop-share", 0.5, 0, 1, "share of clips with pops", "P")
+    number(sound, "--max-pops", 7, 1, 20, "largest number of pops in a clip", unit="pops")
+    number(sound, "--max-distractors", 3, 0, 20, "largest number of other sounds in a clip", unit="sounds")
+    options.path(sound, "--sounds", "DIR", "mix recordings from this folder (with a MANIFEST.csv) instead of synthetic "
+                 "sounds")  # fmt: skip
+    options.text(sound, "--role", "NAME", "with --sounds: use only recordings with this role in MANIFEST.csv, such as "
+                 "train or dev-test")  # fmt: skip
     study = parser.add_argument_group("study")
-    options.add_flag(study, "--study", "also write pain scores (session.csv) with a known effect of the pop")
+    options.flag(study, "--study", "also write pain scores (session.csv) in which a pop has a known effect")
     for name, default, low, high, metavar, about in STUDY_OPTIONS:
-        add_number(study, name, default, low, high, f"with --study: {about}", metavar)
-    options.add_flag(study, "--no-sound", "with --study: write labels but no clips, for large studies")
-    for name, default, low, high, metavar, about in VERDICT_OPTIONS:
-        add_number(study, name, default, low, high, f"with --no-sound: {about}", metavar)
+        number(study, name, default, low, high, f"with --study: {about}", metavar)
+    options.flag(study, "--no-sound", "with --study: write labels but no clips, for large studies")
+    for name, default, about in LABEL_OPTIONS:
+        number(study, name, default, 0, 1, f"with --no-sound: {about}", "P")
 
 
 def check_options(args: argparse.Namespace) -> None:
@@ -71,10 +67,10 @@ def check_options(args: argparse.Namespace) -> None:
     UsageError
     """
     of_study = [("--no-sound", False), *((name, default) for name, default, *_ in STUDY_OPTIONS)]
-    of_verdicts = [(name, default) for name, default, *_ in VERDICT_OPTIONS]
+    of_labels = [(name, default) for name, default, *_ in LABEL_OPTIONS]
     for listed, needed, why in (
         (of_study, "--study", ""),
-        (of_verdicts, "--no-sound", ": with sound, the detector makes the labels"),
+        (of_labels, "--no-sound", ": with sound, the detector makes the labels"),
     ):
         for name, default in listed:
             if not getattr(args, _name(needed)) and getattr(args, _name(name)) != default:
@@ -98,44 +94,25 @@ def run(args: argparse.Namespace) -> int:
         rates_hz=(args.rate,),
     )
     with terminal.progress("clips", args.quiet) as on_progress:
-        made = (_study if args.study else _session)(args, rule, on_progress)
-    if args.json:
-        terminal.json_result(as_json(made))
-    elif not args.quiet:
-        terminal.result(as_text(made))
+        shared = {"rule": rule, "on_progress": on_progress, **chosen(args, "seed", "sounds", "role")}
+        made = (_study if args.study else _session)(args, **shared)
+    terminal.show(args, as_json(made), as_text(made), summary=True)
     return 0
 
 
-def _session(args: argparse.Namespace, rule: SceneRule, on_progress: OnProgress | None) -> Simulated:
+def _session(args: argparse.Namespace, **shared: Any) -> Simulated:
     from popdetect.training.data import simulated_sessions
 
-    return simulated_sessions.simulate(
-        args.out,
-        n_clips=args.clips,
-        n_patients=args.patients,
-        seed=args.seed,
-        rule=rule,
-        sounds=args.sounds,
-        role=args.role,
-        on_progress=on_progress,
-    )
+    return simulated_sessions.simulate(args.out, n_clips=args.clips, n_patients=args.patients, **shared)
 
 
-def _study(args: argparse.Namespace, rule: SceneRule, on_progress: OnProgress | None) -> SimulatedStudy:
+def _study(args: argparse.Namespace, **shared: Any) -> SimulatedStudy:
     from popdetect.study.simulation import session
     from popdetect.study.simulation.study import StudyPlan
 
-    names = ("pop_share", *(_name(option) for option, *_ in (*STUDY_OPTIONS, *VERDICT_OPTIONS)))
-    return session.simulate(
-        args.out,
-        StudyPlan(args.patients, args.clips, **{name: getattr(args, name) for name in names}),
-        seed=args.seed,
-        sound=not args.no_sound,
-        rule=rule,
-        sounds=args.sounds,
-        role=args.role,
-        on_progress=on_progress,
-    )
+    names = ("pop_share", *(_name(option) for option, *_ in (*STUDY_OPTIONS, *LABEL_OPTIONS)))
+    plan = StudyPlan(n_patients=args.patients, n_thrusts=args.clips, **chosen(args, *names))
+    return session.simulate(args.out, plan, sound=not args.no_sound, **shared)
 
 
 def as_text(made: Simulated | SimulatedStudy) -> str:
@@ -172,7 +149,7 @@ def as_json(made: Simulated | SimulatedStudy) -> dict[str, Any]:
     """Return the same as an object."""
     from popdetect.training.data.simulated_sessions import Simulated
 
-    row = {"schema_version": SCHEMA_VERSION, "folder": str(made.folder), "clips": made.n_clips, "pops": made.n_pops}
+    row = {"folder": str(made.folder), "clips": made.n_clips, "pops": made.n_pops}
     if isinstance(made, Simulated):
         return row
     return row | {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import sys
@@ -12,7 +13,6 @@ from typing import Any, TextIO
 
 from popdetect.errors import UsageError
 
-SCHEMA_VERSION = 1
 FAILED_SOME, FAILED_ALL = 3, 4  # exit codes of commands that go on after an input that failed
 _COLOURS = {"pop": "1;33", "no_pop": "2", "uncertain": "1;36"}
 
@@ -81,11 +81,19 @@ def result(text: str) -> None:
         print(text)
 
 
-def json_result(made: dict[str, Any]) -> None:
-    """Print a result as one line of JSON."""
-    import json
+def show(args: argparse.Namespace, row: dict[str, Any], text: str = "", *, summary: bool = False) -> None:
+    """Print a result: `row` as one line of JSON with ``--json``, else `text`; with ``--quiet`` no text of a summary."""
+    if args.json:
+        import json
 
-    result(json.dumps(made, ensure_ascii=False))
+        result(json.dumps(versioned(row), ensure_ascii=False))
+    elif not (summary and args.quiet):
+        result(text)
+
+
+def versioned(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON object with the version of its keys; keys are only ever added."""
+    return {"schema_version": 1, **row}
 
 
 def message(text: str, quiet: bool = False) -> None:

@@ -6,10 +6,10 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from popdetect.cli import options, terminal
-from popdetect.cli.terminal import SCHEMA_VERSION, command, counted, one_line
+from popdetect.cli.terminal import command, counted, one_line
 
 if TYPE_CHECKING:
-    from popdetect.training.data.answers import Labelled
+    from popdetect.training.data.answers import TrainingLabels
     from popdetect.training.retraining import Retrained
 
 EXAMPLES = (
@@ -18,30 +18,22 @@ EXAMPLES = (
 )
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: options.Parser) -> None:
     """Add the options of this command."""
-    parser.description = (
-        f"{parser.description} Both models are compared on patients that the new model was not trained on. The same "
-        "labels and seed give the same model."
-    )
-    parser.add_argument(
-        "labels", type=options.path, metavar="DIR", nargs="+",
-        help="sessions corrected with popdetect review; or labels.csv with the columns file, label, onsets_s (seconds) "
-        "and patient_id; or folders that contain pop/ and no_pop/",
-    )  # fmt: skip
-    parser.add_argument("--out", type=options.path, metavar="BUNDLE", required=True, help="folder of the new model")
-    options.add_bundle(parser, "--current", "the model to adapt and to compare with")
-    parser.add_argument(
-        "--guard", type=options.path, metavar="DIR",
-        help="your own recordings without pops (negative controls); the new model must not detect more pops in them",
-    )  # fmt: skip
-    options.add_flag(parser, "--curve", "also report whether more labelled clips would help; takes some minutes")
-    parser.add_argument(
-        "--name", default="retrained", help="name of the new model (default: retrained)", metavar="NAME"
-    )
-    options.add_seed(parser, "seed of the training")
-    options.add_flag(parser, "--allow-ungrouped", "accept labels without patient_id; the scores are then too high")
-    options.add_flag(parser, "--force", "replace a model that already exists")
+    parser.explain("Both models are compared on patients whose clips were not used to train the new model. The same "
+                   "labels and seed give the same model.")  # fmt: skip
+    options.path(parser, "labels", "DIR", "sessions corrected with popdetect review; or labels.csv with the columns "
+                 "file, label, onsets_s (seconds) and patient_id; or folders that contain pop/ and no_pop/",
+                 nargs="+")  # fmt: skip
+    options.path(parser, "--out", "BUNDLE", "folder of the new model", required=True)
+    options.bundle(parser, "--current", "the model to adapt and to compare with")
+    options.path(parser, "--guard", "DIR", "your own recordings without pops (negative controls); the new model must "
+                 "not detect more pops in them than the current one")  # fmt: skip
+    options.flag(parser, "--curve", "also report whether more labelled clips would help; takes some minutes")
+    options.text(parser, "--name", "NAME", "name of the new model (default: retrained)", default="retrained")
+    options.seed(parser, "seed of the training")
+    options.flag(parser, "--allow-ungrouped", "accept labels without patient_id; the scores are then too high")
+    options.flag(parser, "--force", "replace a model that already exists")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,31 +46,19 @@ def run(args: argparse.Namespace) -> int:
     labelled = answers.read(args.labels)
     current, rows, origin = replay.to_start_from(args.current)
     own_controls = negative_controls.recordings(args.guard) if args.guard else ()
+    settings = options.chosen(args, "name", "seed", "allow_ungrouped", "force")
     with terminal.stages(args.quiet) as on_progress:
         done = retraining.train(
-            labelled.truths,
-            args.out,
-            current=current,
-            replay=rows,
-            origin=origin,
-            own_guard=own_controls,
-            with_curve=args.curve,
-            name=args.name,
-            seed=args.seed,
-            allow_ungrouped=args.allow_ungrouped,
-            force=args.force,
-            on_progress=on_progress,
-        )
+            labelled.truths, args.out, current=current, replay=rows, origin=origin, own_controls=own_controls,
+            with_curve=args.curve, on_progress=on_progress, **settings,
+        )  # fmt: skip
     for file, error in done.left_out:
         terminal.message(f"left out {file}: {error}", args.quiet)
-    if args.json:
-        terminal.json_result(as_json(done, labelled))
-    else:
-        terminal.result(as_text(done, labelled, current.title))
+    terminal.show(args, as_json(done, labelled), as_text(done, labelled, current.title))
     return terminal.FAILED_SOME if done.left_out else 0
 
 
-def as_text(done: Retrained, labelled: Labelled, current: str) -> str:
+def as_text(done: Retrained, labelled: TrainingLabels, current: str) -> str:
     """Return the scores of the new model beside those of the current one, whose title is `current`, and the advice."""
     from popdetect.training.evaluation.comparison import figures
     from popdetect.training.models.card import figure
@@ -89,20 +69,18 @@ def as_text(done: Retrained, labelled: Labelled, current: str) -> str:
     lines.append(f"{'clips of held-out patients':50}  {'new model':24}  current model ({current})")
     for name, value in figures(compared.new).items():
         lines.append(f"{name:50}  {figure(value):24}  {figure(before[name]) if name in before else ''}".rstrip())
-    for kind, n_false in compared.guard_new.n_false.items():
-        theirs = compared.guard_current.n_false[kind] if compared.guard_current else ""
-        name = f"false pops, {compared.guard_new.minutes[kind]:.1f} min without pops: {kind}"
+    for kind, n_false in compared.controls_new.n_false.items():
+        theirs = compared.controls_current.n_false[kind] if compared.controls_current else ""
+        name = f"false pops, {compared.controls_new.minutes[kind]:.1f} min without pops: {kind}"
         lines.append(f"{name:50}  {n_false:<24}  {theirs}".rstrip())
-    if done.slips:
-        lines.append(
-            "\nPossible label issues (a model that was not trained on the clip contradicts its label; check them):"
-        )
-        for issue in done.slips:
+    if done.label_issues:
+        lines.append("\nPossible label issues (a model that was not trained on the clip disagrees with its label):")
+        for issue in done.label_issues:
             times = " ".join(f"{time_s:.3f}" for time_s in issue.look_s)
             where = f", at {times} s" if times else ""
             lines.append(f"  {one_line(issue.file)}: labelled {issue.label}, p_pop {issue.p_pop:.2f}{where}")
-    if done.curve:
-        lines.append(f"\n{done.curve.sentence}")
+    if done.learning_curve:
+        lines.append(f"\n{done.learning_curve.sentence}")
     return "\n".join([
         *lines,
         f"\n{compared.advice}",
@@ -112,7 +90,7 @@ def as_text(done: Retrained, labelled: Labelled, current: str) -> str:
     ])  # fmt: skip
 
 
-def _used(done: Retrained, labelled: Labelled) -> list[str]:
+def _used(done: Retrained, labelled: TrainingLabels) -> list[str]:
     """Return how many clips were used and which were not."""
     text = f"Trained on {counted(done.counts['learned_from'], 'clip')}"
     text += f", {labelled.n_reviewed} of them answered in review" if labelled.n_reviewed else ""
@@ -128,12 +106,11 @@ def _used(done: Retrained, labelled: Labelled) -> list[str]:
     return lines
 
 
-def as_json(done: Retrained, labelled: Labelled) -> dict[str, Any]:
+def as_json(done: Retrained, labelled: TrainingLabels) -> dict[str, Any]:
     """Return the same as an object."""
     compared = done.comparison
-    controls = {"new": compared.guard_new, "current": compared.guard_current}
+    controls = {"new": compared.controls_new, "current": compared.controls_current}
     return {
-        "schema_version": SCHEMA_VERSION,
         "bundle": str(done.out),
         "model": done.model.title,
         "model_sha256": done.model.sha256,
@@ -145,10 +122,10 @@ def as_json(done: Retrained, labelled: Labelled) -> dict[str, Any]:
             name: None if one is None else {"false_pops": one.n_false, "minutes": one.minutes}
             for name, one in controls.items()
         },
-        "classifiers": done.contests,
+        "classifiers": done.selection,
         "left_out": [list(pair) for pair in done.left_out],
         "clips": {**done.counts, "reviewed": labelled.n_reviewed},
         "disputed": list(labelled.disputed),
-        "possible_slips": [issue.to_dict() for issue in done.slips],
-        "learning_curve": done.curve.to_dict() if done.curve else None,
+        "possible_slips": [issue.to_dict() for issue in done.label_issues],
+        "learning_curve": done.learning_curve.to_dict() if done.learning_curve else None,
     }
