@@ -240,12 +240,12 @@ def test_commands_of_the_readme_are_understood(command: str) -> None:
     for end in ("|", ">", "&&", ";"):
         words = words[: words.index(end)] if end in words else words
 
-    assert callable(cli._parser().parse_args(words[1:]).run)
+    assert callable(cli.build_parser().parse_args(words[1:]).run)
 
 
 def test_the_readme_names_options_that_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    subs = [cli._parser()]
+    subs = [cli.build_parser()]
     known: set[str] = set()
     while subs:
         for action in subs.pop()._actions:

@@ -1,4 +1,4 @@
-"""Closed, full and broken streams, and interruptions: an exit code and one line for each."""
+"""Closed, full and broken streams, interruptions and colour: an exit code and one line for each."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import COMMAND, Capture, run
 
 from popdetect.cli import main as cli
 from popdetect.cli import terminal
@@ -23,7 +24,6 @@ from popdetect.detection.model import bundle
 from popdetect.session import labelling as batch
 from popdetect.session import labels as truth
 
-Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[2]
 posix = pytest.mark.skipif(os.name == "nt", reason="streams are closed otherwise on Windows")
 
@@ -54,7 +54,7 @@ def test_a_closed_output_is_wrong_use(words: str, clip: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", ["classify CLIP", "classify CLIP CLIP --json", "--version", "label --help"])
-def test_a_full_disk_is_told_as_such(words: str, unbuffered: str, clip: Path) -> None:
+def test_a_full_disk_is_reported(words: str, unbuffered: str, clip: Path) -> None:
     done = shell(words.replace("CLIP", shlex.quote(str(clip))), ">/dev/full", PYTHONUNBUFFERED=unbuffered)
 
     assert (done.returncode, done.stdout) == (2, "")
@@ -63,7 +63,7 @@ def test_a_full_disk_is_told_as_such(words: str, unbuffered: str, clip: Path) ->
 
 @posix
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
-def test_words_that_nobody_can_read_do_not_get_among_the_results(redirection: str, clip: Path) -> None:
+def test_a_closed_standard_error_does_not_mix_messages_into_the_results(redirection: str, clip: Path) -> None:
     if "full" in redirection and not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
     done = shell(f"classify {shlex.quote(str(clip))} --json", redirection)
@@ -75,7 +75,7 @@ def test_words_that_nobody_can_read_do_not_get_among_the_results(redirection: st
 
 
 @posix
-def test_a_closed_input_takes_nothing_from_the_file(clip: Path) -> None:
+def test_a_closed_input_is_wrong_use(clip: Path) -> None:
     assert shell(f"classify {shlex.quote(str(clip))} --quiet", "<&-").returncode == 0
     done = shell("classify -", "<&-")
     assert done.returncode == 2
@@ -94,7 +94,7 @@ def test_an_input_that_cannot_be_read_is_wrong_use(capsys: Capture, monkeypatch:
 
 
 @pytest.mark.parametrize("error", [OSError(36, "File name too long"), BrokenPipeError(32, "Broken pipe")])
-def test_an_error_of_a_room_is_not_blamed_on_the_output(
+def test_an_error_of_the_library_is_not_one_of_the_output(
     error: OSError, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*args: object) -> None:
@@ -103,13 +103,13 @@ def test_an_error_of_a_room_is_not_blamed_on_the_output(
     monkeypatch.setattr(bundle, "load", broken)
 
     assert cli.main(["model", "show"]) == 1
-    assert "an error of our own" in capsys.readouterr().err
+    assert "internal error" in capsys.readouterr().err
     monkeypatch.setenv("POPDETECT_DEBUG", "1")
     with pytest.raises(OSError, match=str(error.strerror)):
         cli.main(["model", "show"])
 
 
-def test_only_what_is_written_is_an_error_of_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_writing_is_an_error_of_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
     moved: list[Any] = []
     monkeypatch.setattr(os, "dup2", lambda *fds: moved.append(fds))
     monkeypatch.setattr(sys.stdout, "fileno", lambda: 1, raising=False)
@@ -119,20 +119,54 @@ def test_only_what_is_written_is_an_error_of_the_output(monkeypatch: pytest.Monk
     assert len(moved) == 1  # or Python would complain at exit
 
 
+@pytest.mark.parametrize(
+    ("terminal", "no_color", "painted"),
+    [(True, None, True), (True, "1", False), (True, "", True), (False, None, False)],
+)
+def test_colour_on_a_terminal_only_and_never_with_no_color(
+    terminal: bool,
+    no_color: str | None,
+    painted: bool,
+    with_pop: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color is not None:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
+
+    assert ("\x1b[" in run(["classify", str(with_pop)], capsys)[1]) is painted
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes break otherwise on Windows")
+def test_a_reader_that_stops_is_no_error(with_pop: Path) -> None:
+    many = subprocess.Popen(
+        [*COMMAND, "classify", *[str(with_pop)] * 200], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert many.stdout is not None
+    many.stdout.close()
+    assert many.stderr is not None
+    words = many.stderr.read()
+    many.stderr.close()
+
+    assert (many.wait(), words) == (0, "")
+
+
 # --- interruptions --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("label .", "what was finished is kept, the same command goes on from there"),
-        ("label . --force", "what was finished is kept, the same command without --force goes on from there"),
-        ("classify CLIP", "nothing half-written stays: start again"),
-        ("evaluate .", "nothing half-written stays: start again"),
-        ("model show", "nothing half-written stays: start again"),
+        ("label .", "finished clips are kept. Run the same command to continue"),
+        ("label . --force", "finished clips are kept. Run the same command without --force to continue"),
+        ("classify CLIP", "no incomplete file was left. Run the same command to start again"),
+        ("evaluate .", "no incomplete file was left. Run the same command to start again"),
+        ("model show", "no incomplete file was left. Run the same command to start again"),
     ],
 )
-def test_only_label_promises_to_go_on(
+def test_the_message_of_an_interruption(
     command: str, words: str, clip: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*args: object, **options: object) -> None:
@@ -147,8 +181,8 @@ def test_only_label_promises_to_go_on(
     assert capsys.readouterr().err == f"popdetect: interrupted; {words}\n"
 
 
-@pytest.mark.parametrize("module", ["popdetect.cli.main", "popdetect.cli.options", "argparse", "json"])
-def test_an_interruption_of_the_first_imports_is_one_too(module: str) -> None:
+@pytest.mark.parametrize("module", ["popdetect.cli.main", "popdetect.cli.terminal", "argparse"])
+def test_an_interruption_during_the_first_imports_is_exit_code_130(module: str) -> None:
     code = (
         "import sys\n"
         "class Interrupting:\n"
@@ -163,7 +197,7 @@ def test_an_interruption_of_the_first_imports_is_one_too(module: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "popdetect: interrupted\n")
 
 
-def test_the_installed_command_begins_where_an_interruption_is_taken() -> None:
+def test_the_installed_command_starts_in_main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
     assert project["project"]["scripts"] == {"popdetect": "popdetect.__main__:run"}

@@ -13,12 +13,16 @@ from pathlib import Path
 import pytest
 from documents import NOTEBOOKS, PAGES, ROOT, blocks, differences, run_document, run_notebook
 
+<<<<<<< HEAD
 import column_tables
 from popdetect.cli import main as cli
 from popdetect.session import corrections
 from popdetect.session.tables import CLIP_COLUMNS, EVENT_COLUMNS
 
 build_parser = getattr(cli, "build_parser", None) or cli._parser
+=======
+from popdetect.cli.main import build_parser
+>>>>>>> 966c555 (Tests of the command line: one module per command; the printed next steps are run in a shell)
 
 VERBS = (
     "classify", "label", "review", "train", "evaluate", "simulate", "log", "outcomes", "report", "export", "model",

@@ -67,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         terminal.prepare()
         try:
             args = build_parser(words).parse_args(words)
-            return int(args.run(args))
+            with terminal.warnings_as_messages():
+                return int(args.run(args))
         finally:
             with terminal.output(sys.stdout):
                 sys.stdout.flush()

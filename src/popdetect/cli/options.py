@@ -178,7 +178,9 @@ ANALYSIS = ("margin", "scale", "sensitivity", "specificity", "seed")
 def analysis(parser: Parser) -> None:
     """Add the settings of the analysis of a study, `ANALYSIS`."""
     group = parser.add_argument_group("analysis")
-    number(group, "--margin", 1.0, 0.01, 100, "a smaller difference is too small to matter, in points of NPRS", "POINTS")  # fmt: skip
+    number(
+        group, "--margin", 1.0, 0.01, 100, "a smaller difference does not matter to patients", "POINTS", "NPRS points"
+    )
     text(group, "--scale", "SCALE", "NPRS or VAS100; needed if the journal contains both", choices=("NPRS", "VAS100"))
     text(group, "--sensitivity", "K/N", "of N clips in which a person heard a pop, the detector labelled K as pop; "
          "such as 46/50", type=_counts)  # fmt: skip

@@ -6,6 +6,7 @@ import argparse
 
 from popdetect.cli import options, terminal
 from popdetect.errors import NothingFound
+from popdetect.records import to_json
 
 EXAMPLES = ("popdetect outcomes STUDY.db --margin 1",)
 
@@ -27,5 +28,5 @@ def run(args: argparse.Namespace) -> int:
     if not thrusts:
         raise NothingFound(f"{args.journal}: no thrust with a pain score yet; `popdetect log` adds sessions")
     found = outcomes.outcomes(thrusts, **options.chosen(args, *options.ANALYSIS))
-    terminal.show(args, found.to_dict(), text.as_text(found).rstrip("\n"))
+    terminal.show(args, to_json(found), text.as_text(found).rstrip("\n"))
     return 0

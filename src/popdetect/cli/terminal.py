@@ -6,12 +6,13 @@ import argparse
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from popdetect.errors import UsageError
+from popdetect.errors import DamagedLinesWarning, UsageError
 
 FAILED_SOME, FAILED_ALL = 3, 4  # exit codes of commands that go on after an input that failed
 _COLOURS = {"pop": "1;33", "no_pop": "2", "uncertain": "1;36"}
@@ -102,6 +103,23 @@ def message(text: str, quiet: bool = False) -> None:
         return
     with suppress(UsageError, ReaderGoneError), output(sys.stderr):  # nobody could read the complaint
         print(f"popdetect: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def warnings_as_messages() -> Iterator[None]:
+    """Report damaged lines of a file on one line of standard error, like errors; each report once."""
+    report = message
+
+    def show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, DamagedLinesWarning):
+            report(str(message))
+        else:
+            others(message, category, *place, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", DamagedLinesWarning)
+        others, warnings.showwarning = warnings.showwarning, show_warning
+        yield
 
 
 # --- text -----------------------------------------------------------------------------------------------------------

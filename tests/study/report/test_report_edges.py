@@ -219,5 +219,5 @@ def test_the_command_in_the_page_has_the_options_and_no_names(clinic: Path, tmp_
 
     assert said in text
     assert "Erika" not in text
-    assert cli._parser().parse_args(said.split()[1:]).margin == 1.5
+    assert cli.build_parser().parse_args(said.split()[1:]).margin == 1.5
     assert os.fspath(clinic) not in text

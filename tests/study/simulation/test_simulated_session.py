@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from popdetect.cli import main as cli
-from popdetect.cli import options
+from popdetect.cli import simulate as command
 from popdetect.errors import UsageError
 from popdetect.session import labelling as batch
 from popdetect.session.labels import read_labels
@@ -251,8 +251,8 @@ def test_wrong_use_is_refused(args: list[str], words: str, tmp_path: Path, capsy
 
 
 def test_defaults_come_from_the_library() -> None:
-    asked, plan = cli._parser().parse_args(["simulate", "x"]), StudyPlan()
+    asked, plan = cli.build_parser().parse_args(["simulate", "x"]), StudyPlan()
 
     for name in ("effect", "expectation", "interaction", "dropout", "missing", "sensitivity", "specificity"):
         assert getattr(asked, name) == getattr(plan, name), name
-    options.refuse_idle(asked)  # the defaults alone ask for nothing
+    command.check_options(asked)  # the defaults alone ask for nothing

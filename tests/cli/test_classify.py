@@ -1,0 +1,233 @@
+"""``popdetect classify``: rows, JSON, pictures, and files that cannot be read."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+from commands import COMMAND, Capture, json_lines, run
+
+from popdetect.cli import main as cli
+from popdetect.detection.model import bundle
+
+
+def test_classify_prints_a_row(with_pop: Path, capsys: Capture) -> None:
+    code = cli.main(["classify", str(with_pop)])
+    out, err = capsys.readouterr()
+
+    assert code == 0
+    assert out.splitlines()[0].split() == ["file", "label", "p_pop", "pops", "onsets", "(s)"]
+    assert len(out.splitlines()) == 2
+    assert err == ""
+
+
+def test_json_has_one_line_per_file_with_versions_and_hashes(session: Path, capsys: Capture) -> None:
+    files = sorted(map(str, session.rglob("*.wav")))
+    code = cli.main(["classify", *files, "--json", "--events"])
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert code == 0
+    assert [row["file"] for row in rows] == files
+    for row in rows:
+        assert row["schema_version"] == 1
+        assert row["n_pops"] == len(row["pops_s"]) == sum(event["is_pop"] for event in row["events"])
+        assert (row["label"] == "pop") == (row["n_pops"] > 0)
+        assert len(row["sha256"]) == len(row["model_sha256"]) == 64
+
+
+def test_classify_reads_standard_input(with_pop: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli.main(["classify", str(with_pop), "--json"])
+    by_name = json.loads(capsys.readouterr().out)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(with_pop.read_bytes())))
+    code = cli.main(["classify", "-", "--json"])
+    piped = json.loads(capsys.readouterr().out)
+
+    assert code == 0
+    assert piped == {**by_name, "file": "-"}
+
+
+def test_plot_writes_a_picture(with_pop: Path, tmp_path: Path, capsys: Capture) -> None:
+    target = tmp_path / "clip.png"
+    code = cli.main(["classify", str(with_pop), "--plot", str(target)])
+    raw = target.read_bytes()
+
+    assert code == 0
+    assert raw[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", raw[16:24]) == (1400, 900)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_plot_of_several_files_needs_a_folder(session: Path, tmp_path: Path, capsys: Capture) -> None:
+    files = sorted(map(str, session.rglob("*.wav")))[:2]
+
+    assert cli.main(["classify", *files, "--plot", str(tmp_path / "a.png")]) == 2
+    assert "name a folder instead" in capsys.readouterr().err
+    assert cli.main(["classify", *files, "--plot", str(tmp_path / "pictures"), "--quiet"]) == 0
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
+
+
+def test_classify_imports_numpy_and_soundfile_only(with_pop: Path) -> None:
+    code = (
+        f"import sys; from popdetect.cli.main import main; main(['classify', {str(with_pop)!r}, '--quiet'])\n"
+        "heavy = {'librosa', 'sklearn', 'scipy', 'numba', 'matplotlib', 'tqdm', 'threadpoolctl', 'multiprocessing'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert out.splitlines()[-1] == "[]"
+
+
+def test_events_lists_each_candidate(with_pop: Path, capsys: Capture) -> None:
+    (row,) = json_lines(run(["classify", str(with_pop), "--events", "--json"], capsys)[1])
+    lines = run(["classify", str(with_pop), "--events"], capsys)[1].splitlines()[2:]
+
+    assert len(lines) == len(row["events"]) > 0
+    for line, event in zip(lines, row["events"], strict=True):
+        assert line.split()[:2] == ["pop" if event["is_pop"] else "other", f"{event['onset_s']:.4f}"]
+        assert event["p_pop"] >= 0.05
+    assert "events" not in json_lines(run(["classify", str(with_pop), "--json"], capsys)[1])[0]
+
+
+def test_every_operating_point_of_the_model_can_be_chosen(with_pop: Path, capsys: Capture) -> None:
+    for name in bundle.load().operating_points:
+        code, out, _ = run(["classify", str(with_pop), "--operating-point", name, "--json"], capsys)
+        assert (code, json_lines(out)[0]["operating_point"]) == (0, name)
+
+
+@pytest.mark.parametrize("name", ["a\0b.wav", "x" * 300 + ".wav", ""])
+def test_an_impossible_file_name_is_a_row(name: str, with_pop: Path, capsys: Capture) -> None:
+    code, out, err = run(["classify", name, str(with_pop), "--json"], capsys)
+
+    assert (code, err) == (3, "")
+    assert [row["status"] for row in json_lines(out)] == ["unreadable", "ok"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_named_pipe_is_an_error_and_not_read(options: list[str], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "link.wav").symlink_to("pipe.wav")
+    files = [str(tmp_path / "pipe.wav"), str(tmp_path / "link.wav"), os.devnull]
+    done = subprocess.run([*COMMAND, "classify", *files, *options], capture_output=True, text=True, timeout=30)
+
+    assert (done.returncode, done.stderr) == (4, "")
+    assert done.stdout.count("not a regular file") == 3
+    done = subprocess.run([*COMMAND, "label", str(tmp_path)], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 4
+    assert "no recording in it" in done.stderr
+
+
+def test_the_reason_of_a_failure_is_beside_its_status(with_pop: Path, tmp_path: Path, capsys: Capture) -> None:
+    gone = tmp_path / "gone.wav"
+    line = run(["classify", str(gone), "--quiet"], capsys)[1]
+
+    assert line == f"{gone}  unreadable: no such file; check the name and the folder\n"
+
+
+def test_pictures_differ_between_clips_but_not_between_runs(
+    with_pop: Path, without_pop: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    for name, clip in (("a", with_pop), ("b", without_pop), ("c", with_pop)):
+        assert run(["classify", str(clip), "--plot", str(tmp_path / f"{name}.png")], capsys)[0] == 0
+    a, b, c = (pixels((tmp_path / f"{name}.png").read_bytes()) for name in "abc")
+
+    assert len(a) == len(b) == 900 * (1 + 4 * 1400)
+    assert a != b
+    assert a == c
+
+
+@pytest.mark.parametrize("target", ["a.jpg", "a", "a.png.gz", "file/a.png", "nowhere/a.png"])
+def test_an_impossible_picture_is_wrong_use(target: str, with_pop: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "file").write_text("in the way")
+    code, _, err = run(["classify", str(with_pop), "--plot", str(tmp_path / target)], capsys)
+
+    assert code == 2
+    assert err.count("\n") == 1
+    assert str(tmp_path / target) in err
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_no_picture_of_a_file_that_cannot_be_read(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "x.wav").write_bytes(b"")
+
+    assert run(["classify", str(tmp_path / "x.wav"), "--plot", str(tmp_path / "x.png")], capsys)[0] == 4
+    assert [p.name for p in tmp_path.iterdir()] == ["x.wav"]
+
+
+def test_columns_are_below_their_names_for_short_file_names(
+    with_pop: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(with_pop.read_bytes())))
+    code, out, _ = run(["classify", "-"], capsys)
+    header, line = out.splitlines()
+
+    assert code == 0
+    assert header.index("label") == line.index("pop")
+
+
+def test_standard_input_can_be_drawn(
+    with_pop: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(with_pop.read_bytes())))
+
+    assert run(["classify", "-", "--plot", str(tmp_path / "a.png")], capsys)[0] == 0
+
+
+def test_clips_with_one_name_in_two_folders_have_two_pictures(session: Path, tmp_path: Path, capsys: Capture) -> None:
+    files = [str(session / patient / "thrust_01.wav") for patient in ("p01", "p02")]
+    run(["classify", *files, "--plot", str(tmp_path / "pictures")], capsys)
+
+    assert len(list((tmp_path / "pictures").rglob("*.png"))) == 2
+
+
+@pytest.mark.parametrize("names", [("a/x/t.wav", "b/x/t.wav"), ("-", "stdin"), ("a/t.wav", "b/t.wav", "a_t.wav")])
+def test_each_file_has_its_own_picture(
+    names: tuple[str, ...], with_pop: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(with_pop.read_bytes())))
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(with_pop, tmp_path / name)
+    run(["classify", *names, "--plot", "pictures"], capsys)
+
+    assert len(list((tmp_path / "pictures").rglob("*.png"))) == len(names)
+
+
+def test_a_closed_standard_input_is_wrong_use(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+
+    assert run(["classify", "-"], capsys)[0] in (2, 4)
+
+
+def test_a_folder_named_like_a_picture_is_called_a_folder(with_pop: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "a.png").mkdir()
+
+    assert "name a folder instead" not in run(["classify", str(with_pop), "--plot", str(tmp_path / "a.png")], capsys)[2]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_json_has_the_file_name_unchanged(with_pop: Path, tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "two\nlines.wav"
+    shutil.copy(with_pop, file)
+    (row,) = json_lines(run(["classify", str(file), "--json"], capsys)[1])
+
+    assert row["file"] == str(file)
+
+
+def pixels(png: bytes) -> bytes:
+    """The decompressed image data of a PNG."""
+    at, data = 8, b""
+    while at < len(png):
+        size, kind = struct.unpack(">I4s", png[at : at + 8])
+        data += png[at + 8 : at + 8 + size] if kind == b"IDAT" else b""
+        at += 12 + size
+    return zlib.decompress(data)
