@@ -13,21 +13,11 @@ from pathlib import Path
 import pytest
 from documents import NOTEBOOKS, PAGES, ROOT, blocks, differences, run_document, run_notebook
 
-<<<<<<< HEAD
 import column_tables
-from popdetect.cli import main as cli
+from popdetect.cli.main import COMMANDS, build_parser
 from popdetect.session import corrections
 from popdetect.session.tables import CLIP_COLUMNS, EVENT_COLUMNS
 
-build_parser = getattr(cli, "build_parser", None) or cli._parser
-=======
-from popdetect.cli.main import build_parser
->>>>>>> 966c555 (Tests of the command line: one module per command; the printed next steps are run in a shell)
-
-VERBS = (
-    "classify", "label", "review", "train", "evaluate", "simulate", "log", "outcomes", "report", "export", "model",
-    "demo",
-)  # fmt: skip
 README = ROOT / "README.md"
 
 
@@ -89,7 +79,7 @@ def test_commands_that_are_not_run_are_valid_and_give_the_reason(path: Path) -> 
 def test_every_command_is_in_the_documents() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
 
-    for verb in VERBS:
+    for verb in COMMANDS:
         assert re.search(rf"popdetect {verb}\b", text), verb
 
 

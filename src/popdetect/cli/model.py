@@ -17,7 +17,11 @@ def add_options(parser: options.Parser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, about, run in (
         ("show", "print the card of a model: scores, limits and sources", show),
-        ("verify", "check the files of a model, and that its probabilities equal those of scikit-learn", verify),
+        (
+            "verify",
+            "check that a model is complete, and that the installed code gives its results",
+            verify,
+        ),
     ):
         command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
         options.bundle(command, "bundle", "folder of the model", nargs="?")
@@ -43,14 +47,15 @@ def show(args: argparse.Namespace) -> int:
 
 
 def verify(args: argparse.Namespace) -> int:
-    """Check the files."""
-    from popdetect.detection.model import bundle
+    """Check the files, and the installed code against the golden clips of the model."""
+    from popdetect.detection import verification
 
-    model, worst, n_rows = bundle.verify(args.bundle)
+    done = verification.verify(args.bundle)
+    model, worst, n_rows = done.model, done.worst_parity, done.n_rows
+    row = {"model": model.title, "sha256": model.sha256, "parity": worst, "rows": n_rows, "golden_clips": done.n_clips}
     text = (
-        f"{model.title} is complete and unchanged: the hashes are correct, and its probabilities equal those of "
-        f"scikit-learn within {worst:.1e} on {n_rows} rows"
+        f"{model.title} is complete and unchanged: the hashes are correct; the probabilities equal those of "
+        f"scikit-learn within {worst:.1e} on {n_rows} rows; {done.n_clips} golden clips give the same results as when it was trained"
     )
-    row = {"model": model.title, "sha256": model.sha256, "parity": worst, "rows": n_rows}
     terminal.show(args, row, text)
     return 0
