@@ -55,7 +55,7 @@ def verify(args: argparse.Namespace) -> int:
     row = {"model": model.title, "sha256": model.sha256, "parity": worst, "rows": n_rows, "golden_clips": done.n_clips}
     text = (
         f"{model.title} is complete and unchanged: the hashes are correct; the probabilities equal those of "
-        f"scikit-learn within {worst:.1e} on {n_rows} rows; {done.n_clips} golden clips give the same results as when it was trained"
+        f"scikit-learn within {worst:.1e} on {n_rows} rows; {done.n_clips} golden clips give the stored results"
     )
     terminal.show(args, row, text)
     return 0
