@@ -127,7 +127,7 @@ def test_nothing_is_overwritten_without_force(study: Path, capsys: Capture, form
     code, _, err = run(capsys, study, "--format", format, "-o", out)
 
     assert code == 2
-    assert f"{last}: is there already; --force replaces it" in err
+    assert f"{last}: exists already; --force replaces it" in err
     assert last.read_text(encoding="utf-8") == "mine"
     assert not out.is_dir() or list(out.iterdir()) == [last]
     assert run(capsys, study, "--format", format, "-o", out, "--force")[0] == 0

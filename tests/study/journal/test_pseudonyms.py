@@ -142,7 +142,7 @@ def test_another_key_or_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"other.key: not the key that .*STUDY.db was begun with"):
         log(folder, study, key=tmp_path / "other.key")
     (tmp_path / "STUDY.key").rename(tmp_path / "safe.key")
-    with pytest.raises(UsageError, match=r"STUDY.key: the key of this journal is not there; name it with --key FILE"):
+    with pytest.raises(UsageError, match=r"STUDY.key: the key of this journal does not exist; name it with --key FILE"):
         log(folder, study)
     assert not (tmp_path / "STUDY.key").exists()
     assert study.read_bytes() == before

@@ -1,1 +1,1 @@
-"""The journal written out for other programs."""
+"""Exports of the journal for other programs."""

@@ -1,4 +1,4 @@
-"""The codebook: what each field means, as csv for programs and as Markdown for people. It holds no value of anybody."""
+"""The codebook: the meaning of each field, as csv for programs and as Markdown for people. It holds no study data."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _ABOUT: Final = """\
 
 The fields of the study's journal, as popdetect {version} exports them. An empty cell never means zero.
 
-* Patients are keyed pseudonyms, sessions random codes, days are counted from the journal's first day.
+* Patients are keyed pseudonyms, sessions are random codes, days count from the first day of the journal.
 * In the wide table the fields of a thrust are numbered (`label_1`, `label_2`, ...), and `n_thrusts` counts them.
-* Pain on NPRS (0 to 10) and on VAS100 (0 to 100) is never converted from one to the other.
+* Pain on NPRS (0 to 10) and on VAS100 (0 to 100) is never converted into the other scale.
 * Verdicts come from a research tool, not a medical device.
 """
 
 
 def codebook_files(rows: Rows, fields: Sequence[Field]) -> tuple[dict[str, str], int]:
-    """The two files by name, and how many fields they describe."""
+    """Return the two files by name, and the number of fields."""
     variables = variable_names(rows, fields)
     lines = [_line(field, rows, variables.get(field.name, "")) for field in fields]
     return {CSV_NAME: csv_text(COLUMNS, lines), MARKDOWN_NAME: _markdown(lines)}, len(lines)

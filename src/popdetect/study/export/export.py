@@ -1,7 +1,7 @@
-"""The journal out into other people's tools: the one call behind ``export``.
+"""Export the journal: the formats and their files.
 
-Decides which formats there are, how their files are named, and that they appear whole or not at all, never over
-something that is there, and never over the journal or its key.
+Files are written completely or not at all. They never replace an existing file unless that is asked for, and never the
+journal or its key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from popdetect.study.export import fhir as export_fhir
 from popdetect.study.export import redcap as export_redcap
 from popdetect.study.export import tables as export_tables
 from popdetect.study.export.rows import Rows, chosen, read
-from popdetect.study.journal.pseudonyms import key_beside
+from popdetect.study.journal.pseudonyms import may_write
 
 # each format and what its rows are
 FORMATS: Final[Mapping[str, str]] = {
@@ -34,22 +34,22 @@ IN_A_FOLDER: Final = ("redcap", "codebook")  # two files each
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export made.
+    """The result of an export.
 
     Attributes
     ----------
     format : str
     texts : mapping of str to str
-        Files by name; the name is empty where the format is one file.
+        Files by name; the name is empty if the format is one file.
     written : tuple of Path
-        Where they are; empty if nothing was to be written.
+        Paths of the files; empty if nothing was to be written.
     n_rows : int
     row_name : str
-        What a row is, such as "thrust".
+        Meaning of a row, such as "thrust".
     columns : tuple of str
-        Fields that it carries.
+        Exported fields.
     left_out : tuple of str
-        Fields in which something stands and that were not asked for.
+        Fields with values that are not in the export.
     hints : tuple of str
     """
 
@@ -78,19 +78,18 @@ def export(
     journal : path
     format : {"csv", "wide", "redcap", "codebook", "fhir"}
     out : path, optional
-        A file, or a folder for formats of two files. Without it nothing is written; `Exported.texts` has it all.
+        A file, or a folder for formats of two files. Without it nothing is written; see `Exported.texts`.
     columns : sequence of str, optional
-        Fields to carry, in this order, and no others. By default all in which no name can stand; the codebook
-        describes all there are.
+        Fields to export, in this order. By default all that hold no names; the codebook describes all fields.
     force : bool
-        Replace what is there.
+        Replace existing files.
 
     Raises
     ------
     UsageError
-        When a format or field is unknown, something is there already, the journal is none, or cannot be read.
+        If a format or field is unknown, a file exists already, or the journal cannot be read.
     NothingFound
-        When nothing was asked of any thrust yet.
+        If no thrust has a score yet.
     """
     if format not in FORMATS:
         raise UsageError(f"format: {format!r}: one of {', '.join(FORMATS)} is allowed")
@@ -137,13 +136,7 @@ def _check(places: Mapping[Path, str], out: Path, format: str, journal: Path, fo
     if format not in IN_A_FOLDER and out.is_dir():
         raise UsageError(f"{_name(out)}: a folder; {format} is one file, such as {_name(out / 'study.csv')}")
     for place in places:
-        if not os.path.lexists(place):
-            continue
-        for kept in (journal, key_beside(journal)):
-            if kept.exists() and place.exists() and place.samefile(kept):
-                raise UsageError(f"{_name(place)}: the study itself; an export never replaces it: choose another name")
-        if not force:
-            raise UsageError(f"{_name(place)}: is there already; --force replaces it")
+        may_write(place, journal, force=force, what="an export")
 
 
 def _name(path: Path) -> str:

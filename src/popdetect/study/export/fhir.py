@@ -1,12 +1,12 @@
-"""Pain scores as a FHIR R4 Bundle (type collection) of Observations; verdicts are not in it.
+"""Pain scores as a FHIR R4 Bundle (type collection) of Observations; verdicts are not exported.
 
-* NPRS is LOINC 72514-3 (0-10 verbal numeric rating) with `valueInteger`. VAS100 is another question with another range
-  and never appears under that code: it is LOINC 38214-3 (visual analog score) with `valueQuantity`, and `method` says
-  that the line goes to 100, which that code leaves open. Nothing is converted.
-* The subject is the patient's pseudonym as a logical identifier; there is no Patient resource, as nothing is known of
-  the patient.
-* There is no date in the journal: `effectiveDateTime` says that it is masked, and where the day within the study is
-  known an extension has it, as a duration in days since the journal's first. What was not asked is no Observation.
+* NPRS is LOINC 72514-3 (0-10 verbal numeric rating) with `valueInteger`. VAS100 is another question with another range:
+  it is LOINC 38214-3 (visual analog score) with `valueQuantity`, and `method` states that the line goes to 100, which
+  the code leaves open. Nothing is converted.
+* The subject is the patient's pseudonym as a logical identifier. There is no Patient resource, because the journal has
+  no data about the patient.
+* The journal has no dates: `effectiveDateTime` is marked as masked. If the day within the study is known, an extension
+  has it, as a duration in days since the first day of the journal. An empty score gives no Observation.
 * Extensions: ``urn:x-popdetect:pain-timing`` (``before`` or ``after`` the thrust), ``urn:x-popdetect:thrust-number``
   (pairs the two; the patient's thrusts from 1, as REDCap's instances), ``urn:x-popdetect:day-offset``.
 
@@ -39,14 +39,14 @@ _SURVEY: Final = {
 
 
 def bundle(rows: Rows, fields: Sequence[Field]) -> tuple[str, int, tuple[str, ...]]:
-    """JSON text, how many Observations are in it, and what is to be said of it.
+    """Return the JSON text, the number of Observations, and remarks.
 
     Raises
     ------
     UsageError
-        When other fields than these are asked for, or too few to make an Observation.
+        If fields other than `FHIR_FIELDS` are asked for, or too few for an Observation.
     NothingFound
-        When no pain was asked.
+        If there is no pain score.
     """
     names = [field.name for field in fields]
     _check(names)
@@ -58,7 +58,7 @@ def bundle(rows: Rows, fields: Sequence[Field]) -> tuple[str, int, tuple[str, ..
             if pain not in names or not isinstance(value, int | float):
                 continue
             if row["pain_scale"] == "NPRS" and value != int(value):
-                n_odd += 1  # no `valueInteger` can hold it
+                n_odd += 1  # `valueInteger` cannot hold it
                 continue
             made = _observation(row, pain, value, number, "day" in names)
             entries.append({"fullUrl": f"urn:uuid:{made['id']}", "resource": made})
@@ -96,7 +96,7 @@ def _observation(row: Mapping[str, Value], pain: str, value: float, number: int,
         extensions.append({"url": f"{URN}:day-offset", "valueDuration": days})
     made: dict[str, Any] = {
         "resourceType": "Observation",
-        # the same in every export; the session's code, drawn by chance and not in here, keeps the file's name secret
+        # the same in every export; the random code of the session, which is not exported, hides the file's name
         "id": str(uuid.uuid5(_SPACE, f"{row['session']}/{row['file']}/{pain}")),
         "extension": extensions,
         "status": "final",

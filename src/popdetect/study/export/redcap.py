@@ -1,12 +1,12 @@
-"""The journal for REDCap: a file to import, and the data dictionary that makes a project for it.
+"""Export for REDCap: a file to import, and the data dictionary of its project.
 
-A record is a patient, by pseudonym; every thrust is an instance of the repeating instrument `thrust`. Answers are
-coded. Pain has a variable for each scale (``pain_before_nprs``, 0 to 10 in whole numbers; ``pain_before_vas100``, 0 to
-100), as REDCap checks one range a variable. Names of variables are lower case, at most 26 characters. Instances are
-numbered in the order of logging, so that a later import adds to an earlier one; only scores filled in later for clips
-logged before move those behind them.
+A record is a patient, by pseudonym; a thrust is an instance of the repeating instrument `thrust`. Answers are coded.
+Pain has a variable for each scale (``pain_before_nprs``, 0 to 10 in whole numbers; ``pain_before_vas100``, 0 to 100),
+because REDCap checks one range for each variable. Names of variables are lower case, at most 26 characters. Instances
+are numbered in the order of logging, so that a later import adds to an earlier one. If scores are filled in later for
+clips that were logged before, the instances after them get new numbers.
 
-Sources: the data dictionary's 18 columns and its rules are those of REDCap's own template (Vanderbilt University).
+Source: the 18 columns of the data dictionary are those of REDCap's own template (Vanderbilt University).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ HOW_TO: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Variable:
-    """One variable of the project; of pain, with the scale that it is for."""
+    """One variable of the project; for pain, with its scale."""
 
     name: str
     field: Field
@@ -54,12 +54,12 @@ class _Variable:
 
 
 def redcap_files(rows: Rows, fields: Sequence[Field]) -> tuple[dict[str, str], int]:
-    """The two files by name, and how many rows are to import.
+    """Return the two files by name, and the number of rows to import.
 
     Raises
     ------
     UsageError
-        When the patient is not among the fields, or the columns leave open what the numbers mean.
+        If the patient is not among the fields, or the meaning of a number is not exported with it.
     """
     if all(field.name != "patient" for field in fields):
         raise UsageError("columns: a record of REDCap is a patient; add patient (the pseudonym)")
@@ -82,7 +82,7 @@ def redcap_files(rows: Rows, fields: Sequence[Field]) -> tuple[dict[str, str], i
 
 
 def variable_names(rows: Rows, fields: Sequence[Field]) -> dict[str, str]:
-    """For each field the variables that it becomes, for the codebook."""
+    """Return the variables of each field, for the codebook."""
     found = {field.name: RECORD_ID for field in fields if field.name == "patient"}
     for variable in _variables(rows, fields):
         name = variable.field.name
@@ -91,19 +91,14 @@ def variable_names(rows: Rows, fields: Sequence[Field]) -> dict[str, str]:
 
 
 def codes(field: Field) -> str:
-    """How the choices of a field are coded, as the dictionary has it; empty for other kinds."""
+    """Return the codes of a field's choices, as in the dictionary; empty for other kinds."""
     return " | ".join(f"{code}, {choice}" for choice, code in field.codes.items())
 
 
 def _variables(rows: Rows, fields: Sequence[Field]) -> list[_Variable]:
-    # names are given to all fields of the journal, so that one does not depend on what else is asked for
-    taken = {
-        RECORD_ID,
-        *REPEAT,
-        f"{FORM}_complete",
-        f"{FIRST_FORM}_complete",
-        *(field.name for field in study_fields.FIELDS),
-    }
+    # all fields of the journal get names, so that a name does not depend on which fields are exported
+    taken = {RECORD_ID, *REPEAT, f"{FORM}_complete", f"{FIRST_FORM}_complete"}
+    taken |= {field.name for field in study_fields.FIELDS}
     taken |= {f"{pain}_{scale.lower()}" for pain in pains() for scale in SCALES}
     own: dict[str, str] = {}
     for field in rows.fields:
@@ -120,7 +115,7 @@ def _variables(rows: Rows, fields: Sequence[Field]) -> list[_Variable]:
 
 
 def _free_name(header: str, taken: set[str]) -> str:
-    """A header as REDCap takes it: a letter first, then letters, digits and single underscores."""
+    """Return a header as REDCap allows it: a letter first, then letters, digits and single underscores."""
     plain = unicodedata.normalize("NFKD", header.casefold()).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
     if not plain[:1].isalpha():
@@ -150,7 +145,7 @@ def _described(variable: _Variable, fields: Sequence[Field]) -> dict[str, str]:
         if asked is not None:
             branching = f"[pain_scale] = '{asked.codes[variable.scale]}'"
     made = dict.fromkeys(DICTIONARY_COLUMNS, "")
-    told = {
+    cells = {
         "Variable / Field Name": variable.name,
         "Form Name": FORM,
         "Field Type": _field_type(field),
@@ -164,7 +159,7 @@ def _described(variable: _Variable, fields: Sequence[Field]) -> dict[str, str]:
         "Branching Logic (Show field only if...)": branching,
         "Field Annotation": f"filled in by: {field.source}",
     }
-    return made | told
+    return made | cells
 
 
 def _field_type(field: Field) -> str:
@@ -181,5 +176,5 @@ def _coded(variable: _Variable, row: Mapping[str, Value]) -> str:
 
 
 def _plain(label: str) -> str:
-    """REDCap reads labels as HTML."""
+    """Replace angle brackets, because REDCap reads labels as HTML."""
     return label.replace("<", "(").replace(">", ")")

@@ -1,7 +1,7 @@
-"""The journal's rows for an export, and which of their fields it may carry: those asked for and no others.
+"""The rows of the journal for an export, and the selection of its fields.
 
-A value becomes text without loss: ``float`` of a number's text is the number, there is never an exponent, and "not
-asked" is empty.
+Values become text without loss: ``float`` of a number's text is the number, there is never an exponent, and "not asked"
+is empty.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from popdetect.study.journal import journal
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A journal, read for export.
+    """A journal, read for an export.
 
     Attributes
     ----------
     values : tuple of mapping of str to value
         One for each thrust, by the names of `fields`; None and "" are "not asked".
     fields : tuple of Field
-        All that can be asked for, the clinic's own columns last.
+        All fields that can be exported, the clinic's own columns last.
     numbers : tuple of int
-        Each thrust's number within its patient, from 1, in the order of logging; logging more sessions changes none.
+        Number of each thrust within its patient, from 1, in the order of logging; later sessions do not change it.
     """
 
     values: tuple[Mapping[str, Value], ...]
@@ -41,13 +41,13 @@ class Rows:
 
     @property
     def scales(self) -> tuple[PainScale, ...]:
-        """Scales of pain that occur."""
+        """The pain scales in the journal."""
         found = {row["pain_scale"] for row in self.values}
         return tuple(scale for scale in study_fields.SCALES if scale in found)
 
     @property
     def speed_units(self) -> tuple[str, ...]:
-        """Units in which speeds are given; "" for one without."""
+        """The units of speeds in the journal; "" for a speed without unit."""
         return tuple(sorted({str(row["thrust_speed_unit"]) for row in self.values if row["thrust_speed"] is not None}))
 
 
@@ -57,9 +57,9 @@ def read(path: str | os.PathLike[str]) -> Rows:
     Raises
     ------
     NothingFound
-        When nothing was asked of any thrust yet.
+        If no thrust has a score yet.
     UsageError
-        When it is not a journal.
+        If it is not a journal.
     """
     records = journal.records(path)
     if not records:
@@ -82,12 +82,12 @@ def read(path: str | os.PathLike[str]) -> Rows:
 
 
 def chosen(rows: Rows, columns: Sequence[str] | None) -> tuple[Field, ...]:
-    """The fields asked for, in that order; by default those in which no name can stand.
+    """Return the fields asked for, in that order; by default those that hold no names.
 
     Raises
     ------
     UsageError
-        For a field that is not there, or is named twice.
+        For an unknown field, or one that is named twice.
     """
     if columns is None:
         return tuple(field for field in rows.fields if field.by_default)
@@ -103,7 +103,7 @@ def chosen(rows: Rows, columns: Sequence[str] | None) -> tuple[Field, ...]:
 
 
 def must_be_clear(rows: Rows, fields: Sequence[Field]) -> None:
-    """See that numbers of several scales, or units, do not stand in one column without a word of which is which.
+    """Check that numbers on several scales or in several units are exported together with their scale or unit.
 
     Raises
     ------
@@ -112,19 +112,19 @@ def must_be_clear(rows: Rows, fields: Sequence[Field]) -> None:
     names = {field.name for field in fields}
     if names.intersection(pains()) and "pain_scale" not in names and len(rows.scales) > 1:
         raise UsageError(
-            f"columns: pain is on {' and on '.join(rows.scales)} in this journal; without pain_scale nobody can tell "
-            "which: add pain_scale"
+            f"columns: pain is on {' and on '.join(rows.scales)} in this journal; without pain_scale they are "
+            "ambiguous: add pain_scale"
         )
     if "thrust_speed" in names and "thrust_speed_unit" not in names and len(rows.speed_units) > 1:
         units = " and in ".join(unit or "no unit" for unit in rows.speed_units)
         raise UsageError(
-            f"columns: thrust_speed is in {units} in this journal; without thrust_speed_unit nobody can tell which: "
+            f"columns: thrust_speed is in {units} in this journal; without thrust_speed_unit they are ambiguous: "
             "add thrust_speed_unit"
         )
 
 
 def cell(value: Value) -> str:
-    """A value as text."""
+    """Return a value as text."""
     if value is None:
         return ""
     if isinstance(value, float):

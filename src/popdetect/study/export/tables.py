@@ -1,8 +1,8 @@
-"""The journal as one csv table: long, a row for each thrust; or wide, a row for each patient and session.
+"""The journal as a csv table: long (a row for each thrust) or wide (a row for each patient and session).
 
-In the wide table what belongs to a session stands once, and each thrust has its columns behind that, numbered from 1:
-``label_1``, ``pain_before_1``, ``label_2``, ... in the order of `thrust_no`, then of the files. `n_thrusts` says how
-many there are, which tells a thrust that was not from a value that was not asked.
+In the wide table the fields of a session come first, once. Then the fields of each thrust follow, numbered from 1:
+``label_1``, ``pain_before_1``, ``label_2``, ... in the order of `thrust_no`, then of the files. `n_thrusts` is the
+number of thrusts, which distinguishes a missing thrust from an empty value.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ N_THRUSTS = "n_thrusts"
 
 
 def long_table(rows: Rows, fields: Sequence[Field]) -> tuple[str, int]:
-    """Csv, and how many rows it has.
+    """Return the csv text and its number of rows.
 
     Raises
     ------
     UsageError
-        When the columns leave open what the numbers mean.
+        If the meaning of a number is not exported with it.
     """
     must_be_clear(rows, fields)
     names = [field.name for field in fields]
@@ -30,19 +30,19 @@ def long_table(rows: Rows, fields: Sequence[Field]) -> tuple[str, int]:
 
 
 def wide_table(rows: Rows, fields: Sequence[Field]) -> tuple[str, int]:
-    """Csv, and how many rows it has.
+    """Return the csv text and its number of rows.
 
     Raises
     ------
     UsageError
-        When the columns leave open what the numbers mean.
+        If the meaning of a number is not exported with it.
     """
     must_be_clear(rows, fields)
     names = [field.name for field in fields]
     of_session = session_level()
     once = [name for name in names if name in of_session]
     each = [name for name in names if name not in of_session]
-    # where a day or a number differs within a folder, these are two sessions
+    # if a day or a session number differs within a folder, these are two sessions
     visits: dict[tuple[Value, ...], list[Mapping[str, Value]]] = {}
     for row in rows.values:
         visits.setdefault(tuple(row[name] for name in of_session), []).append(row)

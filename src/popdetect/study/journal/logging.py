@@ -1,10 +1,9 @@
-"""A labelled session and its scores into the journal: the one call behind ``log``.
+"""Log a labelled session and its scores in the journal.
 
-Decides what belongs together (the file's name), what is new, what has changed, and what of it all may be kept. A clip
-without scores and a score without a clip are kept and named. A value that differs from the journal's is written only
-where asked for, and the old one stays in the journal's history.
+Clips and scores are joined by the file's name. A clip without scores and a score without a clip are kept and reported.
+A value that differs from the journal's is written only on request, and the old one stays in the journal's history.
 
-A session's folder is known again by a random code in ``DIR/popdetect/session_id.txt``, wherever it is moved.
+A session's folder is recognised by a random code in ``DIR/popdetect/session_id.txt``, also after it was moved.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """What a run did, or would have done.
+    """The result of a run.
 
     Attributes
     ----------
@@ -51,22 +50,22 @@ class Logged:
     session : str
         The session's code in the journal.
     n_thrusts, n_new : int
-        In the session's folder; of those, not in the journal before.
+        Thrusts in the session's folder; those of them that were not in the journal before.
     n_filled : int
-        In the journal before, and now with scores, or a verdict, that they did not have.
+        Thrusts in the journal that got the scores or the verdict that they did not have before.
     changes : tuple of Change
     written : bool
-        False where changes wait for `update`: then nothing was written, the new thrusts neither.
+        False if there are changes and no `update`: then nothing was written, not even new thrusts.
     clips_without_scores, scores_without_clips : tuple of str
         Files.
     nearest : mapping of str to str
-        The clip that may be meant by a file without a clip, for the first few.
+        Most similar clip for the first few files without a clip.
     gone : tuple of str
-        Files that are in the journal but no longer in the folder; they stay in the journal.
+        Files in the journal that are no longer in the folder; they stay in the journal.
     own_columns, left_out : tuple of str
-        Columns of the user's own that are kept; columns that are not, and why.
+        The clinic's own columns that are kept; those that are not, with the reason.
     hints : tuple of str
-        What may not be as it was meant.
+        Possible mistakes in the session.
     key : Path
     key_made : bool
     """
@@ -104,13 +103,13 @@ def log(
     folder : path
         A labelled session.
     journal_path : path
-        Made if it is not there.
+        Created if it does not exist.
     update : bool
-        Write changed values too. Without it, any change means that nothing at all is written.
+        Write changed values, too. Without it, nothing at all is written if any value changed.
     key : path, optional
         The study's key; beside the journal by default, and made on first use.
     with_notes : bool
-        Keep the column ``notes`` too. Free text easily holds a name, so it stays out unless asked for.
+        Keep the column ``notes``, too. It is left out by default, because free text may hold names.
 
     Returns
     -------
@@ -119,12 +118,12 @@ def log(
     Raises
     ------
     TableError
-        With all problems of ``session.csv``, or the first of ``clips.csv``.
+        With all problems of ``session.csv``, or the first one of ``clips.csv``.
     UsageError
-        When the session is not labelled, the journal or the key cannot be used, or the recordings are in the journal
+        If the session is not labelled, the journal or the key cannot be used, or the recordings are in the journal
         already as another session.
     NothingFound
-        When not one line of ``session.csv`` is filled in.
+        If no line of ``session.csv`` is filled in.
     """
     root, place = Path(folder), Path(journal_path)
     verdicts = read_verdicts(root)
@@ -135,7 +134,7 @@ def log(
         raise UsageError(f"{place}: cannot be both the journal and its key; name the journal STUDY.db")
     if key_check is not None and not os.path.lexists(key_path):
         raise UsageError(
-            f"{key_path}: the key of this journal is not there; name it with --key FILE (with another key, patients "
+            f"{key_path}: the key of this journal does not exist; name it with --key FILE (with another key, patients "
             "would not be recognised)"
         )
     if not place.parent.is_dir():
@@ -188,18 +187,18 @@ def log(
     )
 
 
-# --- beside what the journal says -----------------------------------------------------------------------------------
+# --- comparison with the journal -------------------------------------------------------------------------------------
 
 
 def _session_code(root: Path, verdicts: Mapping[str, Row], book: journal.Writing) -> str:
-    """The code of the session's folder: its own, or what its recordings are known by, or a new one."""
+    """Return the session's code: that of its folder, or of its recordings in the journal, or a new one."""
     path = root / OUT_NAME / CODE_FILE
     if not path.exists():
         known = book.recordings()
         heard = [row["sha256"] for row in verdicts.values() if row["status"] == "ok"]
         seen = Counter(known[sha256][0] for sha256 in heard if sha256 in known)
         code, n_seen = seen.most_common(1)[0] if seen else ("", 0)
-        # most of it is known: the folder popdetect was deleted and made again; a few are another session's
+        # most are known: the folder `popdetect` was deleted and made again; a few belong to another session
         code = code if 2 * n_seen > len(heard) else new_code("S")
         write_text(path, f"{code}\n")
         return code
@@ -214,7 +213,7 @@ def _session_code(root: Path, verdicts: Mapping[str, Row], book: journal.Writing
 def _refuse_twice(
     clips: Mapping[str, Entry], stored: Mapping[str, journal.Stored], book: journal.Writing, session: str
 ) -> None:
-    """No recording counts as two thrusts: of a copied folder, or of a renamed file."""
+    """Refuse a recording that is in the journal already, from a copied folder or under another name."""
     known = book.recordings()
     copied: dict[str, int] = {}
     for clip, entry in clips.items():
@@ -237,7 +236,7 @@ def _refuse_twice(
 
 
 def _with_notes_of(entry: Entry, stored: journal.Stored | None) -> Entry:
-    """Notes that are not to be read are not to be deleted either."""
+    """Keep the journal's notes if notes are not read."""
     if entry.scores is None or stored is None or stored.scores is None:
         return entry
     return replace(entry, scores={**entry.scores, "notes": stored.scores["notes"]})
@@ -282,7 +281,7 @@ def _text(value: Value) -> str | None:
 
 
 def _shown(change: Change, pseudonyms: Pseudonyms) -> Change:
-    """Days as dates: whoever holds the key may see them."""
+    """Convert days to dates, which the owner of the key may see."""
     if change.field != "day":
         return change
     old, new = (None if day is None else pseudonyms.date(int(day)).isoformat() for day in (change.old, change.new))
@@ -301,7 +300,7 @@ def _hints(
     if others and table.pain_scale not in others:
         yield (
             f"pain is on {table.pain_scale} here and on {', '.join(sorted(others))} in the journal's other sessions; "
-            "the two are never compared with each other"
+            "the two are never compared"
         )
     seen: dict[str, str] = {}
     for name, row in sorted(verdicts.items()):
@@ -312,7 +311,7 @@ def _hints(
 
 
 def _nearest(names: Sequence[str], candidates: Sequence[str]) -> dict[str, str]:
-    """Which clip may be meant; a few are enough to see what went wrong, and comparing takes long."""
+    """Return the most similar clip for the first few names; comparing all would take long."""
     few = list(candidates[:500])
     near = {name: difflib.get_close_matches(name, few, 1, 0.6) for name in names[:5]}
     return {name: found[0] for name, found in near.items() if found}

@@ -142,6 +142,24 @@ def key_beside(journal: Path) -> Path:
     return journal.with_suffix(".key")
 
 
+def may_write(place: Path, journal: Path, *, force: bool, what: str) -> None:
+    """Check that a file made from a journal replaces nothing that must stay.
+
+    Raises
+    ------
+    UsageError
+        If `place` exists and `force` is not given, or is the journal or its key.
+    """
+    if not os.path.lexists(place):
+        return
+    name = readable(str(place))
+    for kept in (journal, key_beside(journal)):
+        if kept.exists() and place.exists() and place.samefile(kept):
+            raise UsageError(f"{name}: a file of the study; {what} never replaces it: choose another name")
+    if not force:
+        raise UsageError(f"{name}: exists already; --force replaces it")
+
+
 def open_key(path: Path) -> Pseudonyms:
     """Read a key.
 

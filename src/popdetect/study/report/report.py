@@ -28,7 +28,7 @@ from popdetect.study.analysis.outcomes import MARGIN, Outcomes, outcomes
 from popdetect.study.analysis.regression import WORDS
 from popdetect.study.analysis.thrusts import PainScale, Thrust
 from popdetect.study.journal import journal
-from popdetect.study.journal.pseudonyms import key_beside
+from popdetect.study.journal.pseudonyms import may_write
 from popdetect.study.report import pictures as report_pictures
 from popdetect.study.report.examples import NOTE, examples
 from popdetect.study.report.forest import forest
@@ -107,7 +107,10 @@ def write(
         If no thrust has a score yet.
     """
     place, book = Path(out), Path(study)
-    _check(place, book, force)
+    if place.is_dir():
+        name = readable(str(place))
+        raise UsageError(f"{name}: a folder; a report is one file, such as {readable(str(place / 'report.html'))}")
+    may_write(place, book, force=force, what="a report")
     thrusts = journal.thrusts(book)
     if not thrusts:
         raise NothingFound(
@@ -159,19 +162,6 @@ def write(
     write_text(place, text)
     n_pictures = sum(bool(picture.svg) for picture in pictures)
     return Written(place, answer, len(text.encode()), tuple(notes), n_pictures, len(clips))
-
-
-def _check(place: Path, book: Path, force: bool) -> None:
-    name = readable(str(place))
-    if place.is_dir():
-        raise UsageError(f"{name}: a folder; a report is one file, such as {readable(str(place / 'report.html'))}")
-    if not os.path.lexists(place):
-        return
-    for kept in (book, key_beside(book)):
-        if kept.exists() and place.exists() and place.samefile(kept):
-            raise UsageError(f"{name}: a file of the study; a report never replaces it: choose another name")
-    if not force:
-        raise UsageError(f"{name}: exists already; --force replaces it")
 
 
 def _scale(thrusts: Sequence[Thrust], scale: PainScale | None) -> tuple[PainScale | None, list[str]]:

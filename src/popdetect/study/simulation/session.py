@@ -27,7 +27,7 @@ from popdetect.session.tables import CLIP_COLUMNS, Row, csv_text
 from popdetect.study.analysis.thrusts import SIMULATED
 from popdetect.study.fields import session_fields
 from popdetect.study.journal.session_table import NAME
-from popdetect.study.simulation.study import MODEL, Known, StudyPlan, simulate_known
+from popdetect.study.simulation.study import SIMULATED_MODEL, Known, StudyPlan, simulate_known
 from popdetect.training.data import simulated_sessions as sessions
 from popdetect.training.data.scenes import SceneRule, compose
 from popdetect.training.data.simulated_sessions import (
@@ -252,7 +252,7 @@ def _clip_row(known: Known) -> Row:
         "p_pop": f"{thrust.p_pop:.4f}" if thrust.p_pop is not None else "",
         "n_pops": _cell(thrust.n_pops),
         "error": "" if judged else "simulated: as if it could not be read",
-        "model": MODEL,
+        "model": SIMULATED_MODEL,
         "popdetect_version": __version__,
     }
 

@@ -1,9 +1,9 @@
-"""A study whose answer is known: patients, thrusts, pops, pain, and a detector that errs as often as it is told.
+"""Simulate a study with a known effect: patients, thrusts, pops, pain, and a detector with chosen error rates.
 
 Pain after = pain before + change + effect · pop + interaction · pop · (belief - 3) + expectation · (expects - 5) +
-patient + noise, all in NPRS points, rounded to the scale and kept on it. `StudyPlan.effect` is then the true adjusted
-difference at belief 3; with the belief drawn evenly from 1 to 5 it is also the average one. Pain before is drawn far
-enough from both ends of the scale that cutting hardly ever happens (less than 1 in 200), else it would shrink the
+patient + noise, all in NPRS points, rounded to the scale and limited to it. `StudyPlan.effect` is then the true
+adjusted difference at belief 3; with the belief drawn evenly from 1 to 5 it is also the average one. Pain before is
+drawn far enough from both ends of the scale that limiting is rare (less than 1 in 200), because it would reduce the
 effect.
 """
 
@@ -20,16 +20,15 @@ from popdetect.records import Label
 from popdetect.study.analysis.thrusts import Answer, PainScale, Thrust
 
 SPEED_UNIT = "m/s2"
-MODEL = "simulated"  # what judged the clips, where no detector did
+SIMULATED_MODEL = "simulated"  # name of the model if no detector judged the clips
 
-# how many pops a thrust has, given the patient's number from 0, the thrust's from 1, and whether it is to pop at all:
-# whoever makes the sound of it knows
+# number of pops of a thrust, given the patient's number from 0, the thrust's from 1, and whether it pops at all
 Pops = Callable[[int, int, bool], int]
 
 
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
-    """What is true in a simulated study.
+    """The true values of a simulated study.
 
     Attributes
     ----------
@@ -37,13 +36,13 @@ class StudyPlan:
     thrusts_per_patient : float ≥ 1
         On average; each patient has at least one.
     n_thrusts : int or None
-        Planned in all, and dealt out evenly; None for as many as chance gives to each patient.
+        Planned in all, distributed evenly; None for a random number for each patient.
     effect : float
         Of a pop on pain after, NPRS points; negative relieves.
     expectation : float
         NPRS points per point of expected relief.
     interaction : float
-        How much the effect changes per point of belief that a pop is needed.
+        Change of the effect per point of belief that a pop is needed.
     per_further_pop : float
         NPRS points for each pop after the first.
     change : float
@@ -105,20 +104,20 @@ class StudyPlan:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A simulated thrust and what is true of it.
+    """A simulated thrust and its true values.
 
     Attributes
     ----------
     thrust : Thrust
-        What a study would know.
+        The observed values.
     patient_number : int
         From 0.
     n_pops : int
         True number of pops.
     effect : float
-        What they did to pain after, in NPRS points.
+        Effect of the pops on pain after, in NPRS points.
     is_cut : bool
-        Whether pain after would have been beyond an end of the scale.
+        Whether pain after was limited to an end of the scale.
     """
 
     thrust: Thrust
@@ -129,12 +128,12 @@ class Known:
 
 
 def simulate_study(plan: StudyPlan | None = None, *, seed: int = 0) -> list[Thrust]:
-    """Draw a study: what it would know.
+    """Draw the observed values of a study.
 
     Parameters
     ----------
     plan : StudyPlan, optional
-        What is true.
+        True values.
     seed : int ≥ 0
 
     Returns
@@ -146,14 +145,14 @@ def simulate_study(plan: StudyPlan | None = None, *, seed: int = 0) -> list[Thru
 
 
 def simulate_known(plan: StudyPlan | None = None, *, seed: int = 0, pops: Pops | None = None) -> list[Known]:
-    """Draw a study as `simulate_study` does, with its truth.
+    """Draw a study as `simulate_study` does, with its true values.
 
     Parameters
     ----------
     plan : StudyPlan, optional
     seed : int ≥ 0
     pops : callable, optional
-        Makes the thrusts' sounds and says how many pops each has; chance says it otherwise.
+        Makes the sound of each thrust and returns its number of pops; by default that is random.
 
     Returns
     -------
@@ -226,7 +225,7 @@ def _thrust(
         pop_heard_by_therapist=_answer(rng, plan, popped, plan.therapist_error),
         thrust_speed=None if plan.speed is None else _lost(rng, plan, round(4 + faster, 2)),
         thrust_speed_unit="" if plan.speed is None else SPEED_UNIT,
-        model=MODEL,
+        model=SIMULATED_MODEL,
     )
     return Known(thrust, number, n_pops, effect * popped, not 0 <= felt <= 10)
 
