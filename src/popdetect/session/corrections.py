@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -213,7 +214,7 @@ def row(answer: Correction) -> Row:
 def _is_header(cells: list[str]) -> bool:
     """Whether cells name columns: the required ones, no name twice, and none of `COLUMNS` misspelt by damage."""
     names = [cell for cell in cells if cell]
-    if not set(REQUIRED) <= set(names) or len(set(names)) < len(names):
+    if not all(column in names for column in REQUIRED) or len(set(names)) < len(names):
         return False
     pairs = list(zip(cells, COLUMNS, strict=False))
     is_ours = sum(cell == column for cell, column in pairs) > len(COLUMNS) / 2
@@ -221,10 +222,15 @@ def _is_header(cells: list[str]) -> bool:
 
 
 def _by_column(cells: list[str], columns: list[str]) -> dict[str, str]:
-    needed = max(number for number, column in enumerate(columns) if column in COLUMNS)
-    if not needed < len(cells) <= len(columns):
+    if not _n_needed(tuple(columns)) <= len(cells) <= len(columns):
         raise ValueError(f"{len(cells)} cells under {len(columns)} columns")
     return dict(zip(columns, cells, strict=False))
+
+
+@cache
+def _n_needed(columns: tuple[str, ...]) -> int:
+    """How many cells a line has at least: to the last of `COLUMNS`; cells of other columns may be missing."""
+    return 1 + max(number for number, column in enumerate(columns) if column in COLUMNS)
 
 
 def _correction(cells: Mapping[str, str]) -> Correction:
