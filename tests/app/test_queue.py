@@ -1,4 +1,4 @@
-"""The order of the queue, the estimate of errors, and sound and spectrogram for the page."""
+"""The order of the queue, and the estimate of errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from popdetect.app.queue import NEAR_LOGIT, Queue, estimate, is_corrected, make_queue
-from popdetect.app.sound import spectrogram, wav_bytes
 from popdetect.intervals import wilson
 from popdetect.session.corrections import Correction
 from popdetect.session.session import Labelled, LabelledClip
@@ -116,22 +115,3 @@ def test_corrected_is_another_label_or_other_pops() -> None:
     assert not is_corrected(clip, answer(clip, "pop"))
     assert is_corrected(clip, answer(clip, "no_pop"))
     assert is_corrected(clip, Correction(clip.file, "pop", (0.5,), "anna", ""))
-
-
-def test_a_click_is_where_it_is_in_the_spectrogram() -> None:
-    for rate_hz in (8_000, 44_100, 48_000, 96_000):
-        mono = np.zeros(rate_hz, np.float32)
-        mono[rate_hz // 2] = 0.5
-        levels, hop, window, top_hz = spectrogram(mono, rate_hz)
-        loudest = int(levels.astype(int).sum(axis=1).argmax())
-
-        assert (loudest * hop + window / 2) / rate_hz == pytest.approx(0.5, abs=0.0016)
-        assert levels.max() == 255
-        assert top_hz <= min(12_100, rate_hz / 2)
-
-
-def test_16_bit_sound_passes_unchanged(rng: np.random.Generator) -> None:
-    whole = rng.integers(-32768, 32768, (500, 2)).astype("<i2")
-    made = wav_bytes(whole / np.float64(32768), 48_000)
-
-    assert made[44:] == whole.tobytes()
