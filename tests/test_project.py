@@ -34,6 +34,7 @@ DOORS = {
     "scipy": {"training/evaluation/scores.py", "study/analysis/distributions.py"},
     "statsmodels": {"study/analysis/regression.py"},
     "matplotlib": {"session/plots.py", "study/report/drawing.py"},
+    "pandas": {"frames.py"},
     "jinja2": {"study/report/page.py"},
     "markupsafe": {"study/report/page.py"},
     "tqdm": {"cli/terminal.py"},

@@ -9,24 +9,26 @@ import pytest
 
 from popdetect.app.queue import NEAR_LOGIT, Queue, estimate, is_corrected, make_queue
 from popdetect.intervals import wilson
+from popdetect.session.clips import LabelledClip
 from popdetect.session.corrections import Correction
-from popdetect.session.session import Labelled, LabelledClip
+from popdetect.session.session import Session
 
 THRESHOLDS = (0.25, 0.75)
+RUN = {"operating_point": {"name": "mine", "no_pop_below": 0.25, "pop_from": 0.75, "train_from": 0.5}}
 
 
-def session(probabilities: list[float | None]) -> Labelled:
+def session(probabilities: list[float | None]) -> Session:
     def clip(number: int, p: float | None) -> LabelledClip:
         label = "" if p is None else "pop" if p >= 0.75 else "no_pop" if p < 0.25 else "uncertain"
         status = "unreadable" if p is None else "ok"
-        return LabelledClip(number, f"{number:04}.wav", status, label, p, 3.0, (), "", "m", "ab", (), "")
+        return LabelledClip(number, f"{number:04}.wav", status, label, p, duration_s=3.0)  # type: ignore[arg-type]
 
     clips = tuple(clip(number, p) for number, p in enumerate(probabilities))
-    return Labelled(Path("s"), Path("s/popdetect"), clips, THRESHOLDS)
+    return Session(Path("s"), Path("s/popdetect"), clips, RUN)
 
 
 @pytest.fixture
-def mixed(rng: np.random.Generator) -> Labelled:
+def mixed(rng: np.random.Generator) -> Session:
     return session([None, *rng.uniform(0.001, 0.999, 400).tolist()])
 
 
@@ -34,7 +36,7 @@ def answer(clip: LabelledClip, label: str) -> Correction:
     return Correction(clip.file, label, (), "anna", "")  # type: ignore[arg-type]
 
 
-def test_uncertain_then_near_then_random(mixed: Labelled) -> None:
+def test_uncertain_then_near_then_random(mixed: Session) -> None:
     queue = make_queue(mixed)
     why = [queue.drawn[number] for number in queue.order]
 
@@ -47,9 +49,9 @@ def test_uncertain_then_near_then_random(mixed: Labelled) -> None:
     assert max(logit) <= NEAR_LOGIT
 
 
-def test_the_random_order_depends_on_the_seed_and_stays_when_clips_are_added(mixed: Labelled) -> None:
+def test_the_random_order_depends_on_the_seed_and_stays_when_clips_are_added(mixed: Session) -> None:
     queue = make_queue(mixed, seed=3)
-    fewer = Labelled(mixed.folder, mixed.out, mixed.clips[:200], THRESHOLDS)
+    fewer = Session(mixed.folder, mixed.out, mixed.clips[:200], RUN)
 
     assert make_queue(mixed, seed=3) == queue
     assert make_queue(mixed, seed=4).random != queue.random
@@ -75,7 +77,7 @@ def test_the_first_random_clips_estimate_without_bias(rng: np.random.Generator) 
     assert held / 300 >= 0.93
 
 
-def test_answers_after_a_skipped_clip_do_not_count(mixed: Labelled) -> None:
+def test_answers_after_a_skipped_clip_do_not_count(mixed: Session) -> None:
     queue = make_queue(mixed)
     clips = [mixed.clips[n] for n in queue.random[:10]]
     said = {clip.file: answer(clip, clip.label) for clip in clips}
@@ -87,13 +89,13 @@ def test_answers_after_a_skipped_clip_do_not_count(mixed: Labelled) -> None:
     assert (found.low, found.high) == wilson(0, 3)
 
 
-def test_without_answers_there_is_no_estimate(mixed: Labelled) -> None:
+def test_without_answers_there_is_no_estimate(mixed: Session) -> None:
     found = estimate(mixed, make_queue(mixed), {})
 
     assert (found.n, found.share, found.low) == (0, None, None)
 
 
-def test_blind_the_position_does_not_reveal_the_result(mixed: Labelled) -> None:
+def test_blind_the_position_does_not_reveal_the_result(mixed: Session) -> None:
     def first(queue: Queue, n: int) -> list[str]:
         return [queue.drawn[number] for number in queue.order[:n]]
 

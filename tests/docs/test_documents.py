@@ -16,7 +16,7 @@ from documents import NOTEBOOKS, PAGES, ROOT, blocks, differences, run_document,
 import column_tables
 from popdetect.cli.main import COMMANDS, build_parser
 from popdetect.session import corrections
-from popdetect.session.tables import CLIP_COLUMNS, EVENT_COLUMNS
+from popdetect.session.clips import CLIP_COLUMNS, EVENT_COLUMNS
 
 README = ROOT / "README.md"
 

@@ -29,7 +29,7 @@ def damaged_files(draw: st.DrawFn) -> tuple[bytes, list[Correction]]:
         st.lists(st.one_of(NAMES, st.sampled_from(['"b\nc".wav', "\n,d.wav", "e\r\n.wav"])), min_size=1, max_size=9)
     )
     answers = [replace(ANSWER, file=f"{name}{i}", undone=i == 4) for i, name in enumerate(names)]
-    records = [text().encode(), *(csv_lines(COLUMNS, [corrections.row(answer)]).encode() for answer in answers)]
+    records = [text().encode(), *(csv_lines([list(corrections.row(answer).values())]).encode() for answer in answers)]
     ends = list(accumulate(map(len, records)))
     raw, hit = bytearray().join(records), set()
     places = draw(st.lists(st.integers(0, len(raw) - 1), min_size=1, max_size=3, unique=True))

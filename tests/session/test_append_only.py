@@ -104,7 +104,7 @@ CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=2).filter(lambda row: any(c.strip(",\r\n\t ") for c in row))))
 def test_records_are_read_back(rows: list[list[str]]) -> None:
-    text = csv_lines(["a", "b"], [dict(zip("ab", row, strict=True)) for row in rows])
+    text = csv_lines([list(row) for row in rows])
 
     assert read_records(text.encode(), cells) == (rows, [])
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from popdetect.errors import NothingFound, UsageError
-from popdetect.session.files import find_clips, read_bytes, readable, write_text
+from popdetect.session.files import find_clips, read_bytes, readable, write_bytes, write_text, write_texts
 
 
 def put(root: Path, *names: str) -> None:
@@ -137,18 +138,41 @@ def test_text_is_written_as_it_is_and_nothing_else_is_left(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def little_space() -> Iterator[None]:
+    """Let no file grow beyond 1000 bytes, as on a full disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("little_space")
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     target = tmp_path / "a.csv"
     write_text(target, "old")
-
-    def full(handle: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("popdetect.session.files.os.fsync", full)
-    with pytest.raises(UsageError, match=r"a\.csv: cannot be written: No space left on device$"):
-        write_text(target, "new")
+    with pytest.raises(UsageError, match=r"a\.csv: cannot be written: File too large$"):
+        write_text(target, "new" * 1000)
+    with pytest.raises(UsageError, match=r"a\.csv: cannot be written: File too large$"):
+        write_bytes(target, b"new" * 1000, durable=False)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.usefixtures("little_space")
+def test_files_that_belong_together_are_all_written_or_none(tmp_path: Path) -> None:
+    one, two = tmp_path / "a.csv", tmp_path / "b.csv"
+    write_texts({one: "old", two: "old"})
+    with pytest.raises(UsageError, match=r"b\.csv: cannot be written: File too large$"):
+        write_texts({one: "new", two: "new" * 1000})
+    assert [one.read_text(), two.read_text()] == ["old", "old"]
+    two.unlink()
+    two.mkdir()
+    with pytest.raises(UsageError, match=r"b\.csv: cannot be written"):
+        write_texts({one: "new", two: "new"})
+    assert one.read_text() == "old"
+    assert sorted(tmp_path.iterdir()) == [one, two]
 
 
 def test_an_interrupted_write_leaves_no_other_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from popdetect.errors import UsageError
 from popdetect.records import LABELS, Detection, Event, Verdict
 from popdetect.session.files import Clip
-from popdetect.session.progress import Progress
+from popdetect.session.progress import ProgressFile
 
 MADE_BY = {"model_sha256": "aa", "operating_point": "balanced", "popdetect_version": "0.1.0"}
 HEARD = Detection(
@@ -29,7 +29,7 @@ def said(name: str = "a.wav") -> Verdict:
 
 
 def remembered(path: Path, names: Iterable[str] = ("a.wav",)) -> None:
-    with Progress(path, MADE_BY) as progress:
+    with ProgressFile(path, MADE_BY) as progress:
         for name in names:
             progress.add(clip(name), said(name))
 
@@ -55,16 +55,16 @@ def test_a_verdict_comes_back_bit_for_bit(
 ) -> None:
     path = tmp_path_factory.mktemp("p") / "progress.jsonl"
     verdict = Verdict(name, "ok", heard, sha256="ff")
-    with Progress(path, MADE_BY) as progress:
+    with ProgressFile(path, MADE_BY) as progress:
         progress.add(clip(name), verdict)
-    with Progress(path, MADE_BY) as progress:
+    with ProgressFile(path, MADE_BY) as progress:
         assert progress.recall(clip(name)) == verdict
 
 
 def test_a_changed_file_is_not_known(tmp_path: Path) -> None:
     path = tmp_path / "progress.jsonl"
     remembered(path)
-    with Progress(path, MADE_BY) as progress:
+    with ProgressFile(path, MADE_BY) as progress:
         assert progress.recall(clip()) == said()
         assert progress.recall(clip(size=11)) is None
         assert progress.recall(clip(mtime_ns=0)) is None
@@ -75,7 +75,7 @@ def test_a_changed_file_is_not_known(tmp_path: Path) -> None:
 def test_another_fingerprint_starts_over(tmp_path: Path, key: str) -> None:
     path = tmp_path / "progress.jsonl"
     remembered(path)
-    with Progress(path, {**MADE_BY, key: "other"}) as progress:
+    with ProgressFile(path, {**MADE_BY, key: "other"}) as progress:
         assert progress.recall(clip()) is None
     assert len(path.read_text().splitlines()) == 1
 
@@ -83,16 +83,16 @@ def test_another_fingerprint_starts_over(tmp_path: Path, key: str) -> None:
 def test_fresh_starts_over(tmp_path: Path) -> None:
     path = tmp_path / "progress.jsonl"
     remembered(path)
-    with Progress(path, MADE_BY, fresh=True) as progress:
+    with ProgressFile(path, MADE_BY, fresh=True) as progress:
         assert progress.recall(clip()) is None
 
 
 def test_a_failed_clip_is_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "progress.jsonl"
-    with Progress(path, MADE_BY) as progress:
+    with ProgressFile(path, MADE_BY) as progress:
         progress.add(clip(), Verdict("a.wav", "unreadable", None, error="locked"))
         progress.compact([(clip(), Verdict("a.wav", "unreadable", None, error="locked"))])
-    with Progress(path, MADE_BY) as progress:
+    with ProgressFile(path, MADE_BY) as progress:
         assert progress.recall(clip()) is None
 
 
@@ -103,11 +103,11 @@ def test_a_line_torn_anywhere_costs_only_its_clip(tmp_path: Path) -> None:
     second = whole.rindex(b"\n", 0, -1) + 1
     for cut in range(second, len(whole) - 1):
         path.write_bytes(whole[:cut])
-        with Progress(path, MADE_BY) as progress:
+        with ProgressFile(path, MADE_BY) as progress:
             assert progress.recall(clip()) == said()
             assert progress.recall(clip("b.wav")) is None
             progress.add(clip("c.wav"), said("c.wav"))
-        with Progress(path, MADE_BY) as progress:
+        with ProgressFile(path, MADE_BY) as progress:
             assert progress.recall(clip("c.wav")) == said("c.wav")
 
 
@@ -117,24 +117,24 @@ def test_lines_of_another_kind_are_passed_over(tmp_path: Path, line: str) -> Non
     remembered(path, ["b.wav"])
     with path.open("a") as handle:
         handle.write(line + "\n")
-    with Progress(path, MADE_BY) as progress:
+    with ProgressFile(path, MADE_BY) as progress:
         assert progress.recall(clip("b.wav")) == said("b.wav")
         assert progress.recall(clip()) is None
 
 
 def test_the_latest_word_counts_and_compacting_keeps_only_that(tmp_path: Path) -> None:
     path = tmp_path / "progress.jsonl"
-    with Progress(path, MADE_BY) as progress:
+    with ProgressFile(path, MADE_BY) as progress:
         progress.add(clip(size=1), said())
         progress.add(clip(), said())
         progress.add(clip("gone.wav"), said("gone.wav"))
         progress.compact([(clip(), said())])
     assert len(path.read_text().splitlines()) == 2
-    with Progress(path, MADE_BY) as progress:
+    with ProgressFile(path, MADE_BY) as progress:
         assert progress.recall(clip()) == said()
 
 
 def test_a_record_that_cannot_be_written_is_wrong_use(tmp_path: Path) -> None:
     (tmp_path / "progress.jsonl").mkdir()
     with pytest.raises(UsageError, match=r"progress\.jsonl: cannot be"):
-        Progress(tmp_path / "progress.jsonl", MADE_BY)
+        ProgressFile(tmp_path / "progress.jsonl", MADE_BY)

@@ -1,4 +1,4 @@
-"""What a row says, and that tables read back."""
+"""Tables read back what was written, and lines that cannot be used are named."""
 
 from __future__ import annotations
 
@@ -11,53 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from popdetect.errors import TableError, UsageError
-from popdetect.records import Detection, Event, Verdict
 from popdetect.session.files import write_text
-from popdetect.session.tables import CLIP_COLUMNS, EVENT_COLUMNS, clip_row, csv_text, event_rows, read_rows, read_table
-
-POP = Event(0.1234567, 0.98765, True, 3.456, 1234.5, 2345.6, 34.56, "2")
-NEAR = Event(0.5, 0.06, False, 1.0, 800.0, 900.0, -0.04)
-HEARD = Detection("pop", 0.99, (POP, NEAR), 1.5, 48_000, 2, ("clipped", "quiet"))
-
-
-def test_a_clip_row_says_everything_with_fixed_decimals() -> None:
-    row = clip_row(Verdict("a/b.wav", "ok", HEARD, sha256="ff"), "default-1", "aa", "0.1.0")
-    assert tuple(row) == CLIP_COLUMNS
-    assert row == {
-        "file": "a/b.wav", "status": "ok", "label": "pop", "p_pop": "0.9900", "n_pops": "1", "first_pop_s": "0.12346",
-        "last_pop_s": "0.12346", "snr_db": "34.6", "duration_s": "1.500", "sample_rate_hz": "48000", "channels": "2",
-        "quality": "clipped;quiet", "error": "", "model": "default-1", "model_sha256": "aa",
-        "popdetect_version": "0.1.0", "sha256": "ff",
-    }  # fmt: skip
-
-
-def test_event_rows_list_every_candidate() -> None:
-    rows = event_rows(Verdict("a.wav", "ok", HEARD))
-    assert [tuple(row) for row in rows] == [EVENT_COLUMNS] * 2
-    assert list(rows[0].values()) == ["a.wav", "0.12346", "0.9877", "1", "3.46", "1234", "2346", "34.6", "2"]
-    assert list(rows[1].values()) == ["a.wav", "0.50000", "0.0600", "0", "1.00", "800", "900", "0.0", ""]
-
-
-def test_looked_and_found_none_is_a_clip_row_without_events() -> None:
-    verdict = Verdict("a.wav", "ok", Detection("no_pop", 0.01, (), 1.0, 44_100, 1))
-    row = clip_row(verdict, "m", "s", "v")
-    assert (row["label"], row["n_pops"], row["first_pop_s"], row["snr_db"]) == ("no_pop", "0", "", "")
-    assert event_rows(verdict) == []
-
-
-def test_a_clip_that_failed_has_no_label_and_says_why() -> None:
-    verdict = Verdict("a.wav", "truncated", None, error="cut off")
-    row = clip_row(verdict, "m", "s", "v")
-    assert row["error"] == "cut off"
-    assert {row[c] for c in ("label", "p_pop", "n_pops", "duration_s", "sample_rate_hz", "channels")} == {""}
-    assert event_rows(verdict) == []
-
-
-def test_unknown_numbers_are_empty_cells() -> None:
-    odd = Event(0.1, 0.5, True, float("nan"), float("inf"), 1.0, float("nan"))
-    (row,) = event_rows(Verdict("a", "ok", Detection("pop", 0.9, (odd,), 1.0, 8000, 1)))
-    assert (row["duration_ms"], row["peak_hz"], row["snr_db"]) == ("", "", "")
-
+from popdetect.session.tables import csv_text, read_rows, read_table
 
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 

@@ -9,7 +9,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from popdetect.session.tables import CLIP_COLUMNS, csv_text
+from popdetect.session.clips import CLIP_COLUMNS
+from popdetect.session.tables import csv_text
 from popdetect.study.analysis.thrusts import Thrust
 from popdetect.study.journal.journal import thrusts
 from popdetect.study.journal.logging import Logged, log

@@ -15,7 +15,7 @@ from pathlib import Path
 from popdetect.errors import UsageError
 from popdetect.session import append_only, corrections
 from popdetect.session.corrections import COLUMNS, CONSENSUS, Correction
-from popdetect.session.tables import csv_lines, header_text
+from popdetect.session.tables import csv_lines
 
 
 class StaleAnswer(Exception):
@@ -144,8 +144,9 @@ class AnswerLog:
         missing = [column for column in COLUMNS if column not in columns]
         if missing:  # a new file, one with fewer columns, or one with a damaged header
             columns = columns + missing
-        text = csv_lines(columns, [corrections.row(line)])
-        append_only.append(self.path, header_text(columns) + text if missing else text)
+        row = corrections.row(line)
+        cells = [row.get(column, "") for column in columns]
+        append_only.append(self.path, csv_lines([columns, cells] if missing else [cells]))
         self._refresh()
         self._report_damage()
         return line, len(self._of_clip[line.file, line.rater])

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from popdetect.intervals import wilson
+from popdetect.session.clips import LabelledClip
 from popdetect.session.corrections import Correction
-from popdetect.session.session import Labelled, LabelledClip
+from popdetect.session.session import Session
 
 Drawn = Literal["uncertain", "near", "random"]
 NEAR_LOGIT = 1.0  # natural log-odds: a clip this close to a threshold is worth a person's time
@@ -75,7 +76,7 @@ class ErrorEstimate:
     waits_for: int | None
 
 
-def make_queue(session: Labelled, *, seed: int = 0, blind: bool = False) -> Queue:
+def make_queue(session: Session, *, seed: int = 0, blind: bool = False) -> Queue:
     """Make the queue; the same session and seed give the same queue."""
     labelled = [clip for clip in session.clips if clip.label and clip.p_pop is not None]
     drawn = {clip.id: _why(clip, session.thresholds) for clip in labelled}
@@ -92,7 +93,7 @@ def make_queue(session: Labelled, *, seed: int = 0, blind: bool = False) -> Queu
     return Queue(tuple(order), drawn, random)
 
 
-def estimate(session: Labelled, queue: Queue, answers: Mapping[str, Correction]) -> ErrorEstimate:
+def estimate(session: Session, queue: Queue, answers: Mapping[str, Correction]) -> ErrorEstimate:
     """Estimate the share of errors from the answers of one rater, by file."""
     n = k = n_unsure = 0
     waits_for = None

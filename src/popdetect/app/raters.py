@@ -20,14 +20,14 @@ from popdetect.app.views import answer_view
 from popdetect.errors import PopdetectError
 from popdetect.records import to_json
 from popdetect.session.corrections import CONSENSUS, Correction
-from popdetect.session.session import Labelled
+from popdetect.session.session import Session
 from popdetect.session.tables import read_table
 
 SAME_POP_S = 0.005  # marks of two raters that are no further apart mark the same pop
 _STUDY_WORDS = {"pop": "yes", "no_pop": "no", "uncertain": "unsure"}
 
 
-def compare(session: Labelled, answers: AnswerLog) -> dict[str, Any]:
+def compare(session: Session, answers: AnswerLog) -> dict[str, Any]:
     """Compare every pair of raters; as JSON types: `raters`, `pairs` (agreement), `disagreements` (by clip)."""
     from popdetect.study.analysis.agreement import agreement  # loads scipy, which starts slowly
 
@@ -70,7 +70,7 @@ def _difference(one: Correction, two: Correction) -> str:
     return "" if same else "pops"
 
 
-def _patients(session: Labelled) -> Mapping[str, int]:
+def _patients(session: Session) -> Mapping[str, int]:
     """A number for the patient of each clip, by file."""
     names = {clip.file: str(PurePosixPath(clip.file).parent) for clip in session.clips}
     if len(set(names.values())) == 1:  # one folder for all clips: the patients are unknown

@@ -13,9 +13,9 @@ from pathlib import Path
 from popdetect.app import queue, routes, views
 from popdetect.app.answer_log import AnswerLog
 from popdetect.app.views import ReviewSession
-from popdetect.errors import UsageError
+from popdetect.errors import NothingFound, UsageError
 from popdetect.session import corrections
-from popdetect.session import session as labelled
+from popdetect.session.session import Session
 
 MAX_NAME = 64
 
@@ -66,7 +66,9 @@ def review(
     UsageError, NothingFound
     """
     name = rater_name(rater)
-    session = labelled.load(folder, out)
+    session = Session.read(folder, out)
+    if not session.clips:
+        raise NothingFound(f"{session.out}: no clip in its tables; `popdetect label {folder}` fills them")
     path = session.out / corrections.NAME
     answers = AnswerLog(path)  # fails now, not at the first answer, if the folder cannot be written
     current = ReviewSession(session, queue.make_queue(session, seed=seed, blind=blind), answers, name, blind)

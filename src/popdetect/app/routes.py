@@ -28,8 +28,9 @@ from popdetect.app.sound import ClipSound, SoundCache
 from popdetect.app.views import ReviewSession
 from popdetect.errors import AudioError, NothingFound, UsageError
 from popdetect.records import LABELS
+from popdetect.session.clips import LabelledClip
 from popdetect.session.corrections import CONSENSUS, Correction
-from popdetect.session.session import LabelledClip, inside
+from popdetect.session.session import inside
 
 HOST = "127.0.0.1"
 MAX_MARKS = 200
@@ -166,9 +167,10 @@ class Page:
 
     def _clip_sound(self, request: Request) -> ClipSound:
         clip = self._clip_of(request)
-        if not clip.path:
+        place = self._review.session.sounds.get(clip.file, "")
+        if not place:
             raise NothingFound(f"{clip.file}: not in the folder any more")
-        path = inside(self._review.session.folder, clip.path)
+        path = inside(self._review.session.folder, place)
         if path is None:
             raise NothingFound(f"{clip.file}: a link to a place outside the session's folder, or to nothing")
         return self._sounds.get(path)
@@ -246,9 +248,10 @@ def _version(body: dict[str, Any]) -> int:
 def _onsets(given: Any, clip: LabelledClip) -> tuple[float, ...]:
     if not isinstance(given, list) or len(given) > MAX_MARKS:
         raise UsageError(f"onsets_s: a list of at most {MAX_MARKS} seconds is needed")
+    length_s = clip.duration_s or 0.0
     for onset in given:
-        if type(onset) not in (int, float) or not math.isfinite(onset) or not 0 <= onset <= clip.duration_s + 0.001:
-            raise UsageError(f"onset {onset!r}; seconds from 0 to {clip.duration_s:g}, the clip's length, are allowed")
+        if type(onset) not in (int, float) or not math.isfinite(onset) or not 0 <= onset <= length_s + 0.001:
+            raise UsageError(f"onset {onset!r}; seconds from 0 to {length_s:g}, the clip's length, are allowed")
     return tuple(sorted({round(float(onset), 5) for onset in given}))
 
 

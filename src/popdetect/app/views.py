@@ -13,15 +13,16 @@ from popdetect import __version__
 from popdetect.app.answer_log import AnswerLog
 from popdetect.app.queue import Queue, estimate, is_corrected
 from popdetect.records import to_json
+from popdetect.session.clips import LabelledClip
 from popdetect.session.corrections import CONSENSUS, Correction
-from popdetect.session.session import Labelled, LabelledClip
+from popdetect.session.session import Session
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewSession:
     """One rater who reviews one labelled session, blind or not."""
 
-    session: Labelled
+    session: Session
     queue: Queue
     answers: AnswerLog
     rater: str
@@ -81,7 +82,7 @@ def clip_view(review: ReviewSession, clip: LabelledClip, rater: str) -> dict[str
     view: dict[str, Any] = {
         "id": clip.id,
         "file": clip.file,
-        "duration_s": clip.duration_s,
+        "duration_s": clip.duration_s or 0.0,
         "status": clip.status,
         "error": clip.error,
         "version": version,
@@ -93,7 +94,9 @@ def clip_view(review: ReviewSession, clip: LabelledClip, rater: str) -> dict[str
             "label": clip.label,
             "p_pop": clip.p_pop,
             "quality": list(clip.quality),
-            "marks": to_json(clip.marks),
+            "marks": [
+                {"onset_s": event.onset_s, "p_pop": event.p_pop, "is_pop": event.is_pop} for event in clip.events
+            ],
             "drawn": review.queue.drawn.get(clip.id, ""),
         }
     if rater == CONSENSUS:

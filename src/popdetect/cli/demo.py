@@ -39,11 +39,11 @@ def run(args: argparse.Namespace) -> int:
 def as_text(done: Demonstration) -> str:
     """Return some clips beside their truth, the answer in three sentences, the files and the next commands."""
     lines = [f"{'file':20}  {'label':9}  p_pop  pops  truth"]
-    for row, truth in done.rows[:SHOWN]:
-        found = row["status"]
-        if row["label"]:
-            found = f"{terminal.painted(row['label'])}  {row['p_pop'][:4]:>5}  {row['n_pops']:>4}"
-        lines.append(f"{one_line(row['file']):20}  {found}  {truth['n_pops'] if truth['n_pops'] != '0' else 'no'} pops")
+    for clip, truth in done.rows[:SHOWN]:
+        found = clip.status
+        if clip.label:
+            found = f"{terminal.painted(clip.label)}  {f'{clip.p_pop:.4f}'[:4]:>5}  {clip.n_pops:>4}"
+        lines.append(f"{one_line(clip.file):20}  {found}  {truth['n_pops'] if truth['n_pops'] != '0' else 'no'} pops")
     if len(done.rows) > SHOWN:
         lines.append(f"… and {len(done.rows) - SHOWN} more")
     lines += ["", label.as_text(done.summary), ""]

@@ -10,7 +10,7 @@ from popdetect.cli.terminal import one_line
 from popdetect.records import to_json
 
 if TYPE_CHECKING:
-    from popdetect.session.summary import Summary
+    from popdetect.session.run import Summary
 
 EXAMPLES = ("popdetect label session_07", "popdetect label session_07 --formats audacity,raven --jobs 2")
 
@@ -64,8 +64,9 @@ def as_text(summary: Summary) -> str:
 
 def as_json(summary: Summary) -> dict[str, Any]:
     """Return the same as an object, with all file names."""
-    row: dict[str, Any] = to_json(summary)
-    counts = {f"n_{name}": n for name, n in row.pop("n_by_label").items()}
+    names = ("folder", "out", "n_clips", "n_new", "n_skipped", "n_failed", "n_pops", "uncertain", "written")
+    counts = {f"n_{name}": n for name, n in summary.n_by_label.items()}
     failed = [{"file": file, "error": error} for file, error in summary.failed]
     unlisted = [{"folder": folder, "error": error} for folder, error in summary.unlisted]
+    row = {name: to_json(getattr(summary, name)) for name in names}
     return row | counts | {"seconds": round(summary.seconds, 3), "failed": failed, "unlisted": unlisted}

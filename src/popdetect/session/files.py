@@ -155,9 +155,19 @@ def write_text(path: str | os.PathLike[str], text: str, *, durable: bool = True)
     UsageError
         Naming the file and why; what was there before still is.
     """
+    write_bytes(path, _encoded(text), durable=durable)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes, *, durable: bool = True) -> None:
+    """Write a file as `write_text` does.
+
+    Raises
+    ------
+    UsageError
+    """
     target = Path(path)
     try:
-        _stage(target, text, 0, durable=durable).replace(target)
+        _stage(target, content, 0, durable=durable).replace(target)
     except BaseException as error:
         _drop([_staged(target, 0)])
         if isinstance(error, OSError):
@@ -183,7 +193,7 @@ def write_texts(texts: Mapping[Path, str]) -> None:
     try:
         for target, text in texts.items():
             staged.append(_staged(target, len(staged)))
-            _stage(target, text, len(staged) - 1)
+            _stage(target, _encoded(text), len(staged) - 1)
         for target, temporary in zip(texts, staged, strict=True):
             before = target.read_bytes() if target.is_file() else None
             temporary.replace(target)
@@ -209,10 +219,14 @@ def _staged(target: Path, number: int) -> Path:
     return target.parent / f".{os.getpid()}-{threading.get_ident()}-{number}.tmp"
 
 
-def _stage(target: Path, text: str, number: int, *, durable: bool = True) -> Path:
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _stage(target: Path, content: bytes, number: int, *, durable: bool = True) -> Path:
     temporary = _staged(target, number)
-    with temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as handle:
-        handle.write(text)
+    with temporary.open("wb") as handle:
+        handle.write(content)
         if durable:
             handle.flush()
             os.fsync(handle.fileno())

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from popdetect import __version__
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import DEFAULT_OPERATING_POINT
 from popdetect.errors import UsageError
-from popdetect.records import LABELS, Verdict
-from popdetect.session import tables
+from popdetect.records import Verdict
+from popdetect.session.clips import LabelledClip, clip_record
 from popdetect.session.files import OUT_NAME, Clip, find_clips, make_folder, unwritable, write_text
 from popdetect.session.label_files import FORMATS, label_file
-from popdetect.session.progress import Progress
-from popdetect.session.run import as_text, describe_run
-from popdetect.session.summary import Summary
-from popdetect.session.workers import Factory, Recipe, check_jobs, judge_all, load_detector
+from popdetect.session.progress import ProgressFile
+from popdetect.session.run import Summary, describe_run
+from popdetect.session.session import Session
+from popdetect.session.workers import DetectorSpec, Factory, check_jobs, detect_all, load_detector
 
 OnProgress = Callable[[int, int], None]
 
@@ -87,8 +85,8 @@ def label(
     asked = _known_formats(formats)
     check_jobs(jobs)
     model_path = os.fspath(model) if model is not None else None
-    recipe = Recipe(detector_factory, model_path, operating_point)
-    detector = recipe.make()
+    spec = DetectorSpec(detector_factory, model_path, operating_point)
+    detector = spec.make()
     clips, unlisted = find_clips(root, target)
     make_folder(target)
 
@@ -97,30 +95,13 @@ def label(
         "model_sha256": detector.model.sha256,
         "operating_point": operating_point,
     }
-    with Progress(target / "progress.jsonl", fingerprint, fresh=force) as progress:
-        told, n_skipped = _judge(clips, progress, detector, recipe, jobs, on_progress)
-        verdicts = [told[clip].verdict for clip in clips]
-        progress.compact(zip(clips, verdicts, strict=True))
+    with ProgressFile(target / "progress.jsonl", fingerprint, fresh=force) as progress:
+        done, n_skipped = _detect(clips, progress, detector, spec, jobs, on_progress)
+        results = [done[clip] for clip in clips]
+        progress.compact([(clip, verdict) for clip, (verdict, _) in zip(clips, results, strict=True)])
 
-    written = _write_tables(target, [told[clip] for clip in clips])
-    written += [_write_labels(target, name, verdicts) for name in asked]
-    heard = [(verdict.file, verdict.detection) for verdict in verdicts if verdict.detection is not None]
-    labels = Counter(detection.label for _, detection in heard)
-    summary = Summary(
-        folder=root,
-        out=target,
-        n_clips=len(clips),
-        n_new=len(clips) - n_skipped,
-        n_skipped=n_skipped,
-        n_by_label={name: labels[name] for name in LABELS},
-        n_failed=len(clips) - len(heard),
-        failed=tuple((verdict.file, verdict.error) for verdict in verdicts if verdict.detection is None),
-        uncertain=tuple(file for file, detection in heard if detection.label == "uncertain"),
-        n_pops=sum(len(detection.pops) for _, detection in heard),
-        seconds=time.perf_counter() - begun,
-        written=(*written, target / "run.json"),
-        unlisted=tuple(unlisted),
-    )
+    folders = [_write_labels(target, name, [verdict for verdict, _ in results]) for name in asked]
+    records = tuple([record for _, record in results])
     settings = {
         "folder": root.resolve().name,
         "out": target.resolve().name,
@@ -128,9 +109,13 @@ def label(
         "jobs": jobs,
         "force": force,
     }
-    run = describe_run(detector, summary, verdicts, settings=settings, model=model_path, started=started)
-    write_text(target / "run.json", as_text(run))
-    return summary
+    seconds = time.perf_counter() - begun
+    run = describe_run(
+        detector, records, n_skipped, unlisted, settings=settings, model=model_path, started=started, seconds=seconds
+    )
+    session = Session(root, target, records, run)
+    *tables, run_path = session.write()
+    return Summary(session, n_skipped, time.perf_counter() - begun, (*tables, *folders, run_path), tuple(unlisted))
 
 
 def _known_formats(formats: Iterable[str]) -> list[str]:
@@ -141,53 +126,37 @@ def _known_formats(formats: Iterable[str]) -> list[str]:
     return asked
 
 
-def _judge(
+def _detect(
     clips: Sequence[Clip],
-    progress: Progress,
+    progress: ProgressFile,
     detector: Detector,
-    recipe: Recipe,
+    spec: DetectorSpec,
     jobs: int,
     on_progress: OnProgress | None,
-) -> tuple[dict[Clip, _Told], int]:
-    """What is said of every clip, and how many of them were remembered."""
+) -> tuple[dict[Clip, tuple[Verdict, LabelledClip]], int]:
+    """Return verdict and record of every clip, and how many verdicts were remembered."""
     title, sha256 = detector.model.title, detector.model.sha256
+    number_of = {clip: number for number, clip in enumerate(clips)}
 
-    def tell(verdict: Verdict) -> _Told:
-        """As each clip comes, not at the end: while other processes judge, this one has little else to do."""
-        clip_row = tables.clip_row(verdict, title, sha256, __version__)
-        events = tables.csv_lines(tables.EVENT_COLUMNS, tables.event_rows(verdict))
-        return _Told(verdict, tables.csv_lines(tables.CLIP_COLUMNS, [clip_row]), events)
+    def with_record(clip: Clip, verdict: Verdict) -> tuple[Verdict, LabelledClip]:
+        """Made as each verdict comes, not at the end: this process has time while others work."""
+        return verdict, clip_record(number_of[clip], verdict, title, sha256, __version__)
 
-    told = {clip: tell(verdict) for clip in clips if (verdict := progress.recall(clip)) is not None}
-    n_skipped = done = len(told)
+    known = {clip: with_record(clip, verdict) for clip in clips if (verdict := progress.recall(clip)) is not None}
+    n_skipped = done = len(known)
     total = len(clips)
     if on_progress is not None:
         on_progress(done, total)
-    to_do = [clip for clip in clips if clip not in told]
+    to_do = [clip for clip in clips if clip not in known]
     # closing: an interruption here stops the workers before it goes on
-    with closing(judge_all(to_do, detector, recipe, jobs)) as judged:
-        for clip, verdict in judged:
+    with closing(detect_all(to_do, detector, spec, jobs)) as results:
+        for clip, verdict in results:
             progress.add(clip, verdict)
-            told[clip] = tell(verdict)
+            known[clip] = with_record(clip, verdict)
             done += 1
             if on_progress is not None:
                 on_progress(done, total)
-    return told, n_skipped
-
-
-class _Told(NamedTuple):
-    """A verdict, and its lines in ``clips.csv`` and ``events.csv``."""
-
-    verdict: Verdict
-    clip: str
-    events: str
-
-
-def _write_tables(target: Path, told: Sequence[_Told]) -> list[Path]:
-    clips, events = target / "clips.csv", target / "events.csv"
-    write_text(clips, "".join([tables.header_text(tables.CLIP_COLUMNS), *(one.clip for one in told)]))
-    write_text(events, "".join([tables.header_text(tables.EVENT_COLUMNS), *(one.events for one in told)]))
-    return [clips, events]
+    return known, n_skipped
 
 
 def _write_labels(target: Path, name: str, verdicts: Sequence[Verdict]) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from popdetect.detection.audio.recording import EXTENSIONS
 from popdetect.errors import TableError, UsageError
 from popdetect.records import LABELS, Label
 from popdetect.session import table_numbers as table
+from popdetect.session.files import write_text
+from popdetect.session.tables import csv_text
 
 TABLE_NAME = "labels.csv"
 REQUIRED = ("file", "label", "onsets_s")
@@ -78,6 +81,27 @@ def read_labels(source: Path) -> list[Truth]:
     if (source / TABLE_NAME).is_file():
         return _read_table(source / TABLE_NAME)
     return _read_folders(source)
+
+
+def write_labels(path: Path, truths: Sequence[Truth]) -> None:
+    """Write a table that `read_labels` reads, one line for each clip; onsets have 5 decimals.
+
+    Raises
+    ------
+    UsageError
+    """
+    others = dict.fromkeys(name for truth in truths for name in truth.extra)
+    rows = [
+        {
+            "file": truth.file,
+            "label": truth.label,
+            "onsets_s": " ".join(f"{onset:.5f}" for onset in truth.onsets_s or ()),
+            "patient_id": truth.patient_id,
+            **truth.extra,
+        }
+        for truth in truths
+    ]
+    write_text(path, csv_text([*REQUIRED, *OPTIONAL, *others], rows))
 
 
 def _read_table(path: Path) -> list[Truth]:

@@ -10,11 +10,8 @@ takes to tell it from the others.
 from __future__ import annotations
 
 import io
-import os
-import threading
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -24,6 +21,7 @@ import numpy.typing as npt
 from popdetect.detection.audio.recording import Samples, read
 from popdetect.errors import UsageError
 from popdetect.records import Detection, Event
+from popdetect.session.files import make_folder, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,10 +48,7 @@ def places(plot: Path, files: Sequence[str]) -> dict[str, Path]:
         return {files[0]: plot}
     if plot.suffix.lower() == ".png" and not plot.is_dir():
         raise UsageError(f"{plot}: {len(files)} files need {len(files)} pictures; name a folder instead")
-    try:
-        plot.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{plot}: the folder for pictures cannot be made: {error.strerror or error}") from error
+    make_folder(plot)
     return {file: plot / f"{name}.png" for file, name in _names(files).items()}
 
 
@@ -64,7 +59,7 @@ def make(source: str | BinaryIO, target: Path, detection: Detection, title: str)
     ------
     AudioError, UsageError
     """
-    save(target, draw(*read(source), detection, title))
+    write_bytes(target, draw(*read(source), detection, title), durable=False)
 
 
 def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> bytes:
@@ -90,7 +85,7 @@ def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> by
     FigureCanvasAgg(figure)
     wave = samples.mean(axis=1)
     times = np.arange(len(wave)) / rate_hz
-    window = close_up(detection)
+    window = close_up(points_of_interest(detection.events), detection.duration_s)
     axes = figure.subplots(2, 2 if window else 1, squeeze=False, sharex="col")
     for column, span in enumerate([(0.0, detection.duration_s), *([window] if window else [])]):
         top, bottom = axes[0][column], axes[1][column]
@@ -116,27 +111,6 @@ def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> by
     out = io.BytesIO()
     figure.savefig(out, format="png", metadata={"Software": "popdetect"})
     return out.getvalue()
-
-
-def save(path: str | os.PathLike[str], png: bytes) -> None:
-    """Write a picture, whole or not at all.
-
-    Raises
-    ------
-    UsageError
-        When it cannot be written.
-    """
-    target = Path(path)
-    # a short name of our own: the target's may already be as long as names can be
-    draft = target.with_name(f".{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        draft.write_bytes(png)
-        draft.replace(target)
-    except OSError as error:
-        raise UsageError(f"{target}: the picture cannot be written: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
 
 
 def _names(files: Sequence[str]) -> dict[str, str]:
@@ -168,14 +142,18 @@ def _parts(file: str) -> tuple[str, ...]:
     return path.relative_to(path.anchor).parts or ("clip",)
 
 
-def close_up(detection: Detection) -> tuple[float, float] | None:
-    """The span of a closer look in seconds: around the pops, or around the likeliest other event; None without any."""
-    chosen = detection.pops or tuple(sorted(detection.events, key=lambda event: -event.p_pop)[:1])
-    if not chosen:
+def points_of_interest(events: Sequence[Event]) -> list[float]:
+    """Return the onsets of the pops, or of the likeliest other event, seconds; empty without events."""
+    pops = [event for event in events if event.is_pop]
+    return [event.onset_s for event in pops or sorted(events, key=lambda event: -event.p_pop)[:1]]
+
+
+def close_up(times_s: Sequence[float], duration_s: float) -> tuple[float, float] | None:
+    """Return the span of a closer view around increasing times, seconds; None without any."""
+    if not times_s:
         return None
-    first, last = chosen[0].onset_s, chosen[-1].onset_s
-    spare = max(LEAST_CLOSE_S - (last - first), 0.1) / 2
-    return max(0.0, first - spare), min(detection.duration_s, last + spare)
+    spare = max(LEAST_CLOSE_S - (times_s[-1] - times_s[0]), 0.1) / 2
+    return max(0.0, times_s[0] - spare), min(duration_s, times_s[-1] + spare)
 
 
 def _marks(top: Axes, bottom: Axes | None, events: tuple[Event, ...], span: tuple[float, float]) -> None:

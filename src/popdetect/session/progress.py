@@ -25,7 +25,7 @@ _dump = json.JSONEncoder(separators=(",", ":")).encode
 _event_values = attrgetter(*(field.name for field in fields(Event)))
 
 
-class Progress:
+class ProgressFile:
     """The record of one output folder, open for appending.
 
     Parameters
@@ -98,7 +98,7 @@ class Progress:
         """Let go of the file; harmless when done twice."""
         self._file.close()
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressFile:
         """Nothing to do: it is open already."""
         return self
 

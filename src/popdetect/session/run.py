@@ -1,14 +1,16 @@
-"""How a run came about, for ``run.json``: enough to repeat it, and nothing that names a person or a computer.
+"""One run over a folder: what it did (`Summary`), and how, for ``run.json`` (`describe_run`).
 
-Paths are given by their last part only; times are ISO 8601 with the offset from UTC.
+The description is enough to repeat the run and names no person and no computer: paths are given by their last part
+only. Times are ISO 8601 with the offset from UTC.
 """
 
 from __future__ import annotations
 
-import json
 import platform
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,29 +18,105 @@ from typing import Any
 from popdetect import __version__
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import DEFAULT_NAME
-from popdetect.records import Verdict, to_json
-from popdetect.session.summary import Summary
+from popdetect.records import LABELS, to_json
+from popdetect.session.clips import LabelledClip
+from popdetect.session.session import Session
 
 SCHEMA_VERSION = 1
 
-_dump = json.JSONEncoder().encode
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did.
+
+    Attributes
+    ----------
+    session : Session
+        As written.
+    n_skipped : int
+        Clips remembered from an earlier run.
+    seconds : float
+    written : tuple of Path
+        The tables, and the folder of each format's label files.
+    unlisted : tuple of (str, str)
+        Folders that could not be listed, and why.
+    """
+
+    session: Session
+    n_skipped: int
+    seconds: float
+    written: tuple[Path, ...]
+    unlisted: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the recordings."""
+        return self.session.folder
+
+    @property
+    def out(self) -> Path:
+        """The folder of the tables."""
+        return self.session.out
+
+    @property
+    def n_clips(self) -> int:
+        """All clips of the folder."""
+        return len(self.session.clips)
+
+    @property
+    def n_new(self) -> int:
+        """Clips processed in this run."""
+        return self.n_clips - self.n_skipped
+
+    @property
+    def n_by_label(self) -> Mapping[str, int]:
+        """Clips per label; every label is there."""
+        return count_labels(self.session.clips)
+
+    @property
+    def failed(self) -> tuple[tuple[str, str], ...]:
+        """File and error of each clip without a label."""
+        return tuple((clip.file, clip.error) for clip in self.session.clips if not clip.label)
+
+    @property
+    def n_failed(self) -> int:
+        """Clips without a label."""
+        return len(self.failed)
+
+    @property
+    def uncertain(self) -> tuple[str, ...]:
+        """Files that a person should listen to."""
+        return tuple(clip.file for clip in self.session.clips if clip.label == "uncertain")
+
+    @property
+    def n_pops(self) -> int:
+        """Pops in all clips together."""
+        return sum(clip.n_pops or 0 for clip in self.session.clips)
+
+
+def count_labels(clips: Sequence[LabelledClip]) -> dict[str, int]:
+    """Count clips per label; every label is there."""
+    counts = Counter(clip.label for clip in clips)
+    return {name: counts[name] for name in LABELS}
 
 
 def describe_run(
     detector: Detector,
-    summary: Summary,
-    verdicts: Sequence[Verdict],
+    clips: Sequence[LabelledClip],
+    n_skipped: int,
+    unlisted: Sequence[tuple[str, str]],
     *,
     settings: Mapping[str, Any],
     model: str | None,
     started: datetime,
+    seconds: float,
 ) -> dict[str, Any]:
-    """Gather the contents of ``run.json``; JSON types only, `schema_version` first.
+    """Return the contents of ``run.json``; JSON types only, `schema_version` first and `inputs` last.
 
     Parameters
     ----------
     settings : mapping
-        What was asked for, resolved.
+        The arguments of the run.
     model : str or None
         The path of the bundle; None is the shipped one.
     started : datetime
@@ -46,11 +124,12 @@ def describe_run(
     """
     point = detector.operating_point
     chosen = detector.model.operating_point(point)
+    labels = count_labels(clips)
     return {
         "schema_version": SCHEMA_VERSION,
         "popdetect_version": __version__,
         "started": started.isoformat(timespec="seconds"),
-        "ended": (started + timedelta(seconds=summary.seconds)).isoformat(timespec="seconds"),
+        "ended": (started + timedelta(seconds=seconds)).isoformat(timespec="seconds"),
         "settings": dict(settings),
         "model": {
             "title": detector.model.title,
@@ -70,25 +149,18 @@ def describe_run(
             "processor": platform.machine(),  # x86_64, arm64; not the computer's name
         },
         "counts": {
-            "clips": summary.n_clips,
-            "judged_now": summary.n_new,
-            "remembered": summary.n_skipped,
-            **summary.n_by_label,
-            "failed": summary.n_failed,
-            "pops": summary.n_pops,
+            "clips": len(clips),
+            "judged_now": len(clips) - n_skipped,
+            "remembered": n_skipped,
+            **labels,
+            "failed": len(clips) - sum(labels.values()),
+            "pops": sum(clip.n_pops or 0 for clip in clips),
         },
-        "unlisted": [{"folder": folder, "error": error} for folder, error in summary.unlisted],
-        "inputs": [{"file": v.file, "status": v.status, "sha256": v.sha256} for v in verdicts],
+        "unlisted": [{"folder": folder, "error": error} for folder, error in unlisted],
+        "inputs": [{"file": clip.file, "status": clip.status, "sha256": clip.sha256} for clip in clips],
     }
 
 
-def as_text(run: Mapping[str, Any]) -> str:
-    """Render `describe_run` as JSON, with a line for each input: a tenth of the time of a line for each value."""
-    text = json.dumps({**run, "inputs": []}, indent=1)  # the last key
-    inputs = ",\n".join(f"  {_dump(entry)}" for entry in run["inputs"])
-    return text.removesuffix("[]\n}") + f"[\n{inputs}\n ]\n}}\n"
-
-
 def _version(module: str, attribute: str = "__version__") -> str:
-    # asked of what `hearing` has loaded: those libraries have their one door there
+    # read from the modules that `detection` has loaded: importing them is its task
     return str(getattr(sys.modules.get(module), attribute, ""))

@@ -1,173 +1,218 @@
-"""What there is to review: the clips of a labelled session, as its tables say, and where their sound is.
+"""A labelled folder: what `popdetect label` writes into it and how it is read again.
 
-A clip is addressed by its number in ``clips.csv``. Its sound is only ever opened at a path that listing the session's
-folder gave, and that lies inside it with all links followed: no name in a table or a request can lead elsewhere.
+Only this package reads or writes ``clips.csv``, ``events.csv``, ``run.json``, ``corrections.csv`` and ``labels.csv``.
+``Session.read(folder)`` equals the session that was written, and writing it again gives the same bytes.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from popdetect.errors import NothingFound, TableError, UsageError
-from popdetect.session.files import OUT_NAME, find_clips
-from popdetect.session.tables import Row, read_table
+from popdetect import frames
+from popdetect.detection.model.bundle import OperatingPoint
+from popdetect.errors import NothingFound, UsageError
+from popdetect.session import corrections, labels
+from popdetect.session.clips import (
+    CLIP_COLUMNS,
+    EVENT_COLUMNS,
+    LabelledClip,
+    clips_text,
+    event_rows,
+    events_text,
+    read_clips,
+)
+from popdetect.session.corrections import Correction
+from popdetect.session.files import OUT_NAME, find_clips, make_folder, read_bytes, readable, write_bytes, write_texts
+from popdetect.session.labels import Truth
+
+CLIPS, EVENTS, RUN = "clips.csv", "events.csv", "run.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A candidate of the detector: when (s), how likely a pop, and whether it counted."""
+@dataclass(frozen=True)
+class Session:
+    """A labelled folder.
 
-    onset_s: float
-    p_pop: float
-    is_pop: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledClip:
-    """A line of ``clips.csv`` with its events.
-
-    Attributes
-    ----------
-    id : int
-        From 0, in the order of the table.
-    file, status, label, error, model, model_sha256 : str
-        As in the table; `label` is empty where the clip could not be judged.
-    p_pop : float in [0, 1], or None
-    duration_s : float
-    quality : tuple of str
-    marks : tuple of Mark
-        In time order.
-    path : str
-        Where its sound is; empty where the folder no longer has it.
-    """
-
-    id: int
-    file: str
-    status: str
-    label: str
-    p_pop: float | None
-    duration_s: float
-    quality: tuple[str, ...]
-    error: str
-    model: str
-    model_sha256: str
-    marks: tuple[Mark, ...]
-    path: str
-
-    @property
-    def pops_s(self) -> tuple[float, ...]:
-        """Onsets that counted as pops, seconds."""
-        return tuple(mark.onset_s for mark in self.marks if mark.is_pop)
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """A labelled session.
+    Two sessions are equal if their tables and run settings are, wherever they lie.
 
     Attributes
     ----------
     folder, out : Path
-        The clips; their tables.
+        The folder of the recordings; the folder of the tables.
     clips : tuple of LabelledClip
-    thresholds : (float, float)
-        Below the first ``no_pop``, from the second ``pop``.
+        In the order of ``clips.csv``.
+    run : mapping
+        Contents of ``run.json``, JSON types; empty if it is missing or damaged.
+    clip_columns, event_columns : tuple of str
+        Header lines of the two tables, with columns that popdetect does not know.
+    has_events : bool
+        Whether there is an ``events.csv``.
     """
 
-    folder: Path
-    out: Path
+    folder: Path = field(compare=False)
+    out: Path = field(compare=False)
     clips: tuple[LabelledClip, ...]
-    thresholds: tuple[float, float]
+    run: Mapping[str, Any] = field(default_factory=dict)
+    clip_columns: tuple[str, ...] = CLIP_COLUMNS
+    event_columns: tuple[str, ...] = EVENT_COLUMNS
+    has_events: bool = True
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Session:
+        """Read what `popdetect label` wrote.
+
+        Parameters
+        ----------
+        folder : path
+            The folder of the recordings.
+        out : path, optional
+            The folder of the tables; ``popdetect`` in `folder` by default.
+
+        Raises
+        ------
+        UsageError
+            When the folder is missing or not labelled.
+        TableError
+            Beginning with ``file:line:``, for a line or a header that cannot be used.
+        """
+        root = Path(folder)
+        tables = Path(out) if out is not None else root / OUT_NAME
+        name, path = readable(str(root)), tables / CLIPS
+        if not root.is_dir():
+            raise UsageError(f"{name}: no such folder; the folder of a labelled session is expected")
+        if not path.exists():
+            raise UsageError(
+                f"{name}: not labelled yet: {readable(str(path))} is not there; "
+                f"label the session first: popdetect label {name}"
+            )
+        events = tables / EVENTS
+        has_events = events.exists()
+        clips, clip_columns, event_columns = read_clips(path, events if has_events else None)
+        return cls(root, tables, clips, _run(tables / RUN), tuple(clip_columns), tuple(event_columns), has_events)
+
+    def write(self, out: str | os.PathLike[str] | None = None) -> tuple[Path, ...]:
+        """Write the tables and the run settings, all of them or none; return their paths.
+
+        Answers of a review are copied along if there are none in `out`; they are never replaced.
+
+        Parameters
+        ----------
+        out : path, optional
+            The folder to write to, made if missing; where the session is by default.
+
+        Raises
+        ------
+        UsageError
+        """
+        target = Path(out) if out is not None else self.out
+        texts = {target / CLIPS: clips_text(self.clips, self.clip_columns)}
+        if self.has_events:
+            texts[target / EVENTS] = events_text(self.clips, self.event_columns)
+        if self.run:
+            texts[target / RUN] = _json(self.run)
+        make_folder(target)
+        write_texts(texts)
+        answers = self.out / corrections.NAME
+        if target != self.out and answers.exists() and not (target / corrections.NAME).exists():
+            write_bytes(target / corrections.NAME, read_bytes(answers))
+        return tuple(texts)
+
+    @cached_property
+    def corrections(self) -> tuple[Correction, ...]:
+        """Answers of reviews that count, read when first asked for."""
+        return corrections.read(self.out)
+
+    @cached_property
+    def truth(self) -> tuple[Truth, ...]:
+        """Lines of ``labels.csv`` in the folder, read when first asked for; empty without that file."""
+        path = self.folder / labels.TABLE_NAME
+        return tuple(labels.read_labels(path)) if path.is_file() else ()
+
+    @cached_property
+    def sounds(self) -> Mapping[str, str]:
+        """Paths of the recordings by `file`, as listing the folder gives them: no name in a table leads elsewhere."""
+        try:
+            return {clip.file: clip.path for clip in find_clips(self.folder, self.out).clips}
+        except NothingFound:
+            return {}
+
+    @property
+    def operating_point(self) -> tuple[str, OperatingPoint] | None:
+        """Name and thresholds of the operating point, from the run settings; None if they do not say."""
+        try:
+            found = self.run["operating_point"]
+            # burst_from is train_from in files of version 0.1.0; later versions write both
+            return str(found["name"]), OperatingPoint(
+                float(found["no_pop_below"]), float(found["pop_from"]), float(found["train_from"])
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """Clips below the first are ``no_pop``, from the second on ``pop``; a half twice if the run does not say."""
+        point = self.operating_point
+        return (point[1].no_pop_below, point[1].pop_from) if point is not None else (0.5, 0.5)
+
+    def to_frame(self) -> Any:
+        """Return the clips as a `pandas.DataFrame`, a line for each row of ``clips.csv``.
+
+        Raises
+        ------
+        MissingExtra
+            When pandas is not installed.
+        """
+        rows = [
+            {**clip.extra, **{name: getattr(clip, name) for name in CLIP_COLUMNS}, "quality": ";".join(clip.quality)}
+            for clip in self.clips
+        ]
+        return frames.frame(rows, self.clip_columns)
+
+    def events_frame(self) -> Any:
+        """Return the events as a `pandas.DataFrame`, a line for each row of ``events.csv``.
+
+        Raises
+        ------
+        MissingExtra
+            When pandas is not installed.
+        """
+        names = EVENT_COLUMNS[1:]
+        rows = [
+            {**extra, "file": file, **{name: getattr(event, name) for name in names}}
+            for file, event, extra in event_rows(self.clips)
+        ]
+        return frames.frame(rows, self.event_columns)
 
 
-def load(folder: Path, out: Path | None = None) -> Labelled:
-    """Read a session that `popdetect label` has labelled.
-
-    Raises
-    ------
-    UsageError
-        When it is not labelled, or its tables cannot be used.
-    NothingFound
-        When its table has no clip.
-    """
-    tables = out if out is not None else folder / OUT_NAME
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; the folder of a labelled session is needed")
-    path = tables / "clips.csv"
-    if not path.is_file():
-        raise UsageError(f"{folder}: not labelled yet, as {path} is not there; first: popdetect label {folder}")
-    paths = {clip.file: clip.path for clip in find_clips(folder, tables).clips}
-    marks = _marks(tables / "events.csv")
-    table = read_table(path)
-    missing = [name for name in ("file", "status", "label", "p_pop") if name not in table.columns]
-    if missing:
-        raise TableError(f"{path}:{table.header_line}: no column {', '.join(missing)}; label again")
-    clips = tuple(
-        _clip(number, row, marks.get(row["file"], ()), paths.get(row["file"], ""), f"{path}:{line}")
-        for number, (row, line) in enumerate(zip(table.rows, table.lines, strict=True))
-    )
-    if not clips:
-        raise NothingFound(f"{path}: no clip in it; `popdetect label` fills it")
-    return Labelled(folder, tables, clips, _thresholds(tables / "run.json"))
+def is_labelled(folder: Path) -> bool:
+    """Whether `popdetect label` has written its tables into this folder."""
+    return (folder / OUT_NAME / CLIPS).exists()
 
 
 def inside(folder: Path, path: str) -> Path | None:
-    """Where `path` leads with all links followed, if that is a file inside `folder`."""
+    """Return where `path` leads with all links followed, if that is a file inside `folder`."""
     real = Path(os.path.realpath(path))
     return real if path and real.is_relative_to(os.path.realpath(folder)) and real.is_file() else None
 
 
-def _clip(number: int, row: Row, marks: tuple[Mark, ...], path: str, where: str) -> LabelledClip:
-    return LabelledClip(
-        id=number,
-        file=row["file"],
-        status=row["status"],
-        label=row["label"] if row["status"] == "ok" else "",
-        p_pop=_number(row["p_pop"], f"{where}: p_pop") if row["p_pop"] else None,
-        duration_s=_number(row.get("duration_s") or "0", f"{where}: duration_s"),
-        quality=tuple(filter(None, row.get("quality", "").split(";"))),
-        error=row.get("error", ""),
-        model=row.get("model", ""),
-        model_sha256=row.get("model_sha256", ""),
-        marks=marks,
-        path=path,
-    )
-
-
-def _marks(path: Path) -> dict[str, tuple[Mark, ...]]:
-    if not path.is_file():
+def _run(path: Path) -> Mapping[str, Any]:
+    try:
+        run = json.loads(read_bytes(path))
+    except (UsageError, ValueError):
         return {}
-    table = read_table(path)
-    found: dict[str, list[Mark]] = {}
-    for row, line in zip(table.rows, table.lines, strict=True):
-        where = f"{path}:{line}"
-        try:
-            onset_s, p_pop, is_pop = row["onset_s"], row["p_pop"], row["is_pop"]
-        except KeyError as error:
-            raise TableError(f"{where}: no column {error.args[0]}; label again") from None
-        mark = Mark(_number(onset_s, f"{where}: onset_s"), _number(p_pop, f"{where}: p_pop"), is_pop == "1")
-        found.setdefault(row["file"], []).append(mark)
-    return {file: tuple(sorted(marks, key=lambda mark: mark.onset_s)) for file, marks in found.items()}
+    return run if isinstance(run, dict) else {}
 
 
-def _number(cell: str, where: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise TableError(f"{where}: {cell!r}; a number is expected: label again")
-    return value
-
-
-def _thresholds(path: Path) -> tuple[float, float]:
-    """Of the run that labelled; without it, a half twice, by which only the order of the queue is decided."""
-    try:
-        point: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["operating_point"]
-        return float(point["no_pop_below"]), float(point["pop_from"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0.5, 0.5
+def _json(run: Mapping[str, Any]) -> str:
+    """Render ``run.json`` with a line for each input: a tenth of the time of a line for each value."""
+    if not run.get("inputs") or list(run)[-1] != "inputs":
+        return json.dumps(run, indent=1) + "\n"
+    text = json.dumps({**run, "inputs": []}, indent=1)
+    encode = json.JSONEncoder().encode
+    inputs = ",\n".join(f"  {encode(entry)}" for entry in run["inputs"])
+    return text.removesuffix("[]\n}") + f"[\n{inputs}\n ]\n}}\n"

@@ -8,96 +8,25 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from popdetect.errors import TableError
-from popdetect.records import Verdict
 from popdetect.session.files import read_bytes
 
-CLIP_COLUMNS = (
-    "file", "status", "label", "p_pop", "n_pops", "first_pop_s", "last_pop_s", "snr_db", "duration_s", "sample_rate_hz",
-    "channels", "quality", "error", "model", "model_sha256", "popdetect_version", "sha256",
-)  # fmt: skip
-EVENT_COLUMNS = (
-    "file", "onset_s", "p_pop", "is_pop", "duration_ms", "peak_hz", "centroid_hz", "snr_db", "channel",
-)  # fmt: skip
-
-_DECIMALS = tuple(f"z.{n}f" for n in range(6))  # z: never "-0.0"
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 Row = dict[str, str]
 
 
-def clip_row(verdict: Verdict, model_title: str, model_sha256: str, version: str) -> Row:
-    """One row of ``clips.csv``, with every one of `CLIP_COLUMNS` in order."""
-    row = dict.fromkeys(CLIP_COLUMNS, "")
-    row["file"] = verdict.file
-    row["status"] = verdict.status
-    row["error"] = verdict.error
-    row["model"] = model_title
-    row["model_sha256"] = model_sha256
-    row["popdetect_version"] = version
-    row["sha256"] = verdict.sha256
-    detection = verdict.detection
-    if detection is None:
-        return row
-    pops = detection.pops
-    row["label"] = detection.label
-    row["p_pop"] = _number(detection.p_pop, 4)
-    row["n_pops"] = str(len(pops))
-    if pops:
-        row["first_pop_s"] = _number(pops[0].onset_s, 5)
-        row["last_pop_s"] = _number(pops[-1].onset_s, 5)
-    row["snr_db"] = _number(detection.snr_db, 1)
-    row["duration_s"] = _number(detection.duration_s, 3)
-    row["sample_rate_hz"] = str(detection.sample_rate_hz)
-    row["channels"] = str(detection.channels)
-    row["quality"] = ";".join(detection.quality)
-    return row
-
-
-def event_rows(verdict: Verdict) -> list[Row]:
-    """List the rows of ``events.csv`` of one clip, in time order; `is_pop` is ``1`` or ``0``."""
-    if verdict.detection is None:
-        return []
-    return [
-        {
-            "file": verdict.file,
-            "onset_s": _number(event.onset_s, 5),
-            "p_pop": _number(event.p_pop, 4),
-            "is_pop": "1" if event.is_pop else "0",
-            "duration_ms": _number(event.duration_ms, 2),
-            "peak_hz": _number(event.peak_hz, 0),
-            "centroid_hz": _number(event.centroid_hz, 0),
-            "snr_db": _number(event.snr_db, 1),
-            "channel": event.channel,
-        }
-        for event in verdict.detection.events
-    ]
-
-
 def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
     """Render rows as csv under a header of `columns`; a missing cell is empty."""
-    return header_text(columns) + csv_lines(columns, rows)
+    return csv_lines([list(columns), *([row.get(column, "") for column in columns] for row in rows)])
 
 
-def header_text(columns: Sequence[str]) -> str:
-    """Render the first line of a csv file."""
-    return _rendered([list(columns)])
-
-
-def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
-    """Render rows as csv without a header, to stand below one of `columns`; a missing cell is empty."""
-    asked = tuple(columns)
-    return _rendered(
-        [list(row.values()) if tuple(row) == asked else [row.get(column, "") for column in asked] for row in rows]
-    )
-
-
-def _rendered(lines: list[list[str]]) -> str:
+def csv_lines(lines: Sequence[Sequence[str]]) -> str:
+    """Render lines of cells as csv."""
     text = io.StringIO(newline="")
     plain = csv.writer(text, lineterminator="\n")
     plain.writerows(lines)
@@ -220,9 +149,3 @@ def _header(cells: list[str], where: str) -> list[str]:
     if twice is not None:
         raise TableError(f"{where}: two columns are named {twice!r}")
     return cells
-
-
-def _number(value: float | None, decimals: int) -> str:
-    if value is None or not math.isfinite(value):
-        return ""
-    return format(value, _DECIMALS[decimals])

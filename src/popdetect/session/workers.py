@@ -30,7 +30,7 @@ from popdetect.session.files import Clip
 CHUNK = 30  # clips sent at once: three joins of 3 s clips, some 30 ms of work for one round trip
 CRASHED = "the decoder crashed on it"
 
-Judged = tuple[Clip, Verdict]
+Result = tuple[Clip, Verdict]
 Factory = Callable[[str | None, str], Detector]
 
 
@@ -44,7 +44,7 @@ def load_detector(model: str | None, operating_point: str) -> Detector:
     return Detector(load(model), operating_point)
 
 
-class Recipe(NamedTuple):
+class DetectorSpec(NamedTuple):
     """How to make the same detector again, in another process."""
 
     factory: Factory
@@ -69,26 +69,28 @@ def check_jobs(jobs: int) -> None:
         raise UsageError(f"jobs {jobs}; Windows allows at most 61 processes")
 
 
-def judge_all(clips: Sequence[Clip], detector: Detector, recipe: Recipe, jobs: int) -> Generator[Judged, None, None]:
+def detect_all(
+    clips: Sequence[Clip], detector: Detector, spec: DetectorSpec, jobs: int
+) -> Generator[Result, None, None]:
     """Judge every clip once.
 
     Parameters
     ----------
     detector : Detector
         Used in this process, and in copies of it.
-    recipe : Recipe
+    spec : DetectorSpec
         How processes that are no copies make the same: it is pickled.
     """
     if jobs == 1:
         _keep_memory()
         with one_thread():
             for i in range(0, len(clips), CHUNK):
-                yield from zip(clips[i : i + CHUNK], judge(detector, clips[i : i + CHUNK]), strict=True)
+                yield from zip(clips[i : i + CHUNK], detect(detector, clips[i : i + CHUNK]), strict=True)
         return
     chunks = deque(_chunks(clips, jobs))
     while chunks:
-        suspects = yield from _side_by_side(chunks, detector, recipe, min(jobs, len(chunks)))
-        yield from _one_by_one(suspects, detector, recipe)
+        suspects = yield from _side_by_side(chunks, detector, spec, min(jobs, len(chunks)))
+        yield from _one_by_one(suspects, detector, spec)
 
 
 def _chunks(clips: Sequence[Clip], jobs: int) -> Iterator[Sequence[Clip]]:
@@ -126,15 +128,15 @@ def _keep_memory() -> None:
     np.empty(31 << 20, np.uint8)
 
 
-def judge(detector: Detector, clips: Sequence[Clip]) -> list[Verdict]:
+def detect(detector: Detector, clips: Sequence[Clip]) -> list[Verdict]:
     """Judge clips together, whatever happens; one by one if together they cannot be."""
     try:
         return detector.verdicts([(clip.path, clip.file) for clip in clips])
     except Exception:
-        return [_judge_alone(detector, clip) for clip in clips]
+        return [_detect_alone(detector, clip) for clip in clips]
 
 
-def _judge_alone(detector: Detector, clip: Clip) -> Verdict:
+def _detect_alone(detector: Detector, clip: Clip) -> Verdict:
     try:
         return detector.verdict(clip.path, clip.file)
     except Exception as error:
@@ -147,19 +149,19 @@ def _failed(clip: Clip, why: str) -> Verdict:
 
 
 def _side_by_side(
-    chunks: deque[Sequence[Clip]], detector: Detector, recipe: Recipe, jobs: int
-) -> Generator[Judged, None, list[Clip]]:
+    chunks: deque[Sequence[Clip]], detector: Detector, spec: DetectorSpec, jobs: int
+) -> Generator[Result, None, list[Clip]]:
     """Work `chunks` off until none is left or a worker dies; the clips that were then in flight are returned."""
     suspects: list[Clip] = []
     broken = False
-    with _workers(detector, recipe, jobs) as pool:
+    with _workers(detector, spec, jobs) as pool:
         flying: dict[Future[list[Verdict]], Sequence[Clip]] = {}
         while flying or (chunks and not broken):
             # two chunks each: one at work, one waiting for it
             while chunks and not broken and len(flying) < 2 * jobs:
                 try:
                     with _uninterrupted():
-                        flying[pool.submit(_judge_chunk, chunks[0])] = chunks[0]
+                        flying[pool.submit(_detect_chunk, chunks[0])] = chunks[0]
                     chunks.popleft()
                 except BrokenProcessPool:
                     broken = True
@@ -175,11 +177,11 @@ def _side_by_side(
     return suspects
 
 
-def _one_by_one(suspects: Sequence[Clip], detector: Detector, recipe: Recipe) -> Iterator[Judged]:
+def _one_by_one(suspects: Sequence[Clip], detector: Detector, spec: DetectorSpec) -> Iterator[Result]:
     """Find out which of them kills its process: one process, one clip in flight."""
     left = deque(suspects)
     while left:
-        with _workers(detector, recipe, 1) as pool:
+        with _workers(detector, spec, 1) as pool:
             try:
                 with _uninterrupted():
                     ready = pool.submit(_ready)
@@ -193,7 +195,7 @@ def _one_by_one(suspects: Sequence[Clip], detector: Detector, recipe: Recipe) ->
             while left:
                 clip = left[0]
                 try:
-                    (verdict,) = pool.submit(_judge_chunk, [clip]).result()
+                    (verdict,) = pool.submit(_detect_chunk, [clip]).result()
                 except BrokenProcessPool:
                     if not untouched:
                         break  # an earlier clip may have done the damage: again, in a process of its own
@@ -206,11 +208,11 @@ def _one_by_one(suspects: Sequence[Clip], detector: Detector, recipe: Recipe) ->
 
 
 @contextmanager
-def _workers(detector: Detector, recipe: Recipe, jobs: int) -> Iterator[ProcessPoolExecutor]:
+def _workers(detector: Detector, spec: DetectorSpec, jobs: int) -> Iterator[ProcessPoolExecutor]:
     copied = _may_fork()
     context = multiprocessing.get_context("fork" if copied else "spawn")
     stop = context.RawValue("b", 0)  # no lock in it that a dying worker could take along
-    pool = ProcessPoolExecutor(jobs, context, _start, (recipe, stop, detector if copied else None))
+    pool = ProcessPoolExecutor(jobs, context, _start, (spec, stop, detector if copied else None))
     with one_thread():  # copies inherit it
         gc.freeze()  # the collector would write to what they share with us, and have it copied page by page
         try:
@@ -252,15 +254,15 @@ def _may_fork() -> bool:
 class _Worker:
     """What a worker process holds."""
 
-    recipe: Recipe
+    spec: DetectorSpec
     stop: Any
     limits: object = None
     detector: Detector | None
 
 
-def _start(recipe: Recipe, stop: Any, detector: Detector | None) -> None:
+def _start(spec: DetectorSpec, stop: Any, detector: Detector | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    _Worker.recipe, _Worker.stop, _Worker.detector = recipe, stop, detector
+    _Worker.spec, _Worker.stop, _Worker.detector = spec, stop, detector
     if detector is not None:  # a copy, and so are the limits it was made under
         _keep_memory()
         _Worker.limits = True
@@ -272,7 +274,7 @@ def _detector() -> Detector:
         _Worker.limits = one_thread()  # never left
         _keep_memory()
     if _Worker.detector is None:
-        _Worker.detector = _Worker.recipe.make()
+        _Worker.detector = _Worker.spec.make()
     return _Worker.detector
 
 
@@ -280,8 +282,8 @@ def _ready() -> None:
     _detector()
 
 
-def _judge_chunk(clips: Sequence[Clip]) -> list[Verdict]:
+def _detect_chunk(clips: Sequence[Clip]) -> list[Verdict]:
     detector = _detector()
     if _Worker.stop.value:
         return []  # interrupted: nobody waits for these
-    return judge(detector, clips)
+    return detect(detector, clips)

@@ -179,7 +179,9 @@ def test_a_folder_that_does_not_belong_is_refused(clinic: Path, tmp_path: Path) 
     study, page = clinic / "STUDY.db", tmp_path / "report.html"
     with pytest.raises(UsageError, match="not labelled"):
         write(study, page, sessions=[other])
-    (other / "popdetect" / "clips.csv").write_text("file,sha256\na.wav,00\n", encoding="utf-8")
+    (other / "popdetect" / "clips.csv").write_text(
+        "file,status,label,p_pop,sha256\na.wav,ok,pop,0.9,00\n", encoding="utf-8"
+    )
     with pytest.raises(UsageError, match="none of its clips is in the journal"):
         write(study, page, sessions=[other])
     with pytest.raises(UsageError, match="no such folder"):

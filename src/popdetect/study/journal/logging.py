@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from popdetect.errors import UsageError
+from popdetect.session.clips import LabelledClip
 from popdetect.session.files import OUT_NAME, read_bytes, write_text
-from popdetect.session.tables import Row
 from popdetect.study.fields import Value
 from popdetect.study.journal import journal
 from popdetect.study.journal.pseudonyms import Pseudonyms, key_beside, make_key, new_code, open_key
@@ -96,7 +96,7 @@ def log(
     key: str | os.PathLike[str] | None = None,
     with_notes: bool = False,
 ) -> Logged:
-    """Join ``DIR/popdetect/clips.csv`` with ``DIR/session.csv`` into the journal, in one transaction.
+    """Join a labelled session with its ``session.csv`` into the journal, in one transaction.
 
     Parameters
     ----------
@@ -190,12 +190,12 @@ def log(
 # --- comparison with the journal -------------------------------------------------------------------------------------
 
 
-def _session_code(root: Path, verdicts: Mapping[str, Row], book: journal.Writing) -> str:
+def _session_code(root: Path, verdicts: Mapping[str, LabelledClip], book: journal.Writing) -> str:
     """Return the session's code: that of its folder, or of its recordings in the journal, or a new one."""
     path = root / OUT_NAME / CODE_FILE
     if not path.exists():
         known = book.recordings()
-        heard = [row["sha256"] for row in verdicts.values() if row["status"] == "ok"]
+        heard = [clip.sha256 for clip in verdicts.values() if clip.status == "ok"]
         seen = Counter(known[sha256][0] for sha256 in heard if sha256 in known)
         code, n_seen = seen.most_common(1)[0] if seen else ("", 0)
         # most are known: the folder `popdetect` was deleted and made again; a few belong to another session
@@ -289,7 +289,7 @@ def _shown(change: Change, pseudonyms: Pseudonyms) -> Change:
 
 
 def _hints(
-    verdicts: Mapping[str, Row], entries: Mapping[str, Entry], table: SessionTable, others: set[str]
+    verdicts: Mapping[str, LabelledClip], entries: Mapping[str, Entry], table: SessionTable, others: set[str]
 ) -> Iterable[str]:
     redacted = [entry for entry in entries.values() if entry.file != entry.name]
     if redacted:
@@ -303,9 +303,9 @@ def _hints(
             "the two are never compared"
         )
     seen: dict[str, str] = {}
-    for name, row in sorted(verdicts.items()):
-        if row["status"] == "ok" and row["sha256"]:
-            first = seen.setdefault(row["sha256"], name)
+    for name, clip in sorted(verdicts.items()):
+        if clip.status == "ok" and clip.sha256:
+            first = seen.setdefault(clip.sha256, name)
             if first != name:
                 yield f"{name} is the same recording as {first}; it counts as a thrust of its own"
 

@@ -12,19 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TypeVar
 
-from popdetect.errors import NothingFound, TableError, UsageError
-from popdetect.records import LABELS
-from popdetect.session.files import OUT_NAME, readable
-from popdetect.session.tables import Row, read_table
+from popdetect.errors import NothingFound, UsageError
+from popdetect.session.clips import LabelledClip
+from popdetect.session.session import Session
 from popdetect.study import fields
 from popdetect.study.fields import Value, clip_columns
 from popdetect.study.journal.pseudonyms import Mentions, Pseudonyms
 from popdetect.study.journal.schema import own_json
 from popdetect.study.journal.session_table import NAME, SessionRow, SessionTable, clip_name, read_session_table
 
-_N = TypeVar("_N", int, float)
 # headers of own columns that are likely to tell who somebody is; in English and German
 _PERSONAL = re.compile(
     r"name|birth|geburt|\bdob\b|address|adresse|phone|telefon|mobile|handy|mail|street|stra(ss|ß)e|zip|plz|postcode"
@@ -45,29 +42,15 @@ class Entry:
     scores: Mapping[str, Value] | None
 
 
-def read_verdicts(root: Path) -> dict[str, Row]:
-    """The rows of ``clips.csv`` by the clip's name; `at` is the line of each.
+def read_verdicts(root: Path) -> dict[str, LabelledClip]:
+    """The clips of a labelled session by the clip's name.
 
     Raises
     ------
     UsageError, TableError
-        When the session is not labelled, or the table is not what `popdetect label` writes.
+        When the session is not labelled, or its tables cannot be read.
     """
-    path = root / OUT_NAME / "clips.csv"
-    if not root.is_dir():
-        raise UsageError(f"{readable(str(root))}: no such folder; the folder of a labelled session is expected")
-    if not path.exists():
-        raise UsageError(f"{path}: not there; label the session first: popdetect label {root}")
-    table = read_table(path)
-    missing = [column for column in ("file", "status", "label", "p_pop") if column not in table.columns]
-    if missing:
-        raise TableError(f"{path}:1: no column {', '.join(missing)}; this is not what `popdetect label` wrote")
-    found: dict[str, Row] = {}
-    for line, row in zip(table.lines, table.rows, strict=True):
-        if row["label"] not in ("", *LABELS):
-            raise TableError(f"{path}:{line}: label: {row['label']!r}: {', '.join(LABELS)} or nothing is allowed")
-        found[clip_name(row["file"])] = {column: row.get(column, "") for column in clip_columns()} | {"at": str(line)}
-    return found
+    return {clip_name(clip.file): clip for clip in Session.read(root).clips}
 
 
 def read_scores(root: Path) -> SessionTable:
@@ -106,7 +89,11 @@ def own_columns(table: SessionTable, with_notes: bool) -> tuple[list[str], list[
 
 
 def entries_of(
-    verdicts: Mapping[str, Row], table: SessionTable, pseudonyms: Pseudonyms, own: Sequence[str], with_notes: bool
+    verdicts: Mapping[str, LabelledClip],
+    table: SessionTable,
+    pseudonyms: Pseudonyms,
+    own: Sequence[str],
+    with_notes: bool,
 ) -> dict[str, Entry]:
     """Every file of the session, in the order of names: that of rows must not matter."""
     asked = {row.file: row for row in table.rows}
@@ -128,30 +115,10 @@ def entries_of(
     return found
 
 
-def _verdict(row: Row) -> dict[str, Value]:
-    """A row of ``clips.csv`` in numbers. Its `error` stays out: it may name places on this computer."""
-    values: dict[str, Value] = {}
-    kinds = {field.name: field.kind for field in fields.FIELDS}
-    for column in clip_columns():
-        cell = row[column]
-        try:
-            if kinds[column] == "integer":
-                values[column] = _finite(int(cell)) if cell else None
-            elif kinds[column] == "number":
-                values[column] = _finite(float(cell)) if cell else None
-            else:
-                values[column] = cell or ("" if kinds[column] == "text" else None)
-        except ValueError:
-            raise TableError(
-                f"{OUT_NAME}/clips.csv:{row['at']}: {column}: {cell!r}: a number is expected; label again"
-            ) from None
-    return values
-
-
-def _finite(value: _N) -> _N:
-    if not abs(value) < 1e15:
-        raise ValueError
-    return value
+def _verdict(clip: LabelledClip) -> dict[str, Value]:
+    """Return a clip's results for the journal, without its `error`, which may name places on this computer."""
+    values: dict[str, Value] = {column: getattr(clip, column) for column in clip_columns()}
+    return values | {"label": clip.label or None, "quality": ";".join(clip.quality)}
 
 
 def _scores(

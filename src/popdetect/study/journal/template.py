@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from popdetect.errors import UsageError
-from popdetect.session.files import OUT_NAME, find_clips, readable, write_text
-from popdetect.session.tables import csv_text, read_table
+from popdetect.session.files import find_clips, readable, write_text
+from popdetect.session.session import Session, is_labelled
+from popdetect.session.tables import csv_text
 from popdetect.study.fields import session_fields
 from popdetect.study.journal.session_table import NAME
 
@@ -15,7 +16,7 @@ from popdetect.study.journal.session_table import NAME
 def write_template(folder: str | os.PathLike[str]) -> tuple[Path, int]:
     """Write the table beside the clips; where it is, and how many lines it has.
 
-    The clips are those of ``DIR/popdetect/clips.csv``, or what is in the folder where it is not labelled yet.
+    The clips are those of the labelled session, or the recordings in the folder if it is not labelled yet.
 
     Raises
     ------
@@ -30,9 +31,8 @@ def write_template(folder: str | os.PathLike[str]) -> tuple[Path, int]:
         raise UsageError(
             f"{readable(str(path))}: is there already and is not overwritten; move it away to get a new one"
         )
-    labelled = root / OUT_NAME / "clips.csv"
-    if labelled.exists():
-        files = [row["file"] for row in read_table(labelled).rows if row.get("file")]
+    if is_labelled(root):
+        files = [clip.file for clip in Session.read(root).clips]
     else:
         files = [clip.file for clip in find_clips(root).clips]
     # the scale is written out, as it is what the numbers mean

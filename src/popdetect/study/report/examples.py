@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from popdetect.detection.audio.recording import Samples, read
 from popdetect.errors import AudioError
-from popdetect.records import Detection, Event
-from popdetect.session.plots import close_up, spectrogram
+from popdetect.session.plots import close_up, points_of_interest, spectrogram
 from popdetect.study.journal.journal import Values
 from popdetect.study.report import drawing
 from popdetect.study.report.drawing import ACCENT, FAINT, INK, POP, Figure
 from popdetect.study.report.pictures import Picture
-from popdetect.study.report.recordings import Sessions, marks_of, sound_of
+from popdetect.study.report.recordings import KnownClip, KnownClips
 from popdetect.study.report.sentences import GROUP_NAMES
 
 OF_A_KIND: Final = 2
@@ -49,12 +48,12 @@ KINDS: Final[tuple[tuple[str, Callable[[Values], bool], Callable[[Values], float
 )
 
 
-def examples(records: Sequence[Values], sessions: Sessions) -> tuple[tuple[Picture, ...], list[str]]:
+def examples(records: Sequence[Values], known: KnownClips) -> tuple[tuple[Picture, ...], list[str]]:
     """Select, read and draw clips; also return a note about clips that no longer exist."""
     there = [
         record
         for record in records
-        if record["sha256"] in sessions.recordings
+        if record["sha256"] in known.by_sha256
         and record["label"] is not None
         and "speech" not in str(record["quality"] or "").split(";")
     ]
@@ -67,7 +66,8 @@ def examples(records: Sequence[Values], sessions: Sessions) -> tuple[tuple[Pictu
                 break
             if record["patient"] in patients:
                 continue
-            picture = _picture(f"example-{len(pictures) + 1}", kind, record, sessions)
+            clip = known.by_sha256[str(record["sha256"])]
+            picture = _picture(f"example-{len(pictures) + 1}", kind, record, clip)
             if picture is None:
                 lost.add(str(record["sha256"]))
             else:
@@ -77,32 +77,40 @@ def examples(records: Sequence[Values], sessions: Sessions) -> tuple[tuple[Pictu
     return tuple(pictures), notes
 
 
-def _picture(name: str, kind: str, record: Values, sessions: Sessions) -> Picture | None:
-    sha256 = str(record["sha256"])
-    recording = sessions.recordings[sha256]
-    raw = sound_of(recording, sha256)
+def _picture(name: str, kind: str, record: Values, known: KnownClip) -> Picture | None:
+    raw = known.sound()
     if raw is None:
         return None
     try:
         samples, rate_hz = read(io.BytesIO(raw))
     except AudioError:
         return None
-    marks = marks_of(sessions, recording, record)
+    events = known.events(record)
+    pops_s = [event.onset_s for event in events if event.is_pop]
+    others_s = [event.onset_s for event in events if not event.is_pop]
+    if not events:  # the journal knows the first pop and the last
+        ends_s = (record["first_pop_s"], record["last_pop_s"])
+        pops_s = list(dict.fromkeys(float(at) for at in ends_s if at is not None))
     duration_s = len(samples) / rate_hz
-    label: Any = record["label"]
-    detection = Detection(label, _p(record), marks, duration_s, rate_hz, samples.shape[1])
-    span = close_up(detection) or (0.0, duration_s)
-    shown = [event for event in marks if span[0] <= event.onset_s <= span[1]]
-    words = _words(record, sha256)
-    seen = f"Spectrogram from {span[0]:.2f} to {span[1]:.2f} s of the clip; {_marked(shown)}."
+    span = close_up(points_of_interest(events) or pops_s, duration_s) or (0.0, duration_s)
+    pops_s, others_s = ([at for at in times if span[0] <= at <= span[1]] for times in (pops_s, others_s))
+    words = _words(record, known.clip.sha256)
+    seen = f"Spectrogram from {span[0]:.2f} to {span[1]:.2f} s of the clip; {_marked(pops_s, others_s)}."
     with drawing.style(name):
         figure = Figure(figsize=(3.6, 2.3), dpi=110)
-        _draw(figure, samples, rate_hz, shown, span)
+        _draw(figure, samples, rate_hz, pops_s, others_s, span)
         svg = drawing.drawn(figure, name, f"{kind}: {words}", seen)
     return Picture(name, kind, svg, words)
 
 
-def _draw(figure: Figure, samples: Samples, rate_hz: int, shown: Sequence[Event], span: tuple[float, float]) -> None:
+def _draw(
+    figure: Figure,
+    samples: Samples,
+    rate_hz: int,
+    pops_s: Sequence[float],
+    others_s: Sequence[float],
+    span: tuple[float, float],
+) -> None:
     # fixed places: pictures side by side should be alike
     axes = figure.add_axes((0.13, 0.2, 0.84, 0.68))
     marks = figure.add_axes((0.13, 0.89, 0.84, 0.1), sharex=axes)
@@ -111,8 +119,7 @@ def _draw(figure: Figure, samples: Samples, rate_hz: int, shown: Sequence[Event]
     start = max(0, int(span[0] * rate_hz) - margin)
     window_ms = 3.0 if span[1] - span[0] < 1 else 8.0
     spectrogram(axes, wave[start : int(span[1] * rate_hz) + margin], start, rate_hz, window_ms)
-    for is_pop, marker, colour in ((True, "v", POP), (False, "x", ACCENT)):
-        at = [event.onset_s for event in shown if event.is_pop == is_pop]
+    for at, marker, colour in ((pops_s, "v", POP), (others_s, "x", ACCENT)):
         marks.plot(at, np.zeros(len(at)), marker, color=colour, markersize=6, clip_on=False)
         for onset in at:
             axes.axvline(onset, color=FAINT, linewidth=0.8, linestyle=":")
@@ -135,8 +142,6 @@ def _words(record: Values, sha256: str) -> str:
     return f"{record['patient']}{thrust} (recording {sha256[:8]}): {'; '.join([verdict, *heard])}"
 
 
-def _marked(shown: Sequence[Event]) -> str:
-    pops = [f"{event.onset_s:.3f} s" for event in shown if event.is_pop]
-    others = sum(not event.is_pop for event in shown)
-    parts = [f"pops marked at {', '.join(pops)}"] if pops else ["no pop marked"]
-    return "; ".join(parts + ([f"{others} other candidates"] if others else []))
+def _marked(pops_s: Sequence[float], others_s: Sequence[float]) -> str:
+    marked = f"pops marked at {', '.join(f'{at:.3f} s' for at in pops_s)}" if pops_s else "no pop marked"
+    return f"{marked}; {len(others_s)} other candidates" if others_s else marked

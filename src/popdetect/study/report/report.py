@@ -34,7 +34,7 @@ from popdetect.study.report.examples import NOTE, examples
 from popdetect.study.report.forest import forest
 from popdetect.study.report.model_cards import cards, thresholds
 from popdetect.study.report.page import page
-from popdetect.study.report.recordings import open_sessions
+from popdetect.study.report.recordings import find_known
 from popdetect.study.report.sentences import margin_words, sentences
 from popdetect.study.report.tables import Sheet, changed, filled_cells, flow, sheets
 
@@ -122,10 +122,10 @@ def write(
     columns = columns_of(thrusts, o.scale)
     on_scale = [t for t in thrusts if t.pain_scale == o.scale]
     records = journal.records(book)
-    folders = open_sessions(sessions, {str(record["sha256"]) for record in records if record["sha256"]})
-    clips, gone = examples(records, folders)
+    known_clips = find_known(sessions, {str(record["sha256"]) for record in records if record["sha256"]})
+    clips, gone = examples(records, known_clips)
     notes += gone
-    marks = thresholds(on_scale, shipped, folders.points)
+    marks = thresholds(on_scale, shipped, known_clips.points)
     pictures = (
         report_pictures.before_after(o, columns),
         forest(o),

@@ -14,8 +14,9 @@ from typing import Final
 
 from popdetect.errors import UsageError
 from popdetect.session import labelling as batch
-from popdetect.session.files import OUT_NAME, readable
-from popdetect.session.summary import Summary
+from popdetect.session.clips import LabelledClip
+from popdetect.session.files import readable
+from popdetect.session.run import Summary
 from popdetect.session.tables import Row, read_rows
 from popdetect.study.journal.logging import Logged, log
 from popdetect.study.report import report
@@ -40,7 +41,7 @@ class Demonstration:
     session : Path
     summary : Summary
         Of labelling.
-    rows : tuple of (dict, dict)
+    rows : tuple of (LabelledClip, dict)
         Each clip as it was labelled, and its truth.
     logged : Logged
     report : Written
@@ -51,7 +52,7 @@ class Demonstration:
 
     session: Path
     summary: Summary
-    rows: tuple[tuple[Row, Row], ...]
+    rows: tuple[tuple[LabelledClip, Row], ...]
     logged: Logged
     report: report.Written
     effect: float
@@ -89,7 +90,7 @@ def demonstrate(
     logged = log(session, folder / JOURNAL, update=True)  # another model may have labelled it before
     tell("writing the report")
     written = report.write(folder / JOURNAL, folder / REPORT, sessions=[session], title=TITLE, force=True)
-    found = {row["file"]: row for row in read_rows(session / OUT_NAME / "clips.csv")}
+    found = {clip.file: clip for clip in summary.session.clips}
     truths = read_rows(session / simulated_session.TRUTH_TABLE)
     rows = tuple((found[truth["file"]], truth) for truth in truths if truth["file"] in found)
     return Demonstration(session, summary, rows, logged, written, PLAN.effect)

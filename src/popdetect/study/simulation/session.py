@@ -22,8 +22,11 @@ import numpy as np
 
 from popdetect import __version__
 from popdetect.errors import UsageError
-from popdetect.session.files import OUT_NAME, make_folder, write_text
-from popdetect.session.tables import CLIP_COLUMNS, Row, csv_text
+from popdetect.session.clips import LabelledClip
+from popdetect.session.files import OUT_NAME, write_text
+from popdetect.session.labels import Truth
+from popdetect.session.session import Session
+from popdetect.session.tables import Row, csv_text
 from popdetect.study.analysis.thrusts import SIMULATED
 from popdetect.study.fields import session_fields
 from popdetect.study.journal.session_table import NAME
@@ -130,9 +133,9 @@ def simulate(
             known = _with_sound(draft, plan, seed, rule or SceneRule(), sounds, role, on_progress)
         else:
             known = simulate_known(plan, seed=seed)
-            make_folder(draft / OUT_NAME)
-            write_text(draft / OUT_NAME / "clips.csv", csv_text(CLIP_COLUMNS, map(_clip_row, known)))
-            write_text(draft / OUT_NAME / "run.json", _json(_about(plan, seed) | {"judged_by": "chance, as planned"}))
+            clips = tuple(_clip(number, one) for number, one in enumerate(known))
+            run = _about(plan, seed) | {"judged_by": "chance, as planned"}
+            Session(draft, draft / OUT_NAME, clips, run, has_events=False).write()
             write_text(draft / MARK, _json(_about(plan, seed)))
         made = _summary(folder, plan, known, has_sound=sound)
         write_text(draft / NAME, csv_text(_COLUMNS, map(_score_row, known)))
@@ -152,22 +155,22 @@ def _with_sound(
 ) -> list[Known]:
     bank = bank_of(sounds, role)
     n_planned = plan.n_thrusts or round(plan.n_patients * plan.thrusts_per_patient)
-    rows: list[sessions.ClipTruth] = []
+    truths: list[Truth] = []
 
     def pops(patient: int, thrust_no: int, popped: bool) -> int:
         rng = np.random.default_rng([seed, 7, patient, thrust_no])
         scene = compose(rng, bank, replace(rule, pop_share=float(popped)))
-        rows.append(make_clip(draft, scene, patient, thrust_no))
+        truths.append(make_clip(draft, scene, patient, thrust_no))
         if on_progress:
-            on_progress(len(rows), max(n_planned, len(rows)))
-        return rows[-1].n_pops
+            on_progress(len(truths), max(n_planned, len(truths)))
+        return len(truths[-1].onsets_s or ())
 
     known = simulate_known(plan, seed=seed, pops=pops)
     if on_progress:  # patients who dropped out have none to come
-        on_progress(len(rows), len(rows))
+        on_progress(len(truths), len(truths))
     how = {"rule": asdict(replace(rule, pop_share=plan.pop_share)), "role": role}
     how["sounds"] = "made" if sounds is None else "recorded"
-    write_truth(draft, rows, _about(plan, seed) | how | {"note_on_sound": sessions.NOTE})
+    write_truth(draft, truths, _about(plan, seed) | how | {"note_on_sound": sessions.NOTE})
     return known
 
 
@@ -242,19 +245,20 @@ def _score_row(known: Known) -> Row:
     return {column: _cell(said.get(column, getattr(thrust, column, None))) for column in _COLUMNS}
 
 
-def _clip_row(known: Known) -> Row:
+def _clip(number: int, known: Known) -> LabelledClip:
     thrust = known.thrust
     judged = thrust.label is not None
-    return dict.fromkeys(CLIP_COLUMNS, "") | {
-        "file": _file(known),
-        "status": "ok" if judged else "unreadable",
-        "label": thrust.label or "",
-        "p_pop": f"{thrust.p_pop:.4f}" if thrust.p_pop is not None else "",
-        "n_pops": _cell(thrust.n_pops),
-        "error": "" if judged else "simulated: as if it could not be read",
-        "model": SIMULATED_MODEL,
-        "popdetect_version": __version__,
-    }
+    return LabelledClip(
+        number,
+        _file(known),
+        "ok" if judged else "unreadable",
+        thrust.label or "",
+        thrust.p_pop,
+        thrust.n_pops,
+        error="" if judged else "simulated: as if it could not be read",
+        model=SIMULATED_MODEL,
+        popdetect_version=__version__,
+    )
 
 
 def _cell(value: object) -> str:

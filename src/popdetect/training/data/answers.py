@@ -17,7 +17,7 @@ from pathlib import Path
 from popdetect.errors import TableError, UsageError
 from popdetect.session import corrections
 from popdetect.session.corrections import Correction
-from popdetect.session.labels import Truth, read_labels
+from popdetect.session.labels import TABLE_NAME, Truth, read_labels
 from popdetect.session.tables import read_table
 
 SCORES_NAME = "session.csv"
@@ -122,8 +122,8 @@ def _patients(root: Path) -> dict[str, str]:
         if "patient_id" in columns:
             file, patient = columns["file"], columns["patient_id"]
             return {_plain(row[file]): row[patient].strip() for row in read_in.rows if row[file].strip()}
-    if (root / "labels.csv").is_file():
-        return {_plain(truth.file): truth.patient_id for truth in read_labels(root / "labels.csv")}
+    if (root / TABLE_NAME).is_file():
+        return {_plain(truth.file): truth.patient_id for truth in read_labels(root / TABLE_NAME)}
     return {}
 
 

@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from popdetect import __version__
 from popdetect.detection.audio import recording as audio
 from popdetect.errors import UsageError
+from popdetect.records import Label
+from popdetect.session.files import write_text
+from popdetect.session.labels import TABLE_NAME, Truth, write_labels
 from popdetect.training.data.scenes import Scene, SceneRule, compose
 from popdetect.training.data.sounds import Recorded, SoundBank, Synthetic, read_manifest
 
-LABEL_COLUMNS = ("file", "label", "onsets_s", "patient_id", "what")
 MARK = "simulation.json"  # how a folder came about; it is there when all else is
 NOTE = "simulated sound: no figure from it is clinical accuracy"
-
-
-class ClipTruth(NamedTuple):
-    """A line of ``labels.csv``; `onsets_s` are seconds separated by spaces."""
-
-    file: str
-    label: str
-    onsets_s: str
-    patient_id: str
-    what: str
-
-    @property
-    def n_pops(self) -> int:
-        """How many there are."""
-        return len(self.onsets_s.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +75,11 @@ def simulate(
     rule = rule or SceneRule()
     bank = bank_of(sounds, role)
     with drafted(folder) as draft:
-        rows = []
+        truths = []
         for index in range(n_clips):
             patient = index % n_patients
             rng = np.random.default_rng([seed, patient, index])
-            rows.append(make_clip(draft, compose(rng, bank, rule), patient, index // n_patients + 1))
+            truths.append(make_clip(draft, compose(rng, bank, rule), patient, index // n_patients + 1))
             if on_progress:
                 on_progress(index + 1, n_clips)
         about = {
@@ -107,8 +92,9 @@ def simulate(
             "role": role,
             "note": NOTE,
         }
-        write_truth(draft, rows, about)
-    return Simulated(folder, n_clips, sum(row.label == "pop" for row in rows), sum(row.n_pops for row in rows))
+        write_truth(draft, truths, about)
+    n_pops = sum(len(truth.onsets_s or ()) for truth in truths)
+    return Simulated(folder, n_clips, sum(truth.label == "pop" for truth in truths), n_pops)
 
 
 def bank_of(sounds: Path | None = None, role: str | None = None) -> SoundBank:
@@ -133,7 +119,7 @@ def patient_name(patient: int) -> str:
     return f"p{patient + 1:02d}"
 
 
-def make_clip(folder: Path, scene: Scene, patient: int, thrust_no: int) -> ClipTruth:
+def make_clip(folder: Path, scene: Scene, patient: int, thrust_no: int) -> Truth:
     """Write one clip; what is true of it.
 
     Raises
@@ -146,19 +132,14 @@ def make_clip(folder: Path, scene: Scene, patient: int, thrust_no: int) -> ClipT
         audio.write_wav(folder / file, scene.samples, scene.rate_hz)
     except RuntimeError as error:  # soundfile's errors
         raise UsageError(f"{file}: cannot be written: {error}") from error
-    onsets = " ".join(f"{onset:.5f}" for onset in scene.onsets_s)
-    label = "pop" if scene.onsets_s else "no_pop"
-    return ClipTruth(file, label, onsets, patient_name(patient), scene.what)
+    label: Label = "pop" if scene.onsets_s else "no_pop"
+    return Truth(file, folder / file, label, tuple(scene.onsets_s), patient_name(patient), {"what": scene.what})
 
 
-def write_truth(folder: Path, rows: list[ClipTruth], about: Mapping[str, Any]) -> None:
+def write_truth(folder: Path, truths: Sequence[Truth], about: Mapping[str, Any]) -> None:
     """Write ``labels.csv`` and ``simulation.json``."""
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(LABEL_COLUMNS)
-    writer.writerows(sorted(rows))
-    (folder / "labels.csv").write_bytes(table.getvalue().encode())
-    (folder / MARK).write_bytes((json.dumps(about, indent=1) + "\n").encode())
+    write_labels(folder / TABLE_NAME, sorted(truths, key=lambda truth: truth.file))
+    write_text(folder / MARK, json.dumps(about, indent=1) + "\n")
 
 
 @contextmanager

@@ -1,0 +1,331 @@
+"""The rows of ``clips.csv`` and ``events.csv`` as records.
+
+The only module that parses or renders these two tables. Records hold numbers as the files do: probabilities with 4
+decimals, times in seconds with 5, clip lengths in seconds with 3, event lengths in ms with 2, dB with 1, Hz with none.
+None, or NaN in an `Event`, is an empty cell and means "not known".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from popdetect.errors import TableError
+from popdetect.records import LABELS, Event, Label, Verdict
+from popdetect.session.files import readable
+from popdetect.session.tables import Row, Table, csv_lines, read_table
+
+# --- columns --------------------------------------------------------------------------------------------------------
+
+
+_N = TypeVar("_N", int, float)
+_Limits = tuple[float, float]
+_SHARE: _Limits = (0.0, 1.0)
+
+
+class _Column(NamedTuple):
+    """One column: its name, which is also that of the record's field, and how a cell is read and written."""
+
+    name: str
+    parse: Callable[[str], Any]
+    render: Callable[[Any], str]
+    rule: str = ""
+
+
+def _text(name: str) -> _Column:
+    return _Column(name, str, str)
+
+
+def _real(
+    name: str, decimals: int, *, empty: float | None = None, required: bool = False, limits: _Limits = (-1e15, 1e15)
+) -> _Column:
+    form = f"z.{decimals}f"  # z: never "-0.0"
+
+    def parse(cell: str) -> float | None:
+        if not cell and not required:
+            return empty
+        return _within(float(cell), limits)
+
+    def render(value: float | None) -> str:
+        return "" if value is None or value != value else format(value, form)
+
+    return _Column(name, parse, render, "a number is expected")
+
+
+def _whole(name: str) -> _Column:
+    def parse(cell: str) -> int | None:
+        return _within(int(cell), (0, 1e15)) if cell else None
+
+    return _Column(name, parse, lambda value: "" if value is None else str(value), "a number is expected")
+
+
+def _within(value: _N, limits: _Limits) -> _N:
+    if not limits[0] <= value <= limits[1]:  # NaN is not
+        raise ValueError
+    return value
+
+
+def _word(name: str, *allowed: str) -> _Column:
+    def parse(cell: str) -> str:
+        if cell not in allowed:
+            raise ValueError
+        return cell
+
+    return _Column(name, parse, str, f"{', '.join(filter(None, allowed))} or nothing is allowed")
+
+
+def _yes(name: str) -> _Column:
+    return _Column(
+        name, lambda cell: bool(["0", "1"].index(cell)), lambda yes: "1" if yes else "0", "1 or 0 is allowed"
+    )
+
+
+_QUALITY = _Column("quality", lambda cell: tuple(filter(None, cell.split(";"))), ";".join)
+_CLIP = (
+    _text("file"), _text("status"), _word("label", *LABELS, ""), _real("p_pop", 4, limits=_SHARE), _whole("n_pops"),
+    _real("first_pop_s", 5), _real("last_pop_s", 5), _real("snr_db", 1), _real("duration_s", 3),
+    _whole("sample_rate_hz"), _whole("channels"), _QUALITY, _text("error"), _text("model"), _text("model_sha256"),
+    _text("popdetect_version"), _text("sha256"),
+)  # fmt: skip
+_EVENT = (
+    _real("onset_s", 5, required=True), _real("p_pop", 4, required=True, limits=_SHARE), _yes("is_pop"),
+    _real("duration_ms", 2, empty=math.nan), _real("peak_hz", 0, empty=math.nan),
+    _real("centroid_hz", 0, empty=math.nan), _real("snr_db", 1, empty=math.nan), _text("channel"),
+)  # fmt: skip
+CLIP_COLUMNS = tuple(column.name for column in _CLIP)
+EVENT_COLUMNS = ("file", *(column.name for column in _EVENT))
+
+
+# --- records --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledClip:
+    """One row of ``clips.csv`` and its rows of ``events.csv``.
+
+    Attributes
+    ----------
+    id : int
+        Position in the table, from 0.
+    file : str
+        Relative to the folder, with ``/``.
+    status : str
+        ``ok``, or why there is no label.
+    label : {"pop", "no_pop", "uncertain", ""}
+        Empty unless the status is ``ok``.
+    p_pop : float in [0, 1], or None
+    n_pops : int or None
+    first_pop_s, last_pop_s, snr_db, duration_s : float or None
+    sample_rate_hz, channels : int or None
+    quality : tuple of str
+    error, model, model_sha256, popdetect_version, sha256 : str
+    events : tuple of Event
+        In time order.
+    extra : dict of str to str
+        Cells of columns that popdetect does not know.
+    event_extra : tuple of dict
+        The same of each event; empty if there are no such columns.
+    """
+
+    id: int
+    file: str
+    status: str
+    label: Label | Literal[""] = ""
+    p_pop: float | None = None
+    n_pops: int | None = None
+    first_pop_s: float | None = None
+    last_pop_s: float | None = None
+    snr_db: float | None = None
+    duration_s: float | None = None
+    sample_rate_hz: int | None = None
+    channels: int | None = None
+    quality: tuple[str, ...] = ()
+    error: str = ""
+    model: str = ""
+    model_sha256: str = ""
+    popdetect_version: str = ""
+    sha256: str = ""
+    events: tuple[Event, ...] = ()
+    extra: Row = field(default_factory=dict)
+    event_extra: tuple[Row, ...] = ()
+
+    @property
+    def pops_s(self) -> tuple[float, ...]:
+        """Onsets of the events counted as pops, seconds."""
+        return tuple(event.onset_s for event in self.events if event.is_pop)
+
+
+def clip_record(number: int, verdict: Verdict, model: str, model_sha256: str, version: str) -> LabelledClip:
+    """Return the record of a verdict, its numbers rounded as in the files."""
+    made_by: dict[str, Any] = {"error": verdict.error, "model": model, "model_sha256": model_sha256}
+    made_by |= {"popdetect_version": version, "sha256": verdict.sha256}
+    found = verdict.detection
+    if found is None:
+        return LabelledClip(number, verdict.file, verdict.status, **made_by)
+    events = tuple([_rounded_event(event) for event in found.events])
+    pops_s = [event.onset_s for event in events if event.is_pop]
+    return LabelledClip(
+        number,
+        verdict.file,
+        verdict.status,
+        found.label,
+        _rounded(found.p_pop, 4),
+        len(pops_s),
+        pops_s[0] if pops_s else None,
+        pops_s[-1] if pops_s else None,
+        _rounded(found.snr_db, 1),
+        _rounded(found.duration_s, 3),
+        found.sample_rate_hz,
+        found.channels,
+        found.quality,
+        **made_by,
+        events=events,
+    )
+
+
+def _rounded(value: float | None, decimals: int) -> float | None:
+    return round(value, decimals) if value is not None and math.isfinite(value) else None
+
+
+def _rounded_event(event: Event) -> Event:
+    return Event(
+        round(event.onset_s, 5),
+        round(event.p_pop, 4),
+        event.is_pop,
+        _rounded_or_nan(event.duration_ms, 2),
+        _rounded_or_nan(event.peak_hz, 0),
+        _rounded_or_nan(event.centroid_hz, 0),
+        _rounded_or_nan(event.snr_db, 1),
+        event.channel,
+    )
+
+
+def _rounded_or_nan(value: float, decimals: int) -> float:
+    return round(value, decimals) if math.isfinite(value) else math.nan
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def read_clips(path: Path, events_path: Path | None) -> tuple[tuple[LabelledClip, ...], list[str], list[str]]:
+    """Read the two tables.
+
+    Parameters
+    ----------
+    events_path : Path or None
+        None if there are no events.
+
+    Returns
+    -------
+    (tuple of LabelledClip, list of str, list of str)
+        The clips, and the header lines of both tables.
+
+    Raises
+    ------
+    TableError
+        Beginning with ``file:line:``, for a line or a header that cannot be used.
+    UsageError
+        When a file cannot be read at all.
+    """
+    clips = _checked(path, ("file", "status", "label", "p_pop"))
+    if events_path is None:
+        return _clips(clips, str(path), {}), clips.columns, list(EVENT_COLUMNS)
+    events = _checked(events_path, ("file", "onset_s", "p_pop", "is_pop"))
+    return _clips(clips, str(path), _events(events, str(events_path))), clips.columns, events.columns
+
+
+def _checked(path: Path, required: Sequence[str]) -> Table:
+    table = read_table(path)
+    missing = [name for name in required if name not in table.columns]
+    if missing:
+        raise TableError(
+            f"{readable(str(path))}:{table.header_line}: no column {', '.join(missing)}; "
+            "this is not what `popdetect label` wrote: label again"
+        )
+    return table
+
+
+def _clips(table: Table, name: str, events: Mapping[str, list[tuple[Event, Row]]]) -> tuple[LabelledClip, ...]:
+    others = [column for column in table.columns if column not in CLIP_COLUMNS]
+    seen: dict[str, int] = {}
+    clips: list[LabelledClip] = []
+    for row, line in zip(table.rows, table.lines, strict=True):
+        file = row["file"]
+        if not any(row.values()):
+            continue  # spreadsheets leave lines of separators behind
+        if not file or file in seen:
+            known = f"{file!r} is already on line {seen[file]}" if file else "empty"
+            raise TableError(f"{name}:{line}: file: {known}; each line is of one clip: label again")
+        seen[file] = line
+        own = events.get(file, [])
+        clips.append(
+            LabelledClip(
+                id=len(clips),
+                **_values(_CLIP, row, f"{name}:{line}"),
+                events=tuple([event for event, _ in own]),
+                extra={column: row[column] for column in others},
+                event_extra=tuple([extra for _, extra in own]) if own and own[0][1] else (),
+            )
+        )
+    return tuple(clips)
+
+
+def _events(table: Table, name: str) -> dict[str, list[tuple[Event, Row]]]:
+    """Return events and their unknown cells by file, in time order."""
+    others = [column for column in table.columns if column not in EVENT_COLUMNS]
+    found: dict[str, list[tuple[Event, Row]]] = {}
+    for row, line in zip(table.rows, table.lines, strict=True):
+        if any(row.values()):
+            event = Event(**_values(_EVENT, row, f"{name}:{line}"))
+            found.setdefault(row["file"], []).append((event, {column: row[column] for column in others}))
+    for own in found.values():
+        own.sort(key=lambda pair: pair[0].onset_s)
+    return found
+
+
+def _values(columns: Sequence[_Column], row: Row, where: str) -> dict[str, Any]:
+    values = {}
+    for column in columns:
+        cell = row.get(column.name, "")
+        try:
+            values[column.name] = column.parse(cell)
+        except ValueError:
+            raise TableError(f"{where}: {column.name}: {cell!r}: {column.rule}; label again") from None
+    return values
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def clips_text(clips: Iterable[LabelledClip], columns: Sequence[str]) -> str:
+    """Render ``clips.csv`` with these columns."""
+    return _rendered(_CLIP, columns, ((clip.file, clip, clip.extra) for clip in clips))
+
+
+def events_text(clips: Iterable[LabelledClip], columns: Sequence[str]) -> str:
+    """Render ``events.csv`` with these columns."""
+    return _rendered(_EVENT, columns, event_rows(clips))
+
+
+def event_rows(clips: Iterable[LabelledClip]) -> Iterable[tuple[str, Event, Row]]:
+    """List the events of all clips: file, event, and cells of columns that popdetect does not know."""
+    for clip in clips:
+        for number, event in enumerate(clip.events):
+            yield clip.file, event, clip.event_extra[number] if clip.event_extra else {}
+
+
+def _rendered(known: Sequence[_Column], columns: Sequence[str], rows: Iterable[tuple[str, Any, Row]]) -> str:
+    """Render records under a header of `columns`."""
+    by_name = {column.name: column.render for column in known}
+    plan = [(name, by_name.get(name)) for name in columns]
+    lines = [
+        [
+            file if name == "file" else render(getattr(record, name)) if render is not None else extra.get(name, "")
+            for name, render in plan
+        ]
+        for file, record, extra in rows
+    ]
+    return csv_lines([list(columns), *lines])
