@@ -18,11 +18,13 @@ Days count from a day that only the key determines; seconds, dB and scales as in
 from __future__ import annotations
 
 import json
-import sqlite3
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from popdetect.study import fields
 from popdetect.study.fields import NEVER_EMPTY, SCALES, Field
+
+if TYPE_CHECKING:
+    import sqlite3
 
 APPLICATION_ID: Final = 0x706F7044  # "popD": distinguishes a journal from other SQLite files
 
