@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from popdetect.study.analysis.columns import Bools, Columns, Floats, Ints, complete, has
+from popdetect.study.analysis.columns import Bools, Columns, Floats, Ints, complete, decided, has, scored
 from popdetect.study.analysis.estimates import Estimate, TooLittle, missing, t_reach
 from popdetect.study.analysis.regression import ModelKind, Regression, fit, fit_robust
 
@@ -107,13 +107,7 @@ def ready(columns: Columns, covariates: Mapping[str, Floats], *more: tuple[str, 
     TooLittle
         Not two groups of two thrusts; or pain before is always 0 and could not decrease.
     """
-    base = [
-        ("clip could not be judged", columns.label != ""),
-        ("verdict uncertain", columns.label != "uncertain"),
-        ("no pain before", has(columns.before)),
-        ("no pain after", has(columns.after)),
-        *more,
-    ]
+    base = [*decided(columns), *scored(columns), *more]
     kept, _ = complete(*base)
     notes, used = [], {}
     for name, column in covariates.items():

@@ -125,6 +125,16 @@ def complete(*needs: tuple[str, Bools]) -> tuple[Bools, dict[str, int]]:
     return kept, left_out
 
 
+def decided(columns: Columns) -> tuple[tuple[str, Bools], ...]:
+    """Return the conditions of a verdict pop or no pop, for `complete`."""
+    return (("clip could not be judged", columns.label != ""), ("verdict uncertain", columns.label != "uncertain"))
+
+
+def scored(columns: Columns) -> tuple[tuple[str, Bools], ...]:
+    """Return the conditions of pain before and after, for `complete`."""
+    return (("no pain before", has(columns.before)), ("no pain after", has(columns.after)))
+
+
 def has(column: Floats) -> Bools:
     """Return whether each cell is filled."""
     return np.asarray(~np.isnan(column))

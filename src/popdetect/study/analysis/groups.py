@@ -22,7 +22,7 @@ import numpy as np
 
 from popdetect.intervals import wilson
 from popdetect.records import LABELS, Label
-from popdetect.study.analysis.columns import Bools, Columns, complete, has
+from popdetect.study.analysis.columns import Bools, Columns, complete, decided, scored
 from popdetect.study.analysis.estimates import Estimate, TooLittle, missing, newcombe
 from popdetect.study.analysis.regression import fit_robust
 
@@ -69,31 +69,31 @@ def groups_of(columns: Columns, unit: float) -> tuple[Group, ...]:
 
 
 def _group(own: Columns, label: Label, unit: float) -> Group:
-    kept, left_out = complete(("no pain before", has(own.before)), ("no pain after", has(own.after)))
-    scored = own.take(kept)
-    changes = scored.after - scored.before
+    kept, left_out = complete(*scored(own))
+    rows = own.take(kept)
+    changes = rows.after - rows.before
     try:
-        if not len(scored):
+        if not len(rows):
             raise TooLittle("no thrust with pain before and after")
         if np.ptp(changes) < 1e-12:
-            why = "no interval: one thrust" if len(scored) == 1 else "no interval: all changes are equal"
+            why = "no interval: one thrust" if len(rows) == 1 else "no interval: all changes are equal"
             change = Estimate(float(changes[0]), why_not=why)
         else:
             # no p value: high pain tends to fall by itself, so a change is no evidence about the thrust
-            change = replace(fit_robust(changes, {}, scored.patient).estimate({"one": 1.0}), p=None)
+            change = replace(fit_robust(changes, {}, rows.patient).estimate({"one": 1.0}), p=None)
     except TooLittle as reason:
-        change = Estimate(float(changes.mean()), why_not=f"no interval: {reason}") if len(scored) else missing(reason)
+        change = Estimate(float(changes.mean()), why_not=f"no interval: {reason}") if len(rows) else missing(reason)
     return Group(
         label=label,
         n_thrusts=len(own),
         n_patients=len(np.unique(own.patient)),
-        n_scored=len(scored),
-        n_scored_patients=len(np.unique(scored.patient)),
+        n_scored=len(rows),
+        n_scored_patients=len(np.unique(rows.patient)),
         left_out=left_out,
-        mean_before=unit * float(scored.before.mean()) if len(scored) else None,
-        mean_after=unit * float(scored.after.mean()) if len(scored) else None,
+        mean_before=unit * float(rows.before.mean()) if len(rows) else None,
+        mean_after=unit * float(rows.after.mean()) if len(rows) else None,
         change=change.scaled(unit),
-        sd_change=unit * float(changes.std(ddof=1)) if len(scored) > 1 else None,
+        sd_change=unit * float(changes.std(ddof=1)) if len(rows) > 1 else None,
     )
 
 
@@ -145,10 +145,8 @@ def _at(columns: Columns, criterion: Criterion) -> Responders:
         fall = columns.before - columns.after
         enough: Bools = fall >= (2.0 if criterion == "2 points" else 0.3 * columns.before) - _ROUNDING
     kept, left_out = complete(
-        ("clip could not be judged", columns.label != ""),
-        ("verdict uncertain", columns.label != "uncertain"),
-        ("no pain before", has(columns.before)),
-        ("no pain after", has(columns.after)),
+        *decided(columns),
+        *scored(columns),
         ("too little pain before to reach it", np.asarray(able)),
     )
     rows, better = columns.take(kept), enough[kept]

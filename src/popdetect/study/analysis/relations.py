@@ -12,8 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from popdetect.study.analysis.adjusted import EXPECTATION, Difference, adjusted_difference, described, ready
-from popdetect.study.analysis.columns import Columns, complete, has
+from popdetect.study.analysis.adjusted import (
+    BEFORE,
+    EXPECTATION,
+    Difference,
+    Ready,
+    adjusted_difference,
+    described,
+    ready,
+)
+from popdetect.study.analysis.columns import Columns, complete, decided, has, scored
 from popdetect.study.analysis.estimates import Estimate, TooLittle, missing, t_reach, t_two_sided
 from popdetect.study.analysis.regression import fit, fit_logistic
 
@@ -97,8 +105,7 @@ def _among_pops(columns: Columns, unit: float) -> Difference:
     title = "per further pop, among thrusts with a pop"
     kept, left_out = complete(
         ("no pop, uncertain or not judged", columns.is_pop),
-        ("no pain before", has(columns.before)),
-        ("no pain after", has(columns.after)),
+        *scored(columns),
         ("number of pops not known", has(columns.n_pops)),
     )
     rows = columns.take(kept)
@@ -107,27 +114,11 @@ def _among_pops(columns: Columns, unit: float) -> Difference:
             raise TooLittle(f"{len(rows)} thrusts with a pop, a count and pain before and after")
         if np.ptp(rows.n_pops) < 1:
             raise TooLittle("every thrust has the same number of pops")
-        terms = {"pops": rows.n_pops}
-        if np.ptp(rows.before) > 0:
-            terms["pain before"] = rows.before - rows.before.mean()
-        made = fit(rows.after, terms, rows.patient)
+        before = {BEFORE: rows.before - rows.before.mean()} if np.ptp(rows.before) > 0 else {}
+        made = fit(rows.after, {"pops": rows.n_pops, **before}, rows.patient)
     except TooLittle as reason:
         return Difference(title, missing(reason))
-    estimate = made.estimate({"pops": 1.0})
-    return Difference(
-        title=title,
-        estimate=estimate.scaled(unit),
-        se=unit * made.se({"pops": 1.0}) if estimate.low is not None else None,
-        df=made.df,
-        adjusted_for=tuple(terms)[1:],
-        model=made.model,
-        why=made.why,
-        patient_share=made.patient_share,
-        n=made.n,
-        n_pop=made.n,
-        n_patients=made.n_patients,
-        left_out=left_out,
-    )
+    return described(title, made, {"pops": 1.0}, Ready(rows, before, left_out, ()), unit)
 
 
 def belief(columns: Columns, unit: float) -> Belief:
@@ -155,11 +146,7 @@ def speed(columns: Columns, unit: float) -> Speed | None:
     if len(units) > 1:
         nothing = missing(f"speeds are in {' and '.join(name or '(no unit)' for name in units)}: not comparable")
         return Speed(" / ".join(units), Difference(title, nothing), nothing, nothing, None, 0, 0, {})
-    kept, left_out = complete(
-        ("clip could not be judged", columns.label != ""),
-        ("verdict uncertain", columns.label != "uncertain"),
-        ("speed not given", has(columns.speed)),
-    )
+    kept, left_out = complete(*decided(columns), ("speed not given", has(columns.speed)))
     rows = columns.take(kept)
     spread = float(rows.speed.std(ddof=1)) if len(rows) > 1 else None
     try:

@@ -64,27 +64,25 @@ def must_be_begun(path: Path) -> None:
 
 
 @contextmanager
-def opened(path: Path, wait_s: float) -> Iterator[Connection]:
+def opened(path: Path, wait_s: float | None = None, *, migrate: bool = True) -> Iterator[Connection]:
     """Connect to a journal; an older one is migrated, and tables are created in an empty file.
+
+    Parameters
+    ----------
+    path : Path
+    wait_s : float, optional
+        How long to wait for other runs; `WAIT_S` by default.
+    migrate : bool
+        False: leave the file as it is.
 
     Raises
     ------
     UsageError
         Also for errors of SQLite, in one line with the probable cause.
     """
-    with explained(path), closing(_open(path, wait_s)) as connection:
-        yield connection
-
-
-@contextmanager
-def looked_into(path: Path) -> Iterator[Connection]:
-    """Connect to a file without creating or migrating anything.
-
-    Raises
-    ------
-    UsageError
-    """
-    with explained(path), closing(_connect(path, WAIT_S)) as connection:
+    with explained(path), closing(_connect(path, WAIT_S if wait_s is None else wait_s)) as connection:
+        if migrate and format_of(connection, path) < newest_format():
+            _migrate(connection, path)
         yield connection
 
 
@@ -100,17 +98,6 @@ def _connect(path: Path, wait_s: float) -> Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = EXTRA")  # a session reported as logged survives a power cut
         connection.execute("PRAGMA trusted_schema = OFF")  # the file may come from anywhere
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _open(path: Path, wait_s: float) -> Connection:
-    connection = _connect(path, wait_s)
-    try:
-        if format_of(connection, path) < newest_format():
-            _migrate(connection, path)
     except BaseException:
         connection.close()
         raise

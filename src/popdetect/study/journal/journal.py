@@ -127,7 +127,7 @@ class Writing:
 
 
 @contextmanager
-def writing(path: str | os.PathLike[str], *, wait_s: float = database.WAIT_S) -> Iterator[Writing]:
+def writing(path: str | os.PathLike[str], *, wait_s: float | None = None) -> Iterator[Writing]:
     """Open or create a journal for one transaction; an error inside leaves it as it was.
 
     An older journal is migrated first, and a copy of it is left beside it.
@@ -151,7 +151,7 @@ def key_check(path: str | os.PathLike[str]) -> str | None:
     place = Path(path)
     if not database.is_begun(place):
         return None
-    with database.looked_into(place) as connection:
+    with database.opened(place, migrate=False) as connection:
         return _key_check(connection) if database.format_of(connection, place) else None
 
 
@@ -228,7 +228,7 @@ def history(path: str | os.PathLike[str]) -> list[Replaced]:
 def _rows(path: Path, query: str) -> list[tuple[Any, ...]]:
     if not database.is_begun(path):
         return []
-    with database.opened(path, database.WAIT_S) as connection:
+    with database.opened(path) as connection:
         return connection.execute(query).fetchall()
 
 

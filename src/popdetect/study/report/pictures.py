@@ -20,7 +20,7 @@ from popdetect.study.analysis.thrusts import Thrust
 from popdetect.study.report import drawing
 from popdetect.study.report.drawing import COLOURS, FAINT, HATCHES, INK, LINES, MARKERS, PAPER, WIDTH_IN, Figure
 from popdetect.study.report.model_cards import Thresholds
-from popdetect.study.report.sentences import GROUP_NAMES, SHORT_UNITS, estimate_words, number
+from popdetect.study.report.sentences import GROUP_NAMES, SHORT_UNITS, counted, estimate_words, number
 
 _MOST_POPS = 8
 _ENOUGH = 5  # thrusts, for a mean to be drawn
@@ -66,7 +66,9 @@ def before_after(o: Outcomes, columns: Columns) -> Picture:
             _means(axes, group, o.scale, top)
             axes.set(xlim=(-0.42, 1.42), ylim=(-0.04 * top, 1.06 * top), xticks=[0, 1])
             axes.set_xticklabels(["before", "after"])
-            axes.set_title(f"{GROUP_NAMES[group.label]}\n{_n(group.n_scored, 'thrust')}", color=COLOURS[group.label])
+            axes.set_title(
+                f"{GROUP_NAMES[group.label]}\n{counted(group.n_scored, 'thrust')}", color=COLOURS[group.label]
+            )
             axes.tick_params(length=0)
         figure.axes[0].set_ylabel(f"pain, {o.scale}")
         words = "Three panels of lines from pain before to pain after. " + " ".join(_in_words(g, o) for g in o.groups)
@@ -95,7 +97,7 @@ def dose(o: Outcomes, columns: Columns) -> Picture:
     means = {p: float(change[at == p].mean()) for p, n in zip(places, counts, strict=True) if n >= _ENOUGH}
     slope = f"Difference in pain after per pop, adjusted: {estimate_words(o.dose.per_pop.estimate, o.scale)}."
     parts = "; ".join(
-        f"{_pops(p)}: {_n(n, 'thrust')}" + (f", mean change {number(means[p], o.scale)}" if p in means else "")
+        f"{_pops(p)}: {counted(n, 'thrust')}" + (f", mean change {number(means[p], o.scale)}" if p in means else "")
         for p, n in zip(places, counts, strict=True)
     )
     words = f"Dots of the change of pain at each number of pops ({parts}). {slope}"
@@ -179,8 +181,8 @@ def probabilities(thrusts: Sequence[Thrust], thresholds: Thresholds) -> Picture:
         share = "; ".join(f"{GROUP_NAMES[label]}: {int(height.sum())}" for label, height in counts.items())
         ends = (int(sum(h[:2].sum() for h in counts.values())), int(sum(h[-2:].sum() for h in counts.values())))
         words = (
-            f"Histogram of the probability of {_n(len(known), 'thrust')} ({share}); {ends[0]} have less than 0.1 and "
-            f"{ends[1]} have 0.9 or more. {thresholds.words}"
+            f"Histogram of the probability of {counted(len(known), 'thrust')} ({share}); {ends[0]} have less than 0.1 "
+            f"and {ends[1]} have 0.9 or more. {thresholds.words}"
         )
         svg = drawing.drawn(figure, name, title, words)
     return Picture(name, title, svg, words, f"The bars of the verdicts are stacked. {thresholds.words}")
@@ -253,13 +255,13 @@ def _pair_words(pair: Agreement) -> str:
         return f"{pair.first.capitalize()} and {pair.second}: no thrust that both judged."
     parts = ", ".join(f"{text} {n}" for text, n, _ in _parts(pair))
     return (
-        f"{pair.first.capitalize()} and {pair.second}, {_n(pair.n, 'thrust')}: {parts}; kappa "
+        f"{pair.first.capitalize()} and {pair.second}, {counted(pair.n, 'thrust')}: {parts}; kappa "
         f"{estimate_words(pair.kappa, 'ratio')}."
     )
 
 
 def _in_words(group: Group, o: Outcomes) -> str:
-    name, n = GROUP_NAMES[group.label].capitalize(), _n(group.n_scored, "thrust")
+    name, n = GROUP_NAMES[group.label].capitalize(), counted(group.n_scored, "thrust")
     if group.mean_before is None:
         return f"{name}: no thrust with both scores."
     return (
@@ -274,7 +276,3 @@ def _short(text: str) -> str:
 
 def _pops(n: int) -> str:
     return f"{n} or more" if n == _MOST_POPS else str(n)
-
-
-def _n(n: int, thing: str) -> str:
-    return f"{n} {thing}{'' if n == 1 else 's'}"

@@ -35,7 +35,7 @@ from popdetect.study.report.forest import forest
 from popdetect.study.report.model_cards import cards, thresholds
 from popdetect.study.report.page import page
 from popdetect.study.report.recordings import find_known
-from popdetect.study.report.sentences import margin_words, sentences
+from popdetect.study.report.sentences import counted, margin_words, sentences
 from popdetect.study.report.tables import Sheet, changed, filled_cells, flow, sheets
 
 TITLE = "Pops and pain: report of a study"
@@ -142,7 +142,7 @@ def write(
     command = _command(margin, scale, sensitivity, specificity, seed, len(sessions), title)
     text = page(
         title=title or TITLE,
-        under=f"{_n(o.n_thrusts, 'thrust')} of {_n(o.n_patients, 'patient')}, pain on {o.scale}",
+        under=f"{counted(o.n_thrusts, 'thrust')} of {counted(o.n_patients, 'patient')}, pain on {o.scale}",
         version=__version__,
         sentences=answer,
         notes=notes,
@@ -171,8 +171,8 @@ def _scale(thrusts: Sequence[Thrust], scale: PainScale | None) -> tuple[PainScal
         return scale, []
     (most, n), (other, n_other) = sorted(found.items(), key=lambda item: (-item[1], item[0]))
     return most, [
-        f"Pain is on two scales, which cannot be mixed: this report is on {most} ({_n(n, 'thrust')}); "
-        f"{_n(n_other, 'thrust')} on {other} are left out, and --scale {other} makes their report."
+        f"Pain is on two scales, which cannot be mixed: this report is on {most} ({counted(n, 'thrust')}); "
+        f"{counted(n_other, 'thrust')} on {other} are left out, and --scale {other} makes their report."
     ]
 
 
@@ -241,7 +241,3 @@ def _version(name: str) -> str:
         return version_of(name)
     except PackageNotFoundError:
         return "not known"
-
-
-def _n(n: int, thing: str) -> str:
-    return f"{n} {thing}{'' if n == 1 else 's'}"

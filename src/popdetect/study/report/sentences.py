@@ -54,6 +54,11 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
+def counted(n: int, thing: str) -> str:
+    """Return a number with its noun, such as ``1 thrust`` or ``2 thrusts``."""
+    return f"{n} {thing}{'' if n == 1 else 's'}"
+
+
 def left_out_words(left_out: dict[str, int] | None) -> str:
     """Return the number for each reason."""
     return ", ".join(f"{n} {reason}" for reason, n in (left_out or {}).items() if n)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from popdetect.study.analysis.adjusted import Difference
-from popdetect.study.analysis.columns import columns_of, complete, has
+from popdetect.study.analysis.columns import columns_of, complete, decided, scored
 from popdetect.study.analysis.estimates import Estimate
 from popdetect.study.analysis.outcomes import Outcomes
 from popdetect.study.analysis.regression import WORDS
@@ -325,12 +325,7 @@ def _left_out(o: Outcomes, thrusts: Sequence[Thrust]) -> dict[str, int]:
     if o.main.left_out is not None:
         return o.main.left_out
     columns = columns_of(thrusts, o.scale)
-    return complete(
-        ("clip could not be judged", columns.label != ""),
-        ("verdict uncertain", columns.label != "uncertain"),
-        ("no pain before", has(columns.before)),
-        ("no pain after", has(columns.after)),
-    )[1]
+    return complete(*decided(columns), *scored(columns))[1]
 
 
 def _lost(n: int, what: str) -> str:
