@@ -3,6 +3,7 @@
 ``parity.npz`` holds feature rows with the probabilities that scikit-learn gave them. ``golden.npz`` holds short clips
 with everything that the detector computed of them when the bundle was written: the inputs and log-odds of the candidate
 filter, the feature rows and log-odds of the classifier, the rows and log-odds of the context model, and the detection.
+Beside the clips are courses of energy, dB per frame, to find a voice in, and the quality flags near their thresholds.
 `verify` computes all of it again. So a change of the feature code that no longer fits the model is noticed.
 
 Clips are integers of 16 bits, shape (n_samples, n_channels).
@@ -25,6 +26,8 @@ from popdetect.detection.model.bundle import Model
 from popdetect.detection.model.classifiers import Classifier, Floats, sigmoid
 from popdetect.detection.model.serialization import ArrayRule, Invalid, check_array
 from popdetect.detection.signal import candidate_filter, context
+from popdetect.detection.signal.quality import Quality
+from popdetect.detection.signal.speech import Voice, stretches
 from popdetect.errors import ModelError
 
 Clip = tuple[npt.NDArray[np.int16], int]  # samples and their rate, Hz
@@ -135,9 +138,42 @@ def record(model: Model, clip: Clip) -> Arrays:
     return arrays
 
 
-def golden_arrays(model: Model, clips: Sequence[Clip]) -> Arrays:
-    """Return the arrays of a ``golden.npz``: the clips, and all that is computed of them."""
-    arrays: Arrays = {"rates_hz": np.array([rate_hz for _, rate_hz in clips])}
+def record_flags(energies_db: npt.NDArray[Any]) -> Arrays:
+    """Return the voice found in courses of energy, shape (n, n_frames), and the quality flags near their thresholds."""
+    courses = energies_db.astype(np.float32)
+    voices = [Voice() for _ in courses]
+    for voice, course in zip(voices, courses, strict=True):
+        voice.feed(course[:100])
+        voice.feed(course[100:])
+    cases: list[tuple[str, ...]] = []
+    for peak_db in np.arange(-58, -44, 0.25):
+        cases.append(_flags([np.full((3, 1), 10 ** (peak_db / 20))]))
+    for level in (0.95, 0.9985, 1.0):
+        for n_full in range(1, 7):
+            block = np.concatenate([np.zeros((3, 2)), np.full((n_full, 2), [level, 0.5]), np.zeros((3, 2))])
+            cases += [_flags([block]), _flags([block[:5], block[5:]]), _flags([block[:5], block[:2], block[5:]])]
+    for duration_s in (0.2, 0.3, 0.5, 0.8, 1.2, 25.0, 29.5, 30.0, 30.5, 35.0):
+        cases += [_flags([np.full((3, 1), 0.5)], duration_s, voice_s) for voice_s in np.arange(0.05, 0.35, 0.004)]
+    lags, levels = zip(*map(stretches, courses), strict=True)
+    return {
+        "voice_lags": np.array(lags),
+        "voice_levels": np.array(levels),
+        "voice_seconds": np.array([[voice.seconds(0.001)] for voice in voices]),
+        "flags": np.array([";".join(flags) for flags in cases]),
+    }
+
+
+def _flags(blocks: Sequence[npt.NDArray[Any]], duration_s: float = 3.0, voice_s: float = 0.0) -> tuple[str, ...]:
+    quality = Quality()
+    for block in blocks:
+        quality.add(block.astype(np.float32))
+    return quality.flags(duration_s, voice_s, outside=False)
+
+
+def golden_arrays(model: Model, clips: Sequence[Clip], energies_db: npt.NDArray[Any]) -> Arrays:
+    """Return the arrays of a ``golden.npz``: the clips and courses of energy, and all that is computed of them."""
+    arrays: Arrays = {"rates_hz": np.array([rate_hz for _, rate_hz in clips]), "energies_db": energies_db}
+    arrays |= record_flags(energies_db)
     for index, clip in enumerate(clips):
         arrays[f"clip_{index}"] = clip[0]
         for name, array in record(model, clip).items():
@@ -169,15 +205,24 @@ def differences(model: Model, clips: Sequence[Clip], expected: Mapping[str, npt.
         "context_rows": context.names(),
         "events": EVENT_COLUMNS,
     }
+    energies_db = check_array(expected, "energies_db", ArrayRule("f", ("courses", "frames"), -200, 200), {})
+    for name, array in record_flags(energies_db).items():
+        difference = _difference(array, _stored(expected, name), ())
+        if difference:
+            yield f"{name} differ from those the model was trained on: {difference}"
     order = ("filter_rows", "filter_logit", "feature_rows", "feature_logit", "context_rows", "context_logit", "events")
     for index, clip in enumerate(clips):
         found = record(model, clip)
         for name in (*order, "p_pop", "words"):
-            if f"{name}_{index}" not in expected:
-                raise Invalid(f"array '{name}_{index}' is missing")
-            difference = _difference(found[name], expected[f"{name}_{index}"], columns.get(name, ()))
+            difference = _difference(found[name], _stored(expected, f"{name}_{index}"), columns.get(name, ()))
             if difference:
                 yield f"{name} differ from those the model was trained on: {difference} in golden clip {index}"
+
+
+def _stored(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[Any]:
+    if name not in arrays:
+        raise Invalid(f"array {name!r} is missing")
+    return arrays[name]
 
 
 def _difference(found: npt.NDArray[Any], expected: npt.NDArray[Any], columns: Sequence[str]) -> str:

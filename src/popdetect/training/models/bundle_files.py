@@ -70,7 +70,7 @@ def write(
     files = {
         bundle.WEIGHTS: npz_bytes(arrays),
         bundle.PARITY: npz_bytes(parity),
-        bundle.GOLDEN: npz_bytes(verification.golden_arrays(model, shipped_clips())),
+        bundle.GOLDEN: npz_bytes(verification.golden_arrays(model, *golden_inputs())),
     }
     if replay is not None:
         files[bundle.REPLAY] = npz_bytes(replay_rows.arrays(replay))
@@ -92,15 +92,15 @@ def add_facts(folder: Path, facts: dict[str, Any]) -> bundle.Model:
     return _rewritten(folder, facts, {})
 
 
-def replace_golden(folder: Path, clips: Sequence[verification.Clip]) -> bundle.Model:
-    """Give a bundle other golden clips, with all that the installed code computes of them.
+def replace_golden(folder: Path, clips: Sequence[verification.Clip], energies_db: npt.NDArray[Any]) -> bundle.Model:
+    """Give a bundle other golden clips and courses of energy, with all that the installed code computes of them.
 
     Raises
     ------
     ModelError, UsageError
         As of `add_facts`.
     """
-    golden = npz_bytes(verification.golden_arrays(bundle.load(folder), clips))
+    golden = npz_bytes(verification.golden_arrays(bundle.load(folder), clips, energies_db))
     return _rewritten(folder, {}, {bundle.GOLDEN: golden})
 
 
@@ -156,8 +156,8 @@ def _into_place(draft: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)  # the new one is in place: what is left of the old is only rubbish
 
 
-def shipped_clips() -> list[verification.Clip]:
-    """Return the golden clips of the shipped bundle, which every bundle gets.
+def golden_inputs() -> tuple[list[verification.Clip], npt.NDArray[Any]]:
+    """Return the golden clips and courses of energy of the shipped bundle, which every bundle gets.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def shipped_clips() -> list[verification.Clip]:
     """
     folder = bundle.shipped()
     arrays = bundle.read_arrays(folder, bundle.GOLDEN, bundle.load(folder).info)
-    return verification.golden_clips(arrays)
+    return verification.golden_clips(arrays), arrays["energies_db"]
 
 
 def _check_parity(fitted: Fitted) -> None:
