@@ -58,18 +58,21 @@ def _voice(seconds: float, rate_hz: int, pitch_hz: float, seed: int) -> Sound:
 
 def clips() -> list[Clip]:
     """Make the clips: integers of 16 bits, shape (n_samples, n_channels), and the rate."""
+    times_s = (0.1, 0.122, 0.16, 0.205, 0.29, 0.2995, 0.35, 0.3588)
     burst: list[tuple[float, str | PopVoice, float]] = [
-        (0.1, VOICE, 0.3), (0.122, VOICE, 0.2), (0.16, VOICE, 0.4), (0.205, VOICE, 0.1), (0.29, VOICE, 0.25),
-    ]  # fmt: skip
+        (time_s, VOICE, peak) for time_s, peak in zip(times_s, (0.3, 0.2, 0.4, 0.1, 0.25, 0.25, 0.3, 0.3), strict=True)
+    ]
     left = _scene(2, 0.27, [(0.11, DARK, 0.3), (0.15, DARK, 0.2), (0.2, "click", 0.2)], 44_100)
     right = 0.5 * left + _scene(3, 0.27, [], 44_100, 0.003)
     gap = _scene(5, 0.5, [(0.2, VOICE, 0.2), (0.33, "knock", 0.3), (0.42, VOICE, 0.1)], 16_000)
     gap[round(0.1 * 16_000) : round(0.2 * 16_000)] = 0
-    gap[round(0.36 * 16_000) : round(0.40 * 16_000)] = 0
+    gap[round(0.36 * 16_000) : round(0.41 * 16_000)] = 0
+    gap[round(0.435 * 16_000) :] = 0  # a pop in 25 ms of sound, with silence on both sides
     loud = _scene(6, 0.4, [(0.1, VOICE, 12.0), (0.16, SKIN, 0.5), (0.3, "metal", 0.6)], 16_000)
     speech = _scene(8, 0.6, [(0.45, DARK, 0.3)], 8_000, 0.001)
     speech[800:2600] += _voice(0.225, 8_000, 120, 1)
-    words = _scene(9, 0.7, [(0.05, "speech_like", 0.2)], 16_000, 0.001)
+    words = _scene(9, 0.6, [(0.05, "speech_like", 0.2)], 16_000, 0.001)
+    far = _scene(12, 0.32, [(0.1, VOICE, 0.9), (0.17, VOICE, 0.004), (0.25, DARK, 0.006)], 16_000, 0.00005)
     strange = _scene(10, 0.4, [(0.1, "glitch", 0.7), (0.2, "noise_burst", 0.6), (0.3, "footstep", 0.5)], 22_050)
     sounds: list[tuple[list[Sound], int]] = [
         ([_scene(1, 0.4, burst, 48_000)], 48_000),
@@ -81,6 +84,7 @@ def clips() -> list[Clip]:
         ([speech], 8_000),
         ([words], 16_000),
         ([strange], 22_050),
+        ([far], 16_000),
         ([_scene(11, 0.4, [(0.1, VOICE, 0.0025), (0.2, DARK, 0.0025)], 11_025, 0.00005)], 11_025),
     ]
     return [
@@ -99,6 +103,12 @@ def energies_db() -> npt.NDArray[np.float16]:
         rows.append(-12 * (pitch % 1) + rng.standard_normal(len(time)) * np.linspace(0.5, 8, len(time)))
     rising = np.geomspace(0.2, 6, len(time))
     rows += [-rising * (time / lag % 1) + 0.02 * rng.standard_normal(len(time)) for lag in (6, 8)]
+    for lag in (6, 9):  # the swing passes 1 dB slowly
+        rows.append(-np.linspace(3.0, 4.2, len(time)) * (time / lag % 1))
+    for period in (50, 60, 70, 90):  # a slow swing grows beside a fast one: the dip before the peak gets shallow
+        share = np.linspace(0.4, 0.97, len(time))
+        slow, fast = np.sin(2 * np.pi * time / period), np.sin(2 * np.pi * time / 8)
+        rows.append(10 * (np.sqrt(share) * slow + np.sqrt(1 - share) * fast))
     for depth in (36, 60):  # it fades: parts are too quiet beside the loudest
         rows.append(-12 * (np.cumsum(1 / (6 + np.sin(time / 60))) % 1) - depth * np.linspace(0, 1, len(time)))
     for n_stretches in (18, 19, 20, 21):  # a machine of one pitch, then another pitch
@@ -106,7 +116,7 @@ def energies_db() -> npt.NDArray[np.float16]:
         rows.append(-12 * (np.where(time < switched, time / 8, time / 5) % 1) + 0.2 * rng.standard_normal(len(time)))
     for drop_db in (38, 39, 39.9, 40.1, 41, 43, 45):  # a voice, and the same far away
         fall = np.where(time < 330, 0, drop_db)
-        rows.append(-12 * (np.cumsum(1 / (6 + np.sin(time / 40))) % 1) - fall + 0.2 * rng.standard_normal(len(time)))
+        rows.append(-12 * (np.cumsum(1 / (6 + np.sin(time / 40))) % 1) - fall)
     return np.array(rows).astype(np.float16)
 
 

@@ -96,7 +96,7 @@ def test_models_at_the_ends_of_the_ranges_can_be_used(tmp_path: Path, name: str,
     add_golden(folder)
     verified = verification.verify(folder)
     model = verified.model
-    assert (verified.n_rows, verified.n_clips) == (2, 10)
+    assert (verified.n_rows, verified.n_clips) == (2, 11)
     detector = Detector(model)
     rng = np.random.default_rng(0)
     for rate_hz in RATES_HZ:
