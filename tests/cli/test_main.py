@@ -147,3 +147,12 @@ def test_only_the_module_of_the_command_is_imported(command: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout == f"[{command!r}]\n"
+
+
+@pytest.mark.parametrize(("words", "page"), [("classify x --bogus", "classify --help"), ("--bogus", "--help")])
+def test_an_unknown_option_names_the_help_of_its_command(words: str, page: str, capsys: Capture) -> None:
+    code, out, err = run(words.split(), capsys)
+
+    assert (code, out) == (2, "")
+    assert err.startswith("popdetect: unrecognized arguments: --bogus; see `")
+    assert err.endswith(f"popdetect {page}`\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,15 +68,23 @@ def test_next_steps_of_a_template_work_from_another_folder(program: Path) -> Non
 
 
 @pytest.mark.slow
-def test_next_steps_of_demo_work(program: Path) -> None:
-    folder = program.parents[2]
-    output = shell(".venv/bin/popdetect demo d --quiet", folder)
-    commands = printed(output)
+def test_next_steps_of_scripts_demo_work_in_the_folder_of_the_reader(program: Path) -> None:
+    root, here = program.parents[2], program.parents[3]
+    (root / "scripts").mkdir()
+    for name in ("demo", "setup_env"):
+        shutil.copy(Path(__file__).parents[2] / "scripts" / name, root / "scripts" / name)
+    (root / "pyproject.toml").write_text("")
+    # an environment that setup_env finds complete: a Python, and the checksum of pyproject.toml
+    program.with_name("python").symlink_to(sys.executable)
+    (root / ".venv" / ".installed-all").write_text(shell("cksum < 'my study/pyproject.toml'", here))
+    output = shell(f"PYTHON='{sys.executable}' 'my study/scripts/demo' d --quiet", here)
+    commands = [line.strip() for line in output.splitlines() if line.startswith("  'my study/.venv/bin/popdetect' ")]
 
+    assert (here / "d" / "report.html").is_file()
     assert len(commands) == 6
     for command in commands:
         if " review " not in command:  # serves a page until Ctrl-C
-            shell(command, folder)
+            shell(command, here)
 
 
 def test_the_program_is_its_name_if_it_is_on_path(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:

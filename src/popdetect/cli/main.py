@@ -66,7 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         terminal.prepare()
         try:
-            args = build_parser(words).parse_args(words)
+            args, unknown = build_parser(words).parse_known_args(words)
+            if unknown:  # parse_args would point to the help of popdetect, not to the help of the command
+                args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
             with terminal.warnings_as_messages():
                 return int(args.run(args))
         finally:
@@ -105,17 +107,17 @@ def build_parser(names: Container[str] = COMMANDS) -> Parser:
     parser = Parser(
         prog="popdetect",
         description=f"Detect joint pops (cavitations) in sound recordings. Works offline. {NOTE}",
-        epilog="first steps:\npopdetect demo\npopdetect classify clip.wav\npopdetect label SESSION_FOLDER\n"
+        epilog="first steps:\n  popdetect demo\n  popdetect classify clip.wav\n  popdetect label SESSION_FOLDER\n"
         "The options of a command: popdetect COMMAND --help",
     )
     parser.add_argument("--version", action="version", version=f"popdetect {__version__}")
-    parser.set_defaults(run=lambda _: _no_command(parser))
+    parser.set_defaults(run=lambda _: _no_command(parser), parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, about in COMMANDS.items():
         command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
         if name in names:
             module = import_module(f"popdetect.cli.{name}")
-            command.set_defaults(run=getattr(module, "run", None))
+            command.set_defaults(run=getattr(module, "run", None), parser=command)
             module.add_options(command)
             command.finish(module.EXAMPLES)
     return parser

@@ -33,7 +33,7 @@ class _Help(argparse.HelpFormatter):
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         fill = super()._fill_text
         return "\n".join(
-            line if line.startswith("example:") else fill(line, width, indent) for line in text.splitlines()
+            line if line.startswith(("example:", " ")) else fill(line, width, indent) for line in text.splitlines()
         )
 
 
