@@ -63,7 +63,7 @@ def test_clips_that_differ_in_their_extension_do_not_share_a_label_file() -> Non
 def test_onsets_come_back_from_audacity(tmp_path_factory: pytest.TempPathFactory, times_s: list[float]) -> None:
     path = tmp_path_factory.mktemp("a") / "a.txt"
     path.write_text(audacity("a.wav", pops_at(times_s)), encoding="utf-8")
-    assert read_audacity(path) == tuple(sorted(float(f"{t:.6f}") for t in times_s))
+    assert read_audacity(path)[0] == tuple(sorted(float(f"{t:.6f}") for t in times_s))
 
 
 @given(st.lists(st.floats(0, 100), max_size=8))
@@ -77,13 +77,13 @@ def test_all_formats_tell_the_same_times(times_s: list[float]) -> None:
 
 def test_what_audacity_and_people_write_is_understood(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    path.write_bytes(b"\xef\xbb\xbf2.5\t2.6\tpop \xe4\r\n\\\t100.0\t9000.0\r\n1.0\t1.0\n\n3\t3\ta\tb")
-    assert read_audacity(path) == (1.0, 2.5, 3.0)
+    path.write_bytes(b"\xef\xbb\xbf2.5\t2.6\tpop \xe4\r\n\\\t100.0\t9000.0\r\n1,0\t1.0\n\n3\t3\ta\tb")
+    assert read_audacity(path) == ((1.0, 2.5, 3.0), f"{path}:5")
 
 
 @pytest.mark.parametrize(
     "line",
-    ["1.0", "pop\t1\t1", "1,5\t1,5\tpop", "2.0\t1.0\tpop", "-1\t1\tpop", "nan\tnan\tpop", "1\tinf\tpop", "1 1 pop"],
+    ["1.0", "pop\t1\t1", "1_5\t2\tpop", "2.0\t1.0\tpop", "-1\t1\tpop", "nan\tnan\tpop", "1\tinf\tpop", "1 1 pop"],
 )
 def test_a_line_that_is_no_label_is_named(tmp_path: Path, line: str) -> None:
     path = tmp_path / "a.txt"

@@ -203,7 +203,7 @@ def test_label_files_are_written_for_every_judged_clip(session: Path) -> None:
     pops = [row for row in read_rows(out / "events.csv") if row["is_pop"] == "1"]
     for row in pops:
         assert any(
-            abs(t - float(row["onset_s"])) < 1e-5 for t in read_audacity(out / "audacity" / f"{row['file']}.txt")
+            abs(t - float(row["onset_s"])) < 1e-5 for t in read_audacity(out / "audacity" / f"{row['file']}.txt")[0]
         )
 
 

@@ -83,7 +83,7 @@ def test_a_clip_may_lie_anywhere(tmp_path: Path) -> None:
         ("file,label,onsets_s\na.wav,pop,\nb.wav,pop,\n./a.wav,pop,\n", 4, "already on line 2"),
         ("file,label,onsets_s\n,pop,\n", 2, "no file name"),
         ("file,label\na.wav,pop\n", 1, "no column onsets_s; the columns are file, label"),
-        ("file,label,onsets_s,file\na.wav,pop,,\n", 1, "column file is there twice"),
+        ("file,label,onsets_s,file\na.wav,pop,,\n", 1, "two columns are named 'file'"),
         ("file,label,onsets_s\na.wav,pop,0.1,0.2\n", 2, "4 cells, the header names 3 columns"),
         ("file,label,onsets_s\n", 1, "a header and no clips"),
         ("", 1, "an empty table"),
@@ -128,17 +128,20 @@ def test_a_label_track_beside_a_clip_says_when(sorted_clips: Path) -> None:
     track = "0.612\t0.612\tpop\n0.5\t0.503\tpop\n\\\t300.0\t4000.0\n\n"
     written(sorted_clips / "pop", track, "b.wav.txt")
     written(sorted_clips / "no_pop", "", "d.mp3.txt")
+    written(sorted_clips / "pop/deep", "0,25\t0,25\tpop\n", "c.txt")  # without the clip's extension
+    written(sorted_clips / "pop", "9\t9\tpop\n", "b.txt")  # not read: b.wav.txt is there
 
     onsets_s = {truth.file: truth.onsets_s for truth in read_labels(sorted_clips)}
 
     assert onsets_s["pop/b.wav"] == (0.5, 0.612)
+    assert onsets_s["pop/deep/c.flac"] == (0.25,)
     assert onsets_s["no_pop/d.mp3"] == ()
 
 
 @pytest.mark.parametrize(
     ("name", "track", "words"),
     [
-        ("pop/b.wav.txt", "0.5\t0.5\tpop\nsoon\tlater\n", "b.wav.txt:2: onset 'soon'"),
+        ("pop/b.wav.txt", "0.5\t0.5\tpop\nsoon\tlater\n", "b.wav.txt:2: 'soon"),
         ("no_pop/d.mp3.txt", "0.5\t0.5\tpop\n", "d.mp3.txt:1: no_pop with onsets 0.5"),
     ],
 )

@@ -76,7 +76,7 @@ def _patients(session: Session) -> Mapping[str, int]:
     if len(set(names.values())) == 1:  # one folder for all clips: the patients are unknown
         names = {clip.file: clip.file for clip in session.clips}
     try:
-        rows = read_table(session.folder / "session.csv", any_separator=True).rows
+        rows = read_table(session.folder / "session.csv", by_hand=True).rows
         names |= {row["file"]: f"patient {row['patient_id']}" for row in rows if row["patient_id"]}
     except (PopdetectError, KeyError):
         pass  # session.csv is missing or has no patients

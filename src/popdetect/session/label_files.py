@@ -1,20 +1,40 @@
-"""Label files that other programs open: Audacity label tracks, Raven selection tables, Praat TextGrids.
+"""Label files of other programs: Audacity label tracks, Raven selection tables, Praat TextGrids.
 
-Each holds the counted pops of one clip, times in seconds from its start with 6 decimals, in time order. A clip in
-which none was found gets a file that says so.
+`FORMATS` is the table of formats; a new format is a function that writes it, one that reads it, and one entry there.
+Each file holds the pops of one clip, times in seconds from its start with 6 decimals, in time order. A clip without
+pops gets a file without labels.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 from popdetect.errors import TableError
 from popdetect.records import Detection, Event
 from popdetect.session.files import read_bytes
 
-Writer = Callable[[str, Detection], str]
+
+class LabelFormat(NamedTuple):
+    """A format of label files.
+
+    Attributes
+    ----------
+    suffix : str
+        Added to the whole name of the clip.
+    write : callable (file name, detection)
+        Returns the text of the file.
+    read : callable (path), or None
+        Returns the onsets in seconds, ascending, and the place of the last one as ``file:line``. None if popdetect
+        only writes the format.
+    """
+
+    suffix: str
+    write: Callable[[str, Detection], str]
+    read: Callable[[Path], tuple[tuple[float, ...], str]] | None = None
+
 
 RAVEN_COLUMNS = (
     "Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)", "Begin File",
@@ -24,7 +44,7 @@ RAVEN_COLUMNS = (
 
 def audacity(file_name: str, detection: Detection) -> str:
     """Render an Audacity label track: a point per pop, ``pop`` and its probability."""
-    return "".join(f"{pop.onset_s:.6f}\t{pop.onset_s:.6f}\t{_said(pop)}\n" for pop in detection.pops)
+    return "".join(f"{pop.onset_s:.6f}\t{pop.onset_s:.6f}\t{_label(pop)}\n" for pop in detection.pops)
 
 
 def raven(file_name: str, detection: Detection) -> str:
@@ -66,16 +86,9 @@ def textgrid(file_name: str, detection: Detection) -> str:
         lines += [
             f"        points [{number}]:",
             f"            number = {pop.onset_s:.6f}",
-            f"            mark = {_quoted(_said(pop))}",
+            f"            mark = {_quoted(_label(pop))}",
         ]
     return "\n".join(lines) + "\n"
-
-
-FORMATS: dict[str, tuple[Writer, str]] = {
-    "audacity": (audacity, ".txt"),
-    "raven": (raven, ".selections.txt"),
-    "textgrid": (textgrid, ".TextGrid"),
-}
 
 
 def label_file(format_name: str, file: str) -> str:
@@ -84,18 +97,35 @@ def label_file(format_name: str, file: str) -> str:
     >>> label_file("audacity", "a/b.wav")
     'audacity/a/b.wav.txt'
     """
-    return f"{format_name}/{file}{FORMATS[format_name][1]}"
+    return f"{format_name}/{file}{FORMATS[format_name].suffix}"
 
 
-def read_audacity(path: str | os.PathLike[str]) -> tuple[float, ...]:
-    r"""Read the onset times of an Audacity label track: where each label starts, whatever it says.
+def read_beside(clip: Path) -> tuple[tuple[float, ...], str]:
+    """Read the label file beside a clip.
 
-    Lines that begin with ``\`` (frequency ranges) and blank ones are passed over.
+    ``a.wav.txt`` or ``a.txt`` belong to ``a.wav``, in this order; the formats are tried in the order of `FORMATS`.
 
     Returns
     -------
-    tuple of float
-        Seconds, ascending.
+    (tuple of float, str)
+        Onsets in seconds, ascending, and where they were read; no onsets if there is no label file.
+
+    Raises
+    ------
+    TableError, UsageError
+    """
+    for form in FORMATS.values():
+        for name in (clip.name, clip.stem):
+            path = clip.with_name(name + form.suffix)
+            if form.read is not None and path.is_file():
+                return form.read(path)
+    return (), str(clip)
+
+
+def read_audacity(path: Path) -> tuple[tuple[float, ...], str]:
+    r"""Read the onsets of an Audacity label track: the start of each label, whatever its text.
+
+    Lines that begin with ``\\`` (frequency ranges) and blank lines are ignored. A decimal comma is allowed.
 
     Raises
     ------
@@ -104,28 +134,42 @@ def read_audacity(path: str | os.PathLike[str]) -> tuple[float, ...]:
     UsageError
         When the file cannot be read at all.
     """
-    name = os.fspath(path)
     onsets_s = []
-    # only the times matter, and they are ASCII: a label in another encoding does no harm
-    for number, line in enumerate(read_bytes(path).decode("utf-8-sig", "replace").split("\n"), 1):
+    # only the times are used, and they are ASCII: text in another encoding does no harm
+    text = read_bytes(path).decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    where = str(path)
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip() and not line.startswith("\\"):
-            onsets_s.append(_start_s(line, f"{name}:{number}"))
-    return tuple(sorted(onsets_s))
+            where = f"{path}:{number}"
+            onsets_s.append(_start_s(line, where))
+    return tuple(sorted(onsets_s)), where
 
 
 def _start_s(line: str, where: str) -> float:
     try:
-        start_s, end_s = (float(cell) for cell in line.split("\t")[:2])
+        # Python accepts 1_000 for a number, Audacity does not write it
+        start_s, end_s = (float(cell.replace(",", ".").replace("_", "?")) for cell in line.split("\t")[:2])
     except ValueError:
-        raise TableError(f"{where}: not start, tab, end, tab, label with times in seconds: {line.strip()!r}") from None
+        raise TableError(
+            f"{where}: {line.strip()!r}; an Audacity label is start, tab, end, tab, text, with times in seconds"
+        ) from None
     if not (math.isfinite(end_s) and 0 <= start_s <= end_s):
-        raise TableError(f"{where}: from {start_s} to {end_s} s; times go forward from 0")
+        raise TableError(
+            f"{where}: from {start_s} to {end_s} s; a label starts at 0 s or later and ends after its start"
+        )
     return start_s
 
 
-def _said(pop: Event) -> str:
+def _label(pop: Event) -> str:
     return f"pop {pop.p_pop:.2f}"
 
 
 def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
+
+
+FORMATS = {
+    "audacity": LabelFormat(".txt", audacity, read_audacity),
+    "raven": LabelFormat(".selections.txt", raven),
+    "textgrid": LabelFormat(".TextGrid", textgrid),
+}

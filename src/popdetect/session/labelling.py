@@ -161,7 +161,7 @@ def _detect(
 
 def _write_labels(target: Path, name: str, verdicts: Sequence[Verdict]) -> Path:
     """One label file per judged clip; the folder they are in."""
-    render = FORMATS[name][0]
+    render = FORMATS[name].write
     made: set[Path] = set()
     for verdict in verdicts:
         path = target / label_file(name, verdict.file)

@@ -1,8 +1,8 @@
-"""The truth a person wrote: which clips hold a pop, and when.
+"""The truth, as people wrote it: which clips contain a pop, and when.
 
-Read from a table (``labels.csv``), or from two folders ``pop/`` and ``no_pop/`` of clips with Audacity label tracks
-beside them. Onsets are seconds from the start of the clip, increasing. A table that cannot be understood is refused
-with the line at fault: a guess here would be a wrong score there.
+Read from a table (``labels.csv``), or from two folders ``pop/`` and ``no_pop/`` of clips with label files beside them
+(see `popdetect.session.label_files`). Onsets are seconds from the start of the clip, increasing. A line that cannot be
+used is an error: a guess would lead to wrong scores.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 from popdetect.detection.audio.recording import EXTENSIONS
 from popdetect.errors import TableError, UsageError
 from popdetect.records import LABELS, Label
-from popdetect.session import table_numbers as table
 from popdetect.session.files import write_text
-from popdetect.session.tables import csv_text
+from popdetect.session.label_files import read_beside
+from popdetect.session.tables import csv_text, read_table
 
 TABLE_NAME = "labels.csv"
 REQUIRED = ("file", "label", "onsets_s")
@@ -105,44 +105,34 @@ def write_labels(path: Path, truths: Sequence[Truth]) -> None:
 
 
 def _read_table(path: Path) -> list[Truth]:
-    lines = table.lines(path)
-    try:
-        line, header = next(lines)
-    except StopIteration:
-        raise TableError(f"{path}:1: an empty table; its first line names the columns {', '.join(REQUIRED)}") from None
-    columns = _columns(header, f"{path}:{line}")
+    table = read_table(path, by_hand=True, hint="; several onsets are separated by spaces")
+    columns = _columns(table.columns, f"{path}:{table.header_line}")
     truths = []
     first_seen: dict[str, int] = {}
-    for line, cells in lines:
+    for line, cells in zip(table.lines, table.rows, strict=True):
         where = f"{path}:{line}"
-        if len(cells) > len(columns):
-            raise TableError(
-                f"{where}: {len(cells)} cells, the header names {len(columns)} columns; "
-                "several onsets are separated by spaces, and text with a separator in it stands in quotes"
-            )
-        # trailing empty cells are often left out
-        row = dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True))
-        truth = _truth(row, path.parent, where)
+        truth = _truth({columns[name]: cell for name, cell in cells.items()}, path.parent, where)
         name = posixpath.normpath(truth.file)
         if name in first_seen:
             raise TableError(f"{where}: {truth.file} is already on line {first_seen[name]}; a clip has one line")
         first_seen[name] = line
         truths.append(truth)
     if not truths:
-        raise TableError(f"{path}:{line}: a header and no clips; at least one clip is needed")
+        raise TableError(f"{path}:{table.header_line}: a header and no clips; at least one clip is needed")
     return truths
 
 
-def _columns(header: list[str], where: str) -> list[str]:
-    """The column names, the known ones in our spelling."""
+def _columns(header: list[str], where: str) -> dict[str, str]:
+    """Return the names of the columns by those in the header, which may have capital letters."""
     known = {*REQUIRED, *OPTIONAL}
-    columns = [cell.lower() if cell.lower() in known else cell for cell in header]
-    missing = [name for name in REQUIRED if name not in columns]
+    columns = {name: name.lower() if name.lower() in known else name for name in header}
+    names = list(columns.values())
+    missing = [name for name in REQUIRED if name not in names]
     if missing:
-        raise TableError(f"{where}: no column {', '.join(missing)}; the columns are {', '.join(filter(None, columns))}")
-    twice = sorted({name for name in columns if name and columns.count(name) > 1})
-    if twice:
-        raise TableError(f"{where}: column {', '.join(twice)} is there twice; each column has its own name")
+        raise TableError(f"{where}: no column {', '.join(missing)}; the columns are {', '.join(filter(None, names))}")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise TableError(f"{where}: two columns are named {twice!r}")
     return columns
 
 
@@ -192,7 +182,7 @@ def _read_folders(source: Path) -> list[Truth]:
             f"(missing: {', '.join(missing)})"
         )
     truths = [
-        Truth(clip.relative_to(source).as_posix(), clip, label, _marked(label, *_track(clip)))
+        Truth(clip.relative_to(source).as_posix(), clip, label, _marked(label, *read_beside(clip)))
         for label in CLASS_FOLDERS
         for clip in sorted((source / label).rglob("*"))
         # what macOS leaves beside each file (._name.wav) is no clip
@@ -201,22 +191,3 @@ def _read_folders(source: Path) -> list[Truth]:
     if not truths:
         raise UsageError(f"{source}: no clips in pop and no_pop; {', '.join(sorted(EXTENSIONS))} are looked for")
     return truths
-
-
-def _track(clip: Path) -> tuple[tuple[float, ...], str]:
-    """The onsets of the Audacity label track beside a clip, and where they were read; none without one."""
-    path = clip.with_name(clip.name + ".txt")
-    if not path.is_file():
-        return (), str(path)
-    onsets_s = []
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise TableError(f"{path}:1: not UTF-8 text; export the label track from Audacity again") from error
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
-    for number, line in enumerate(lines, start=1):
-        # a line with a backslash holds the frequencies of the label above it
-        if line.strip() and not line.startswith("\\"):
-            onsets_s.append(_seconds(line.split("\t")[0].strip(), f"{path}:{number}"))
-    return tuple(sorted(onsets_s)), f"{path}:{len(lines)}"

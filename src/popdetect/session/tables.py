@@ -1,7 +1,7 @@
-r"""What is said of each clip, as rows of text; and csv files, out and in.
+r"""csv files, written and read; the only such module of the package.
 
-Numbers have fixed decimals: probabilities 4, times 5 (seconds), dB 1, Hz none, clip lengths 3 (seconds), event lengths
-2 (milliseconds). An empty cell means "not known". Files are UTF-8, comma separated, lines end in ``\n``.
+Written files are UTF-8, comma separated, with ``\n`` at the end of lines. There are two ways of reading: as popdetect
+writes, where each character counts, and `by_hand`, as people and spreadsheets write.
 """
 
 from __future__ import annotations
@@ -64,9 +64,12 @@ class Table(NamedTuple):
 
 
 def read_rows(path: str | os.PathLike[str]) -> list[Row]:
-    """Read a csv file with a header, as people and spreadsheets leave it.
+    """Return the rows of `read_table`."""
+    return read_table(path).rows
 
-    A byte order mark and blank lines are passed over; cells missing at the end of a row are empty.
+
+def read_table(path: str | os.PathLike[str], *, by_hand: bool = False, hint: str = "") -> Table:
+    """Read a csv file with a header; see `parse_table`.
 
     Raises
     ------
@@ -75,27 +78,23 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
     UsageError
         When the file cannot be read at all.
     """
-    return read_table(path).rows
+    return parse_table(read_bytes(path), os.fspath(path), by_hand=by_hand, hint=hint)
 
 
-def read_table(path: str | os.PathLike[str], *, any_separator: bool = False) -> Table:
-    r"""Read a csv file as `read_rows` does, and tell where each row begins.
+def parse_table(raw: bytes, name: str, *, by_hand: bool = False, hint: str = "") -> Table:
+    r"""Parse the content of a csv file. A byte order mark is ignored; cells missing at the end of a row are empty.
 
     Parameters
     ----------
-    any_separator : bool
-        Take semicolons and tabs too, which spreadsheets write where the comma is the decimal sign: the header decides.
-        A first line ``sep=;``, by which Excel is told the same, is passed over.
-
-    Raises
-    ------
-    TableError, UsageError
-    """
-    return parse_table(read_bytes(path), os.fspath(path), any_separator=any_separator)
-
-
-def parse_table(raw: bytes, name: str, *, any_separator: bool = False) -> Table:
-    """Read what is in a csv file, as `read_table` does; `name` is the file's, for messages.
+    raw : bytes
+    name : str
+        The file's name, for messages.
+    by_hand : bool
+        The table was written by a person or a spreadsheet. Semicolons and tabs separate too (the header decides), a
+        first line such as ``sep=;`` is for Excel, spaces around cells do not count, and rows of empty cells are left
+        out.
+    hint : str
+        What else may be wrong with a row that has too many cells.
 
     Raises
     ------
@@ -106,36 +105,40 @@ def parse_table(raw: bytes, name: str, *, any_separator: bool = False) -> Table:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise TableError(f"{name}:{line}: not UTF-8; save it as 'CSV UTF-8 (comma delimited)'") from None
-    separator = _separator(text) if any_separator else ","
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+    separator = _separator(text) if by_hand else ","
+    reader = csv.reader(
+        io.StringIO(text, newline=""), strict=True, delimiter=separator, skipinitialspace=by_hand and separator != "\t"
+    )
     columns: list[str] | None = None
     rows: list[Row] = []
     lines: list[int] = []
     line = header_line = 1
     try:
         for cells in reader:
-            here, line = line, reader.line_num + 1  # a row may go over several lines: name its first
-            if not cells or (any_separator and columns is None and "".join(cells).startswith("sep=")):
+            here, line = line, reader.line_num + 1  # a row may extend over several lines: name its first
+            if by_hand:
+                cells = [cell.strip() for cell in cells]
+            if not cells or (by_hand and (not any(cells) or (columns is None and "".join(cells).startswith("sep=")))):
                 continue
             if columns is None:
                 columns, header_line = _header(cells, f"{name}:{here}"), here
             elif len(cells) > len(columns):
                 raise TableError(
-                    f"{name}:{here}: {len(cells)} cells under {len(columns)} columns; "
-                    f"put quotes around a cell that has a {_SEPARATORS[separator]} in it"
+                    f"{name}:{here}: {len(cells)} cells, the header names {len(columns)} columns; "
+                    f"put quotes around a cell that has a {_SEPARATORS[separator]} in it{hint}"
                 )
             else:
                 rows.append(dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True)))
                 lines.append(here)
     except csv.Error as error:
-        raise TableError(f"{name}:{line}: not csv: {error}") from None
+        raise TableError(f"{name}:{line}: not csv: {error}; is a quotation mark left open?") from None
     if columns is None:
-        raise TableError(f"{name}:1: empty; a line with the names of the columns is expected")
+        raise TableError(f"{name}:1: an empty table; its first line must name the columns")
     return Table(columns, rows, lines, header_line)
 
 
 def _separator(text: str) -> str:
-    """Whichever stands most often in the first line that says something."""
+    """Return the separator that is most frequent in the first line that is not blank."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     if first.startswith("sep=") and first[4:5] in _SEPARATORS:
         return first[4]

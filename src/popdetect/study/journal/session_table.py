@@ -90,7 +90,7 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
         If there is no such file.
     """
     name = os.fspath(path)
-    table = read_table(path, any_separator=True)
+    table = read_table(path, by_hand=True)
     fields = session_fields()
     known, own, unit, hints = _columns(fields, table.columns, f"{name}:{table.header_line}")
     problems: list[tuple[int, str]] = []

@@ -115,7 +115,7 @@ def _patients(root: Path) -> dict[str, str]:
     """Who each clip is of, by its name; empty where no_context wrote it down."""
     table = root / SCORES_NAME
     if table.is_file():
-        read_in = read_table(table, any_separator=True)
+        read_in = read_table(table, by_hand=True)
         columns = {column.strip().lower().replace(" ", "_"): column for column in read_in.columns}
         if "file" not in columns:
             raise TableError(f"{table}:{read_in.header_line}: no column file; it names the clips")

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from popdetect.errors import TableError, UsageError
-from popdetect.session import table_numbers as table
+from popdetect.session.tables import read_table
 
 NAME = "MANIFEST.csv"
 MARKS_NAME = "pop_onsets.csv"
@@ -108,25 +108,15 @@ def _onsets(path: Path) -> dict[str, list[float]]:
 
 def _rows(path: Path, needed: tuple[str, ...], thing: str) -> list[tuple[int, dict[str, str]]]:
     """Line numbers and cells by column; at least one line, and no needed cell empty."""
-    lines = table.lines(path)
-    try:
-        line, columns = next(lines)
-    except StopIteration:
-        raise TableError(f"{path}:1: an empty table; its first line names the columns {', '.join(needed)}") from None
+    table = read_table(path, by_hand=True)
+    columns, line = table.columns, table.header_line
     missing = sorted(name for name in needed if name not in columns)
     if missing:
         raise TableError(
             f"{path}:{line}: column {', '.join(missing)} is missing; the columns are {', '.join(filter(None, columns))}"
         )
     rows = []
-    for line, cells in lines:
-        if len(cells) > len(columns):
-            raise TableError(
-                f"{path}:{line}: {len(cells)} cells, the header names {len(columns)} columns; "
-                "text with a separator in it stands in quotes"
-            )
-        # trailing empty cells are often left out
-        row = dict(zip(columns, cells + [""] * (len(columns) - len(cells)), strict=True))
+    for line, row in zip(table.lines, table.rows, strict=True):
         for name in needed:
             if not row[name]:
                 raise TableError(

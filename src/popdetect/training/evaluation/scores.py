@@ -29,9 +29,9 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
+from popdetect.intervals import wilson
 from popdetect.records import LABELS, Label
 from popdetect.training.evaluation.intervals import (
     CONFIDENCE,
@@ -332,8 +332,7 @@ def matched(clip: ScoredClip) -> Matching | None:
 def _wilson(k: int, n: int) -> Figure | None:
     if n == 0:
         return None
-    interval = binomtest(k, n).proportion_ci(CONFIDENCE, method="wilson")
-    return Figure(k / n, float(interval.low), float(interval.high))
+    return Figure(k / n, *wilson(k, n, CONFIDENCE))
 
 
 def _reliability(p_pop: Floats, is_pop: npt.NDArray[np.bool_]) -> tuple[Bin, ...]:
