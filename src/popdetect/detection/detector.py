@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import stat
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy.typing as npt
 
@@ -19,7 +18,6 @@ from popdetect.errors import AudioError, UsageError
 from popdetect.records import Detection, Verdict
 
 BATCH_SAMPLES = 1_300_000  # of all channels together: about nine clips of 3 s; larger batches are no faster
-HELD_BYTES = 8 << 20  # larger files are not kept in memory, but read once for their hash and once for their sound
 
 Source = str | os.PathLike[str] | BinaryIO
 
@@ -135,9 +133,9 @@ class Detector:
                 made[index] = Verdict(sources[index][1], "ok", detection, sha256=sha256)
 
         for index, (source, name) in enumerate(sources):
-            readable, sha256 = _hashed(source) if hash_files else (source, "")
+            sha256 = _sha256(source) if hash_files else ""
             try:
-                recording = Recording(readable)
+                recording = Recording(source)
                 found = self._begin(recording)
             except AudioError as error:
                 made[index] = Verdict(name, error.status, None, error=str(error), sha256=sha256)
@@ -184,27 +182,17 @@ def _opened(source: Source | npt.ArrayLike, sr: float | None) -> Recording | Arr
     return Recording(source) if sr is None else ArrayRecording(source, sr)  # type: ignore[arg-type]
 
 
-def _hashed(source: Source) -> tuple[Source, str]:
-    """Return the source and its SHA-256; the hash is empty if the file cannot be read.
-
-    A short file is read once, into memory, for its hash and its sound.
-    """
+def _sha256(source: Source) -> str:
+    """SHA-256 of the bytes of a file; empty if it cannot be read. The position of a file object becomes its start."""
     try:
         if not isinstance(source, str | os.PathLike):
-            digest = _digest(source)
             source.seek(0)
-            return source, digest
-        facts = os.stat(source)  # noqa: PTH116
-        if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for data
-            return source, ""
+            digest = hashlib.file_digest(source, "sha256").hexdigest()  # type: ignore[arg-type]
+            source.seek(0)
+            return digest
+        if not stat.S_ISREG(os.stat(source).st_mode):  # noqa: PTH116  # opening a pipe would wait for data
+            return ""
         with open(source, "rb", buffering=0) as handle:  # noqa: PTH123
-            if facts.st_size > HELD_BYTES:
-                return source, _digest(handle)
-            whole = handle.readall()
-        return io.BytesIO(whole), hashlib.sha256(whole).hexdigest()
+            return hashlib.file_digest(handle, "sha256").hexdigest()
     except (OSError, ValueError):
-        return source, ""
-
-
-def _digest(handle: Any) -> str:
-    return hashlib.file_digest(handle, "sha256").hexdigest()
+        return ""
