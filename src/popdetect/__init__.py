@@ -1,10 +1,185 @@
-"""popdetect hears joint pops (cavitations) in short recordings.
+"""popdetect finds joint pops (cavitations) in short recordings, offline.
 
-The rooms of the house: `hearing` (sound to verdict), `sessions` (a folder of clips to labels beside them),
-`learning` (labelled clips to a better model), `study` (verdicts and pain to conclusions). Importing this package loads
-nothing heavy: ask the room you need.
+>>> import popdetect
+>>> detector = popdetect.load_model()
+>>> result = detector.detect("clip.wav")            # doctest: +SKIP
+>>> result.label, result.p_pop, result.onsets_s     # doctest: +SKIP
+('pop', 0.99, (0.412, 0.437))
+>>> session = popdetect.label("session_07")         # doctest: +SKIP
 
-A research tool, not a medical device.
+A research tool, not a medical device. Importing the package loads nothing heavy: numpy is loaded with the first call.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+    from typing import BinaryIO
+
+    import numpy.typing as npt
+
+    from popdetect.detection.detector import Detector as Detector
+    from popdetect.errors import AudioError as AudioError
+    from popdetect.errors import Empty as Empty
+    from popdetect.errors import MissingExtra as MissingExtra
+    from popdetect.errors import ModelError as ModelError
+    from popdetect.errors import NotFinite as NotFinite
+    from popdetect.errors import NothingFound as NothingFound
+    from popdetect.errors import PopdetectError as PopdetectError
+    from popdetect.errors import TableError as TableError
+    from popdetect.errors import TooShort as TooShort
+    from popdetect.errors import Truncated as Truncated
+    from popdetect.errors import Unreadable as Unreadable
+    from popdetect.errors import UsageError as UsageError
+    from popdetect.records import Detection as Detection
+    from popdetect.records import Event as Event
+    from popdetect.session.session import Session as Session
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "AudioError",
+    "Detection",
+    "Detector",
+    "Empty",
+    "Event",
+    "MissingExtra",
+    "ModelError",
+    "NotFinite",
+    "NothingFound",
+    "PopdetectError",
+    "Session",
+    "TableError",
+    "TooShort",
+    "Truncated",
+    "Unreadable",
+    "UsageError",
+    "__version__",
+    "detect",
+    "label",
+    "load_model",
+    "open_session",
+]
+
+# modules of the classes, which are imported when a class is first used; those not listed are in `errors`
+_MODULES = {"Detection": "records", "Detector": "detection.detector", "Event": "records", "Session": "session.session"}
+
+
+def load_model(path: str | os.PathLike[str] | None = None, *, operating_point: str = "balanced") -> Detector:
+    """Load a model bundle as a detector.
+
+    Parameters
+    ----------
+    path : path, optional
+        Folder of the bundle; the shipped model by default.
+    operating_point : str
+        ``balanced``, ``sensitive`` or ``specific``, or another one of the model.
+
+    Raises
+    ------
+    ModelError
+        If the bundle is missing or damaged.
+    UsageError
+        If the model has no such operating point.
+    """
+    from popdetect.detection.detector import Detector
+    from popdetect.detection.model.bundle import load
+
+    return Detector(load(path), operating_point)
+
+
+def detect(source: str | os.PathLike[str] | BinaryIO | npt.ArrayLike, sr: float | None = None) -> Detection:
+    """Find the pops of one recording with the shipped model: ``detect("clip.wav")`` or ``detect(y, sr)``.
+
+    The model is loaded at each call; for many recordings use `load_model` and `Detector.detect`, or `label`.
+
+    Parameters
+    ----------
+    source : path, binary file object or array_like
+        See `Detector.detect`.
+    sr : whole number, 8000 to 192000
+        Sample rate of an array, Hz; not for files.
+
+    Raises
+    ------
+    AudioError, UsageError
+    """
+    return load_model().detect(source, sr)
+
+
+def label(
+    folder: str | os.PathLike[str],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | None = None,
+    operating_point: str = "balanced",
+    formats: Iterable[str] = (),
+    jobs: int = 1,
+    force: bool = False,
+) -> Session:
+    """Label every recording below a folder, like ``popdetect label``, and return the session.
+
+    Recordings that are labelled already are skipped. Writes ``clips.csv``, ``events.csv``, ``run.json`` and label files
+    to ``folder/popdetect``. Recordings that cannot be processed are rows of the session with a status.
+
+    Parameters
+    ----------
+    folder : path
+    out : path, optional
+        Where to write; ``popdetect`` in the folder by default.
+    model : path, optional
+        Folder of a model bundle; the shipped model by default.
+    operating_point : str
+    formats : iterable of str
+        Label files to write: ``audacity``, ``raven``, ``textgrid``.
+    jobs : int ≥ 1
+        Number of processes.
+    force : bool
+        Label all recordings again.
+
+    Raises
+    ------
+    UsageError, NothingFound, ModelError
+    """
+    from popdetect.session import labelling
+
+    return labelling.label(
+        folder, out=out, model=model, operating_point=operating_point, formats=formats, jobs=jobs, force=force
+    ).session
+
+
+def open_session(folder: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Session:
+    """Read a labelled session.
+
+    Parameters
+    ----------
+    folder : path
+        The folder of the recordings.
+    out : path, optional
+        The folder of the tables; ``popdetect`` in the folder by default.
+
+    Raises
+    ------
+    UsageError
+        If the folder is missing or not labelled.
+    TableError
+        If a table is damaged.
+    """
+    from popdetect.session.session import Session
+
+    return Session.read(folder, out)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'popdetect' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"popdetect.{_MODULES.get(name, 'errors')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree. Every message says what was given, what is allowed, what probably happened.
+"""The errors of the package, as a tree. A message says what was given, what is allowed, and the probable cause.
 
 ::
 
@@ -6,12 +6,12 @@
     ├── UsageError            an option, a table or a folder that cannot be used as given     exit code 2
     │   ├── TableError        a line of a csv file, named as file:line
     │   └── MissingExtra      an optional package that is not installed
-    ├── AudioError            one recording that cannot be judged; `status` says why          exit code 3
-    │   ├── Unreadable        no such file, not audio, a pipe, a rate outside 8 to 192 kHz
-    │   ├── Empty             no samples in it
-    │   ├── Truncated         shorter than its own header promises
+    ├── AudioError            one recording that cannot be processed; `status` says why       exit code 3
+    │   ├── Unreadable        no such file, not audio, a sample rate outside 8 to 192 kHz, an array of a wrong type
+    │   ├── Empty             no samples, or digital silence
+    │   ├── Truncated         shorter than its header says
     │   ├── NotFinite         NaN or infinite samples
-    │   └── TooShort          less than one analysis can stand on
+    │   └── TooShort          shorter than 10 ms
     ├── NothingFound          no recording that could be read                                 exit code 4
     └── ModelError            a bundle that is missing, damaged or of another format          exit code 5
 
@@ -23,29 +23,29 @@ from __future__ import annotations
 
 
 class PopdetectError(Exception):
-    """Root of every error this package raises on purpose."""
+    """Base class of all errors that this package raises on purpose."""
 
     exit_code = 1
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What to tell, line by line; most errors are one."""
+        """The message by lines; most errors have one."""
         return (str(self),)
 
 
 class UsageError(PopdetectError, ValueError):
-    """Something was asked for in a way that cannot be done."""
+    """An option, an argument, a table or a folder that cannot be used as given."""
 
     exit_code = 2
 
 
 class TableError(UsageError):
-    """Lines of a table that cannot be used; each message starts with ``file:line``.
+    """Lines of a table that cannot be used; each message begins with ``file:line``.
 
     Parameters
     ----------
     *problems : str
-        One message for each thing that is wrong, in the order of the lines.
+        One message for each problem, in the order of the lines.
     """
 
     def __init__(self, *problems: str) -> None:
@@ -103,24 +103,24 @@ def missing_extra(error: BaseException, what: str) -> MissingExtra | None:
 
 
 class AudioError(PopdetectError, ValueError):
-    """One recording that cannot be judged; `status` is the word for it in ``clips.csv``."""
+    """One recording that cannot be processed; `status` is its value in ``clips.csv``."""
 
     exit_code = 3
     status = "unreadable"
 
 
 class Unreadable(AudioError):
-    """Not a recording that can be decoded."""
+    """Not a recording that can be decoded, or samples that cannot be used."""
 
 
 class Empty(AudioError):
-    """A recording without samples."""
+    """A recording without samples, or with digital silence only."""
 
     status = "empty"
 
 
 class Truncated(AudioError):
-    """A recording shorter than its own header promises."""
+    """A recording shorter than its header says."""
 
     status = "truncated"
 
@@ -132,13 +132,13 @@ class NotFinite(AudioError):
 
 
 class TooShort(AudioError):
-    """A recording too short to be judged."""
+    """A recording shorter than 10 ms."""
 
     status = "too_short"
 
 
 class NothingFound(PopdetectError, LookupError):
-    """Not one recording could be read."""
+    """No recording could be read."""
 
     exit_code = 4
 

@@ -1,12 +1,12 @@
-"""The nouns that flow through the house. Frozen values; times in seconds from the start of the clip.
+"""The records that the packages exchange: frozen dataclasses, with times in seconds from the start of the clip.
 
-A `Detection` is what is known of one clip; its `Event` list holds every candidate worth mentioning, in time
-order, pops or not. A `Verdict` is a `Detection`, or the reason why there is none, beside the file it belongs to.
+A `Detection` is the result for one clip. Its `Event` records are the likely candidates in time order, pops or not. A
+`Verdict` is the result for one file: a `Detection`, or the reason why there is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import PurePath
 from typing import Any, Literal
@@ -15,37 +15,27 @@ Label = Literal["pop", "no_pop", "uncertain"]
 LABELS: tuple[Label, ...] = ("pop", "no_pop", "uncertain")
 
 
-class _Packed:
-    """A dataclass that is sent to another process as its values in order: half the time of its fields by name."""
-
-    __slots__ = ()
-
-    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
-        """How it is pickled."""
-        names: Iterable[str] = type(self).__slots__
-        return type(self), tuple([getattr(self, name) for name in names])
-
-
 @dataclass(frozen=True, slots=True)
-class Event(_Packed):
+class Event:
     """One candidate: a sudden sound that may be a pop.
 
     Attributes
     ----------
     onset_s : float ≥ 0
-        When it starts, seconds from the start of the clip.
+        Start of the sound, seconds from the start of the clip.
     p_pop : float in [0, 1]
         Calibrated probability that this sound is a pop.
     is_pop : bool
-        Whether the operating point counts it.
+        Whether it is counted as a pop at the operating point.
     duration_ms : float
         From the onset until the sound stays 20 dB below its peak; at most 8.
     peak_hz, centroid_hz : float
         Strongest frequency and mean frequency of the first 6 ms.
     snr_db : float
-        Peak above the local floor, mean over the mel bands; at most 60.
+        Peak above the level of the background near it, mean over the mel bands; at most 60.
     channel : str
-        In recordings of two channels the louder one, ``"1"`` or ``"2"``, or ``"both"`` within 1 dB; else empty.
+        In recordings of two channels the louder one, ``"1"`` or ``"2"``, or ``"both"`` if they differ by less than
+        1 dB; else empty.
     """
 
     onset_s: float
@@ -59,8 +49,8 @@ class Event(_Packed):
 
 
 @dataclass(frozen=True, slots=True)
-class Detection(_Packed):
-    """The verdict on one clip.
+class Detection:
+    """The result for one clip.
 
     Attributes
     ----------
@@ -68,11 +58,11 @@ class Detection(_Packed):
     p_pop : float in [0, 1]
         Calibrated probability that the clip holds at least one pop.
     events : tuple of Event
-        In time order.
+        Candidates with a probability of at least 0.05, in time order; see `pops` for those counted as pops.
     duration_s : float
     sample_rate_hz, channels : int
     quality : tuple of str
-        Flags such as ``"clipped"`` or ``"quiet"``; empty when nothing is to be said.
+        Flags: ``"clipped"``, ``"quiet"``, ``"speech"``, ``"outside"`` (out of distribution), ``"long"``; usually none.
     """
 
     label: Label
@@ -89,16 +79,39 @@ class Detection(_Packed):
         return tuple(event for event in self.events if event.is_pop)
 
     @property
+    def onsets_s(self) -> tuple[float, ...]:
+        """Onsets of the pops, s."""
+        return tuple(event.onset_s for event in self.pops)
+
+    @property
+    def n_pops(self) -> int:
+        """Number of pops."""
+        return len(self.pops)
+
+    def to_frame(self) -> Any:
+        """Return the events as a `pandas.DataFrame`, one row each; the columns are the attributes of `Event`.
+
+        Raises
+        ------
+        MissingExtra
+            If pandas is not installed.
+        """
+        from popdetect.frames import frame
+
+        names = [field.name for field in fields(Event)]
+        return frame(({name: getattr(event, name) for name in names} for event in self.events), names)
+
+    @property
     def snr_db(self) -> float | None:
-        """How far the likeliest event stands above the floor, dB; None without events."""
+        """Level of the likeliest event above the background, dB; None without events."""
         if not self.events:
             return None
         return max(self.events, key=lambda event: event.p_pop).snr_db
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict(_Packed):
-    """What `classify` and `label` say of one file: a detection, or why there is none.
+class Verdict:
+    """The result for one file: a detection, or the reason why there is none.
 
     Attributes
     ----------
@@ -107,11 +120,11 @@ class Verdict(_Packed):
     status : str
         ``ok``, ``empty``, ``truncated``, ``unreadable``, ``not_finite`` or ``too_short``.
     detection : Detection or None
-        None unless the status is ``ok``.
+        Present if the status is ``ok``.
     error : str
-        One line; empty when the status is ``ok``.
+        The reason in one line; empty if the status is ``ok``.
     sha256 : str
-        Of the file's bytes; empty if they could not be read.
+        Of the bytes of the file; empty if it cannot be read or was not asked for.
     """
 
     file: str

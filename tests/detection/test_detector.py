@@ -16,7 +16,6 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from popdetect.detection import detector as detector_module
 from popdetect.detection.audio import recording as audio
 from popdetect.detection.conclusion import count_pops, label_for
 from popdetect.detection.detector import Detector
@@ -389,16 +388,16 @@ def test_a_gap_of_exactly_9_or_150_ms_is_the_same_anywhere() -> None:
         assert _counted([second, second + 0.150], "#.", ".+") == "##"
 
 
-def test_a_file_read_at_once_or_in_two_turns_is_the_same(
-    detector: Detector, clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_hash_is_that_of_the_bytes(detector: Detector, clip: Clip, tmp_path: Path) -> None:
     path = tmp_path / "clip.wav"
     audio.write_wav(path, clip(TRAIN), RATE_HZ)
-    at_once = detector.verdict(path, "clip.wav")
-    monkeypatch.setattr(detector_module, "HELD_BYTES", 1000)
+    by_name = detector.verdict(path, "clip.wav")
+    in_memory = io.BytesIO(path.read_bytes())
+    in_memory.seek(7)
 
-    assert at_once == detector.verdict(path, "clip.wav") == detector.verdicts([(path, "clip.wav")])[0]
-    assert at_once.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert by_name == detector.verdict(in_memory, "clip.wav") == detector.verdicts([(path, "clip.wav")])[0]
+    assert by_name.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert detector.verdict(path, "clip.wav", hash_file=False).sha256 == ""
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
+from numbers import Integral
 from typing import BinaryIO
 
 import numpy.typing as npt
@@ -92,9 +93,9 @@ class Detector:
         ------
         Unreadable, UsageError
         """
-        if channels < 1:
-            raise UsageError(f"channels {channels}; at least 1 is needed")
-        return Stream(self.model, self._point, check_rate(sr), channels)
+        if not isinstance(channels, Integral) or channels < 1:
+            raise UsageError(f"channels {channels!r}; a whole number of at least 1 is needed")
+        return Stream(self.model, self._point, check_rate(sr), int(channels))
 
     def verdict(self, source: Source, name: str, *, hash_file: bool = True) -> Verdict:
         """Find the pops of one file; an `AudioError` is reported in the verdict.

@@ -5,7 +5,6 @@ libsndfile opens a recording that was cut in half without an error. So the heade
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import struct
@@ -68,7 +67,7 @@ def sound_size(handle: BinaryIO) -> SoundSize:
     try:
         present = handle.seek(0, os.SEEK_END)
         handle.seek(0)
-    except (OSError, io.UnsupportedOperation) as error:
+    except (OSError, ValueError) as error:
         raise Unreadable(f"not a file that can be read from start to end: {error}") from error
     head = handle.read(12)
     kind, form = head[:4], head[8:]

@@ -35,7 +35,7 @@ class Recording:
     Parameters
     ----------
     source : path or binary file object
-        A file object must be seekable; wrap standard input in `io.BytesIO`.
+        A file object must be seekable, and is not closed; wrap standard input in `io.BytesIO`.
 
     Attributes
     ----------
@@ -49,7 +49,8 @@ class Recording:
     """
 
     def __init__(self, source: str | os.PathLike[str] | BinaryIO) -> None:
-        handle = _open(source)
+        self._handle = handle = _open(source)
+        self._owns_handle = handle is not source
         try:
             size = sound_size(handle)
             if size.present == 0:
@@ -68,9 +69,9 @@ class Recording:
             if self._file.frames == 0 or size.missing:
                 raise Empty("a header but no samples; the recorder was probably stopped before it wrote any")
         except BaseException:
-            handle.close()
+            if self._owns_handle:
+                handle.close()
             raise
-        self._handle = handle
         self._frames = int(self._file.frames)
         self.n_samples = 0
 
@@ -120,9 +121,10 @@ class Recording:
         return self.n_samples / self.rate_hz
 
     def close(self) -> None:
-        """Close the file; may be called twice."""
+        """Close the file, if it was given by name; may be called twice."""
         self._file.close()
-        self._handle.close()
+        if self._owns_handle:
+            self._handle.close()
 
 
 def read(source: str | os.PathLike[str] | BinaryIO) -> tuple[Samples, int]:

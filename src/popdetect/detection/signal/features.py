@@ -129,7 +129,8 @@ def describe(
     shares[:, :, empty] = np.nan
     led = np.stack([before[:, :, 0] - peak[:, :1], before @ mean_of_mel - level[:, None]], axis=2)
 
-    course = patch @ mean_of_mel.astype(np.float32) - level  # mean mel level over time, against the peak's
+    # mean mel level over time, relative to the peak; one long product, whose rounding does not depend on n
+    course = (patch.reshape(-1, n_columns) @ mean_of_mel.astype(np.float32)).reshape(-1, n) - level
     if not known.all():
         course[~known] = np.nan
     rest, lead = slice(PAST_HOPS + 8, None), slice(None, PAST_HOPS - window_hops)
