@@ -67,6 +67,7 @@ def test_kappa_is_that_of_the_table(tmp_path: Path) -> None:
         (UNSURE, UNSURE, ""),
         (UNSURE, NO_POP, "label"),
         (UNSURE, ("uncertain", (0.1,)), ""),
+        (("uncertain", (0.2,)), ("uncertain", (0.1,)), ""),
     ],
 )
 def test_a_disagreement_is_another_label_or_other_pops(tmp_path: Path, one: Given, two: Given, about: str) -> None:
@@ -89,6 +90,13 @@ def test_three_raters_are_three_pairs_and_one_entry_per_clip(tmp_path: Path) -> 
         ("anna", "ben"), ("anna", "cleo"), ("ben", "cleo"),
     ]  # fmt: skip
     assert [sorted(entry["said"]) for entry in found["disagreements"]] == [["anna", "ben", "cleo"]]
+
+
+def test_clips_of_one_folder_are_each_of_another_patient(tmp_path: Path) -> None:
+    given = {f"{i}.wav": label for i, label in enumerate((POP, NO_POP, POP, NO_POP))}
+    (pair,) = compared(tmp_path, {"anna": given, "ben": given})["pairs"]
+
+    assert pair["n_patients"] == 4
 
 
 TABLES = [None, "file,patient_id\np1/0,x\np1/1,x\np2/2,x\np2/3,x\n", "no such columns\n1\n"]
