@@ -64,7 +64,7 @@ class MissingExtra(UsageError, ImportError):
     Parameters
     ----------
     what : str
-        What needs the package, such as ``popdetect report``.
+        What needs the package, such as ``report``.
     extra : str
         Name of the extra, a value of `EXTRAS`.
     """
@@ -94,7 +94,7 @@ def missing_extra(error: BaseException, what: str) -> MissingExtra | None:
     error : BaseException
         Any error; only a `ModuleNotFoundError` that names a package of `EXTRAS` counts.
     what : str
-        What needs the package, such as ``popdetect report``.
+        What needs the package, such as ``report``.
     """
     if not isinstance(error, ModuleNotFoundError) or isinstance(error, MissingExtra):
         return None

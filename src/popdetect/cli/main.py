@@ -80,9 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except terminal.ReaderGoneError:
         return 0
     except Exception as error:
-        known = (
-            error if isinstance(error, PopdetectError) else missing_extra(error, " ".join(["popdetect", *words[:1]]))
-        )
+        known = error if isinstance(error, PopdetectError) else missing_extra(error, words[0] if words else "popdetect")
         if known is not None:
             for line in known.lines:
                 terminal.message(line)
