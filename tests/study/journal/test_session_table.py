@@ -131,7 +131,7 @@ BAD = {
     ),
     "a comma too many": (
         "a.wav,P1,3,5,2",
-        ["2: 5 cells under 4 columns; put quotes around a cell that has a comma in it"],
+        ["2: 5 cells, the header names 4 columns; put quotes around a cell that has a comma in it"],
     ),
 }
 
@@ -183,8 +183,8 @@ def test_mixed_scales_name_their_lines(tmp_path: Path) -> None:
         ("file,patient_id,pain_before\n", "no column pain_after; there are: file, patient_id, pain_before"),
         (f"{HEAD},Pain before\n", "columns 'pain_before' and 'Pain before' are both pain_before; keep one"),
         (f"{HEAD},room,room\n", "two columns are named 'room'"),
-        ("", "empty; a line with the names of the columns is expected"),
-        ("\ufeff\r\n", "empty; a line with the names of the columns is expected"),
+        ("", "an empty table; its first line must name the columns"),
+        ("\ufeff\r\n", "an empty table; its first line must name the columns"),
     ],
 )
 def test_headers_are_told_exactly(tmp_path: Path, text: str, said: str) -> None:

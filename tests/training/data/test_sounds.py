@@ -100,13 +100,13 @@ LINE = "cracks.wav,train,pop,knuckle,hand"
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        (b"", r"MANIFEST.csv:1: an empty table; its first line names the columns path, role, kind, what, group$"),
+        (b"", r"MANIFEST.csv:1: an empty table; its first line must name the columns$"),
         (b"\n \n", r"MANIFEST.csv:1: an empty table"),
         (f"{HEADER}\n".encode(), r"MANIFEST.csv:1: a header and no sounds; at least one line is needed$"),
-        (f"{HEADER}\n{LINE}\nt\xfcr.wav,train,pop,x,y\n".encode("latin-1"), r"MANIFEST.csv:3: not UTF-8 text"),
+        (f"{HEADER}\n{LINE}\nt\xfcr.wav,train,pop,x,y\n".encode("latin-1"), r"MANIFEST.csv:3: not UTF-8"),
         (f"{HEADER}\n\n{LINE}\nbell.wav,train,distractor\n".encode(), r"MANIFEST.csv:4: column what is empty; every"),
         (f"{HEADER}\n,train,pop,knuckle,hand\n".encode(), r"MANIFEST.csv:2: column path is empty; every sound needs"),
-        (f"{HEADER}\n{LINE},a,b\n".encode(), r"MANIFEST.csv:2: 7 cells, the header names 5 columns; text with a sep"),
+        (f"{HEADER}\n{LINE},a,b\n".encode(), r"MANIFEST.csv:2: 7 cells, the header names 5 columns; put quotes around"),
         (f"{HEADER}\n{LINE}\n{LINE}\n".encode(), r"MANIFEST.csv:3: path 'cracks.wav' is already on line 2"),
         (f'{HEADER}\n{LINE}\n"bell.wav,train\n'.encode(), r"MANIFEST.csv:\d: .*is a quotation mark left open\?"),
         (b"file,role,kind,what,group\na,b,c,d,e\n", r"MANIFEST.csv:1: column path is missing; the columns are file, "),
