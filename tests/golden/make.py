@@ -68,7 +68,7 @@ def clips() -> list[Clip]:
     gap[round(0.1 * 16_000) : round(0.2 * 16_000)] = 0
     gap[round(0.36 * 16_000) : round(0.41 * 16_000)] = 0
     gap[round(0.435 * 16_000) :] = 0  # a pop in 25 ms of sound, with silence on both sides
-    loud = _scene(6, 0.4, [(0.1, VOICE, 12.0), (0.16, SKIN, 0.5), (0.3, "metal", 0.6)], 16_000)
+    loud = _scene(217, 0.4, [(0.1, VOICE, 12.0), (0.16, SKIN, 0.5), (0.3, "metal", 0.6)], 16_000)
     speech = _scene(8, 0.6, [(0.45, DARK, 0.3)], 8_000, 0.001)
     speech[800:2600] += _voice(0.225, 8_000, 120, 1)
     words = _scene(9, 0.6, [(0.05, "speech_like", 0.2)], 16_000, 0.001)
@@ -105,9 +105,9 @@ def energies_db() -> npt.NDArray[np.float16]:
     rows += [-rising * (time / lag % 1) + 0.02 * rng.standard_normal(len(time)) for lag in (6, 8)]
     for lag in (6, 9):  # the swing passes 1 dB slowly
         rows.append(-np.linspace(3.0, 4.2, len(time)) * (time / lag % 1))
-    for period in (50, 60, 70, 90):  # a slow swing grows beside a fast one: the dip before the peak gets shallow
-        share = np.linspace(0.4, 0.97, len(time))
-        slow, fast = np.sin(2 * np.pi * time / period), np.sin(2 * np.pi * time / 8)
+    for period in (27, 28, 29, 30, 31):  # a slow swing grows beside a fast one: the dip before the peak gets shallow
+        share = np.linspace(0.56, 0.7, len(time))
+        slow, fast = np.sin(2 * np.pi * time / period), np.sin(2 * np.pi * time / 5)
         rows.append(10 * (np.sqrt(share) * slow + np.sqrt(1 - share) * fast))
     for depth in (36, 60):  # it fades: parts are too quiet beside the loudest
         rows.append(-12 * (np.cumsum(1 / (6 + np.sin(time / 60))) % 1) - depth * np.linspace(0, 1, len(time)))
