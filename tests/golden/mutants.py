@@ -147,7 +147,8 @@ UNNOTICED: dict[str, tuple[str, ...]] = {
         "np.maximum(n_known, 1)", "count[count == 0]", "where=total > 0",
     ),
     "an index of an axis with one entry, or a place where every channel or band says the same": (
-        "[:, :, 0]", "[:, 0]", "patch[PAST_HOPS, 0]", "[:, :, 1]", "full[-1]", "full[0]", "sizes[0]", "reshape(", ".take(np.maximum(last, 0)",
+        "[:, :, 0]", "[:, 0]", "patch[PAST_HOPS, 0]", "[:, :, 1]", "full[-1]", "full[0]", "sizes[0]", "reshape(",
+        ".take(np.maximum(last, 0)",
     ),
     "nothing to process: no candidate, no frame, a clip shorter than one window": (
         "np.empty((0", "np.empty(0", "if n == 0", "max(0, ", "slice(0, len", "last < 0", "starts < 0", "index < 0",
