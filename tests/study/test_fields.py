@@ -20,8 +20,7 @@ from popdetect.study.export.export import export
 from popdetect.study.fields import FIELDS, Field, session_fields
 from popdetect.study.journal import journal
 from popdetect.study.journal.logging import log
-from popdetect.study.journal.session_table import read_session_table
-from popdetect.study.journal.template import write_template
+from popdetect.study.journal.session_table import read_session_table, write_template
 
 SLEEP = Field("sleep_h", "Sleep in the night before", "number", fields.PATIENT, "h", 0, 24, since=4)
 MOOD = Field("mood", "Mood", "choice", fields.PATIENT, choices=("good", "no", "bad"), since=5, csv_after="side")

@@ -32,10 +32,10 @@ def add_options(parser: options.Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the session into the journal, or with ``--init`` the table to fill in."""
-    from popdetect.study.journal import logging, template
+    from popdetect.study.journal import logging, session_table
 
     if args.init:
-        path, n_lines = template.write_template(args.folder)
+        path, n_lines = session_table.write_template(args.folder)
         terminal.show(args, {"written": str(path), "lines": n_lines}, _template_text(path, n_lines))
         return 0
     if args.journal is None:

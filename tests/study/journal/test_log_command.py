@@ -35,7 +35,7 @@ def test_the_first_time_it_explains_the_key_and_then_says_nothing_new(folder: Pa
     assert out.splitlines()[0].startswith(f"{study}: session S-")
     assert out.splitlines()[0].endswith(": 6 thrusts, 6 new")
     assert "Made the key" in out
-    assert "Keep it apart from the journal" in out
+    assert "Keep it away from the journal" in out
 
     code, out, err = run(capsys, folder, "--journal", study)
     assert (code, err) == (0, "")
@@ -53,7 +53,7 @@ def test_a_change_is_shown_and_is_wrong_use_without_update(folder: Path, capsys:
     assert "  differs: c00.wav: pain_after: 2 → 9" in out.splitlines()
     assert "  differs: c01.wav: pain_after: 2 → not asked" in out.splitlines()
     assert err.splitlines() == [
-        "popdetect: 6 values are not as in the journal; nothing was written: --update writes them"
+        "popdetect: nothing was written: 6 values differ from the journal; use --update to replace them"
     ]
     code, out, err = run(capsys, folder, "--journal", study, "--update")
     assert (code, err) == (0, "")

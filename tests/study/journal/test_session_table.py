@@ -13,8 +13,7 @@ from journal_fakes import log, make_session
 from popdetect.errors import TableError, UsageError
 from popdetect.study.fields import session_fields
 from popdetect.study.journal.journal import thrusts
-from popdetect.study.journal.session_table import SessionTable, read_session_table
-from popdetect.study.journal.template import write_template
+from popdetect.study.journal.session_table import SessionTable, read_session_table, write_template
 
 TEMPLATE = (
     "file,patient_id,date,session_no,thrust_no,region,side,technique,therapist,site,pain_before,pain_after,pain_scale,"
@@ -237,7 +236,7 @@ def test_the_template_has_a_line_for_each_clip(tmp_path: Path) -> None:
 
     assert (n_lines, table.rows, len(table.unfilled)) == (6, (), 6)
     assert path.read_text().splitlines()[0] == TEMPLATE
-    with pytest.raises(UsageError, match="is there already and is not overwritten"):
+    with pytest.raises(UsageError, match="exists already and is not overwritten"):
         write_template(folder)
 
 

@@ -1,7 +1,7 @@
-"""What a session's folder says, as the journal may keep it: verdicts in numbers, scores under a pseudonym.
+"""Prepare a session folder for the journal: verdicts as numbers, scores under pseudonyms.
 
-Decides which of the clinic's own columns are kept, how files are named in the journal, and that nothing of an error
-message, which may name places on this computer, gets in.
+It selects which of the clinic's own columns are kept and names the files for the journal. Error messages are left out,
+because they may name folders of this computer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from popdetect.study.journal.pseudonyms import Mentions, Pseudonyms
 from popdetect.study.journal.schema import own_json
 from popdetect.study.journal.session_table import NAME, SessionRow, SessionTable, clip_name, read_session_table
 
-# headers of own columns that are likely to tell who somebody is; in English and German
+# headers of own columns that are likely to identify a person; in English and German
 _PERSONAL = re.compile(
     r"name|birth|geburt|\bdob\b|address|adresse|phone|telefon|mobile|handy|mail|street|stra(ss|ß)e|zip|plz|postcode"
     r"|insur|versich|passport|\bmrn\b|\bssn\b",
@@ -34,7 +34,7 @@ _DATE = re.compile(r"[0-9]{1,4}([-./])[0-9]{1,2}\1[0-9]{1,4}([ T].*)?")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of the session: its name here and in the journal, and what is known of it."""
+    """One file of the session: its name here and in the journal, its verdict and its scores."""
 
     name: str
     file: str
@@ -43,18 +43,18 @@ class Entry:
 
 
 def read_verdicts(root: Path) -> dict[str, LabelledClip]:
-    """The clips of a labelled session by the clip's name.
+    """Return the clips of a labelled session, by name.
 
     Raises
     ------
     UsageError, TableError
-        When the session is not labelled, or its tables cannot be read.
+        If the session is not labelled, or its tables cannot be read.
     """
     return {clip_name(clip.file): clip for clip in Session.read(root).clips}
 
 
 def read_scores(root: Path) -> SessionTable:
-    """``session.csv``, with at least one line filled in.
+    """Read ``session.csv``, of which at least one line must be filled in.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def read_scores(root: Path) -> SessionTable:
 
 
 def own_columns(table: SessionTable, with_notes: bool) -> tuple[list[str], list[str]]:
-    """Columns of the user's own that are kept, and those that are not, with why."""
+    """Return the clinic's own columns that are kept, and those that are not, with the reason."""
     kept, left_out = [], []
     values: dict[str, list[str]] = {}
     for row in table.rows:
@@ -78,7 +78,7 @@ def own_columns(table: SessionTable, with_notes: bool) -> tuple[list[str], list[
             values.setdefault(column, []).append(cell)
     for column, said in sorted(values.items()):
         if _PERSONAL.search(column):
-            left_out.append(f"{column} (may tell who somebody is; rename it if it does not)")
+            left_out.append(f"{column} (may identify a person; rename it if it does not)")
         elif any(_DATE.fullmatch(cell) for cell in said):
             left_out.append(f"{column} (holds dates; the journal keeps days from the column date only)")
         else:
@@ -95,11 +95,11 @@ def entries_of(
     own: Sequence[str],
     with_notes: bool,
 ) -> dict[str, Entry]:
-    """Every file of the session, in the order of names: that of rows must not matter."""
+    """Return every file of the session, sorted by name, so that the order of rows does not matter."""
     asked = {row.file: row for row in table.rows}
     everybody = sorted({row.patient_id for row in table.rows}, key=lambda patient: (-len(patient), patient))
-    # a note may name another patient; an id that may be any number is taken for one only in its own rows
-    telling = Mentions([patient for patient in everybody if pseudonyms.is_distinct(patient)])
+    # a note may name another patient; an id that could be any number is replaced only in its own rows
+    distinct = Mentions([patient for patient in everybody if pseudonyms.is_distinct(patient)])
     anybody = Mentions(everybody)
     found: dict[str, Entry] = {}
     files: Counter[str] = Counter()
@@ -110,7 +110,7 @@ def entries_of(
         if files[file] > 1:  # "p01.wav" and "P01.wav" of patient P01
             file = f"{file} ({files[file]})"
         verdict = _verdict(verdicts[name]) if name in verdicts else None
-        scores = _scores(row, table, pseudonyms, telling, own, with_notes) if row is not None else None
+        scores = _scores(row, table, pseudonyms, distinct, own, with_notes) if row is not None else None
         found[name] = Entry(name, file, verdict, scores)
     return found
 
@@ -125,12 +125,12 @@ def _scores(
     row: SessionRow,
     table: SessionTable,
     pseudonyms: Pseudonyms,
-    telling: Mentions,
+    distinct: Mentions,
     own: Sequence[str],
     with_notes: bool,
 ) -> dict[str, Value]:
     def redacted(text: str) -> str:
-        return pseudonyms.redacted(text, [row.patient_id, *telling.within(text)]) if text else ""
+        return pseudonyms.redacted(text, [row.patient_id, *distinct.within(text)]) if text else ""
 
     choices = {field.name for field in fields.FIELDS if field.choices}
     values: dict[str, Value] = {}

@@ -1,7 +1,8 @@
-"""Read and check ``session.csv``: every problem of the table is reported at once, with its line and column.
+"""Read and check ``session.csv``, or write one to fill in.
 
-A line with a file and nothing else, as `popdetect log --init` writes them, is not filled in yet and is no score. All
-pain scores of a table are on one scale; without ``pain_scale`` it is NPRS. An empty cell means "not asked".
+Every problem of the table is reported at once, with its line and column. A line with a file and nothing else, as
+`popdetect log --init` writes them, is not filled in yet and is no score. All pain scores of a table are on one scale;
+without ``pain_scale`` it is NPRS. An empty cell means "not asked".
 
 Names of columns may be in capitals, with spaces or underscores. The unit of the thrust's speed stands in its header:
 ``thrust_speed_mm_s``, ``thrust_speed_deg_per_s`` and ``thrust_speed (mm/s)`` are all understood.
@@ -16,10 +17,13 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import get_args
 
-from popdetect.errors import TableError
-from popdetect.session.tables import Row, read_table
+from popdetect.errors import TableError, UsageError
+from popdetect.session.files import find_clips, readable, write_text
+from popdetect.session.session import Session, is_labelled
+from popdetect.session.tables import Row, csv_text, read_table
 from popdetect.study.analysis.thrusts import PainScale
 from popdetect.study.fields import Field, Value, plain_header, session_fields
 
@@ -130,6 +134,33 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
         more = len(lines) - _MOST_REPORTED
         raise TableError(*lines[:_MOST_REPORTED], *([f"{name}: … and {more} more problems"] if more > 0 else []))
     return SessionTable(name, tuple(rows), tuple(unfilled), scale, unit, tuple(hints))
+
+
+def write_template(folder: str | os.PathLike[str]) -> tuple[Path, int]:
+    """Write a ``session.csv`` to fill in, with one line for each clip; return its path and its number of lines.
+
+    The clips are those of the labelled session, or the recordings in the folder if it is not labelled yet.
+
+    Raises
+    ------
+    UsageError
+        If there is a table already; it is never overwritten.
+    NothingFound
+        If there is no clip.
+    """
+    root = Path(folder)
+    path = root / NAME
+    if os.path.lexists(path):
+        raise UsageError(f"{readable(str(path))}: exists already and is not overwritten; move it away to get a new one")
+    if is_labelled(root):
+        files = [clip.file for clip in Session.read(root).clips]
+    else:
+        files = [clip.file for clip in find_clips(root).clips]
+    # the scale is written out, because the numbers depend on it
+    write_text(
+        path, csv_text(tuple(session_fields()), ({"file": file, "pain_scale": "NPRS"} for file in sorted(files)))
+    )
+    return path, len(files)
 
 
 def clip_name(text: str) -> str:

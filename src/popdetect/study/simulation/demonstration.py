@@ -1,8 +1,8 @@
-"""The whole way on one small study, as ``demo`` shows it: simulate, label, log, report.
+"""The demonstration: simulate, label, log and report one small study.
 
-Everything lies in one folder of its own: ``session/`` (clips, scores, truth, labels), ``demo.db``, ``demo.key`` and
-``report.html``. What is there from before is used again; a folder that holds anything else is left alone, as it may be
-somebody's study.
+Everything is in one folder: ``session/`` (clips, scores, truth, labels), ``demo.db``, ``demo.key`` and
+``report.html``. Results of an earlier run are used again. A folder that holds anything else is refused, because it may
+be a real study.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from popdetect.study.report import report
 from popdetect.study.simulation import session as simulated_session
 from popdetect.study.simulation.study import StudyPlan
 
-# large enough an effect for so small a study to show it more often than not
+# the effect is large enough for a study of this size to show it in most cases
 PLAN: Final = StudyPlan(n_patients=15, n_thrusts=60, effect=-1.5, pop_share=0.6)
 SEED: Final = 1
 SESSION, JOURNAL, REPORT = "session", "demo.db", "report.html"
@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """What was made, and what came of it.
+    """The results of the demonstration.
 
     Attributes
     ----------
@@ -64,21 +64,21 @@ def demonstrate(
     on_stage: Callable[[str], None] | None = None,
     on_progress: Progress | None = None,
 ) -> Demonstration:
-    """Go the whole way; what an earlier run finished is not made again.
+    """Run all steps; steps that an earlier run finished are not repeated.
 
     Parameters
     ----------
     folder : Path
-        Not there yet, empty, or of an earlier run.
+        A new or empty folder, or that of an earlier run.
     on_stage : callable, optional
-        Told in words what comes next.
+        Called with the name of the next step.
     on_progress : callable, optional
-        Told of clips done, and of how many.
+        Called with the number of clips done, and of all clips.
 
     Raises
     ------
     UsageError
-        When there is something else in the folder, or it cannot be written.
+        If the folder holds other files, or cannot be written.
     """
     tell = on_stage or (lambda _: None)
     session = folder / SESSION

@@ -1,11 +1,11 @@
-"""A session folder whose clips, pain scores and true effect are all known: the one call behind ``simulate --study``.
+"""Write a simulated session folder with known clips, pain scores and true effect.
 
 With sound, clips are mixed first, and pain follows from the pops that are truly in them; `popdetect label` then judges
-the clips with the errors that the real detector makes. Without sound there is nothing to hear: the verdicts are drawn
-with the errors that the plan names and written as ``popdetect/clips.csv``, so that cohorts of thousands can be logged.
+the clips with the errors of the real detector. Without sound, the verdicts are drawn with the errors of the plan and
+written as ``popdetect/clips.csv``, so that cohorts of thousands can be logged.
 
-Each thrust is a visit a week after the one before. The truth stands beside: ``study_truth.csv`` has it clip by clip,
-``study_truth.json`` the plan behind it. Every line of ``session.csv`` has a column that says that it is simulated, and
+Each thrust is a visit a week after the one before. The truth is in two files: ``study_truth.csv`` has it clip by clip,
+``study_truth.json`` the plan behind it. A column of ``session.csv`` marks every line as simulated, and
 the journal keeps it.
 """
 
@@ -54,20 +54,20 @@ _COLUMNS = (*(column for column in session_fields() if column != "notes"), SIMUL
 
 @dataclass(frozen=True, slots=True)
 class SimulatedStudy:
-    """What was written.
+    """A simulated session that was written.
 
     Attributes
     ----------
     folder : Path
     n_clips, n_pop_clips, n_pops, n_patients : int
-        What is in it; fewer clips than planned where patients dropped out.
+        Its contents; fewer clips than planned if patients dropped out.
     has_sound : bool
     effect : float
         True effect of a pop at belief 3, in NPRS points.
     mean_effect : float or None
-        The average over the thrusts that popped; None where none did.
+        Mean over the thrusts with a pop; None if there are none.
     n_cut : int
-        Thrusts whose pain after would have been beyond an end of the scale, which makes effects look smaller.
+        Thrusts whose pain after was limited to an end of the scale, which reduces effects.
     """
 
     folder: Path
@@ -99,14 +99,15 @@ def simulate(
     folder : Path
         Must not exist or be empty.
     plan : StudyPlan, optional
-        What is true. With sound, `sensitivity`, `specificity`, `uncertain` and `unjudged` are the real detector's.
+        True values. With sound, `sensitivity`, `specificity`, `uncertain` and `unjudged` are those of the real
+        detector.
     seed : int ≥ 0
     sound : bool
-        Mix clips, to be labelled; else draw verdicts as the plan says, ready to be logged.
+        Mix clips, to be labelled; else draw verdicts by the plan, ready to be logged.
     rule : SceneRule, optional
-        How clips are mixed; whether one holds pops is for the plan to say.
+        How clips are mixed; the plan decides which of them hold pops.
     sounds : Path, optional
-        Mix recordings of this folder, which has a ``MANIFEST.csv``.
+        Mix the recordings of this folder, which has a ``MANIFEST.csv``.
     role : str, optional
         Only recordings of this role.
 
@@ -166,7 +167,7 @@ def _with_sound(
         return len(truths[-1].onsets_s or ())
 
     known = simulate_known(plan, seed=seed, pops=pops)
-    if on_progress:  # patients who dropped out have none to come
+    if on_progress:  # patients who dropped out have no further clips
         on_progress(len(truths), len(truths))
     how = {"rule": asdict(replace(rule, pop_share=plan.pop_share)), "role": role}
     how["sounds"] = "made" if sounds is None else "recorded"
@@ -187,7 +188,7 @@ def _about(plan: StudyPlan, seed: int) -> dict[str, Any]:
 
 def _truth(plan: StudyPlan, seed: int, made: SimulatedStudy) -> dict[str, Any]:
     about = _about(plan, seed)
-    if made.has_sound:  # whoever judges the clips has errors of its own
+    if made.has_sound:  # the real detector has its own errors
         for name in ("sensitivity", "specificity", "uncertain", "unjudged"):
             del about["plan"][name]
     return about | {
@@ -236,13 +237,13 @@ def _truth_row(known: Known) -> Row:
 def _score_row(known: Known) -> Row:
     thrust = known.thrust
     visit = _FIRST_VISIT + timedelta(days=thrust.day)
-    said: Mapping[str, object] = {
+    cells: Mapping[str, object] = {
         "file": _file(known),
         "patient_id": patient_name(known.patient_number),
         "date": visit.isoformat(),
         SIMULATED: "yes",
     }
-    return {column: _cell(said.get(column, getattr(thrust, column, None))) for column in _COLUMNS}
+    return {column: _cell(cells.get(column, getattr(thrust, column, None))) for column in _COLUMNS}
 
 
 def _clip(number: int, known: Known) -> LabelledClip:
