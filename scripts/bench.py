@@ -1,12 +1,19 @@
 #!/usr/bin/env python3
-"""How fast and how large, as ratios against things run beside it: start-up, throughput, memory, growth.
+"""Measure start-up, throughput, memory and growth, as ratios to other programs.
 
-Absolute times drift with the machine, so each pair is run in turn and the medians are compared.
+Absolute times depend on the machine, so each pair is run in turn and the medians are compared. Takes about ten minutes;
+with --clips 50 --repeat 1 about three.
 
-Examples: scripts/bench.py · scripts/bench.py --clips 200 --repeat 3 · scripts/bench.py --full --json bench.json
-With --study: log, outcomes and report of 100, 1,000 and 10,000 thrusts: scripts/bench.py --study
-With --accuracy: how well, beside other strategies to hear pops, on recordings that none has heard (needs --sounds, and
-pip install "popdetect[peers]"; half an hour): scripts/bench.py --accuracy --sounds ../shared/audio
+Examples
+--------
+scripts/bench.py
+scripts/bench.py --clips 200 --repeat 3
+scripts/bench.py --full --json bench.json
+scripts/bench.py --study
+    Instead: log, outcomes and report of 100, 1,000 and 10,000 thrusts.
+scripts/bench.py --accuracy --sounds ../shared/audio
+    Instead: accuracy on recordings that were not used for training, compared with other methods (needs
+    pip install "popdetect[peers]"; half an hour).
 """
 
 from __future__ import annotations
@@ -26,7 +33,7 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
-# before numpy is loaded, as the command line does: with threads of its own a process is not copied for two jobs
+# set before numpy is loaded, as the command line does
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
@@ -37,8 +44,9 @@ import soundfile
 import bench_study
 from popdetect.detection.audio import recording as audio
 from popdetect.session import labelling as batch
+from popdetect.training.data.manifest import read_manifest
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.sounds import Recorded, SoundBank, Synthetic, read_manifest
+from popdetect.training.data.sounds import Recorded, SoundBank, Synthetic
 
 N_SCENES = 1000  # distinct clips; larger sessions are links to them
 PLAIN_CLIPS = 40
@@ -52,12 +60,14 @@ def main() -> int:
     parser.add_argument("--clips", type=int, default=1000, metavar="N", help="clips of a session (default: 1000)")
     parser.add_argument("--repeat", type=int, default=7, metavar="N", help="runs of each start-up (default: 7)")
     parser.add_argument("--full", action="store_true", help="also 10,000 clips")
-    parser.add_argument("--sounds", type=Path, metavar="DIR", help="mix recordings of this folder, not made sounds")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    parser.add_argument("--study", action="store_true", help="measure log, outcomes and report, and nothing else")
-    parser.add_argument("--accuracy", action="store_true", help="measure accuracy, not speed")
-    parser.add_argument("--scenes", type=int, default=2000, metavar="N", help="mixed clips to learn from (2000)")
-    parser.add_argument("--trials", type=int, default=500, metavar="N", help="mixed clips to judge, per source (500)")
+    parser.add_argument(
+        "--sounds", type=Path, metavar="DIR", help="mix recordings of this folder, not simulated sounds"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    parser.add_argument("--study", action="store_true", help="measure log, outcomes and report instead")
+    parser.add_argument("--accuracy", action="store_true", help="measure accuracy instead")
+    parser.add_argument("--scenes", type=int, default=2000, metavar="N", help="mixed clips for training (2000)")
+    parser.add_argument("--trials", type=int, default=500, metavar="N", help="mixed test clips per source (500)")
     parser.add_argument("--no-peers", action="store_true", help="popdetect alone")
     args = parser.parse_args()
     if args.accuracy:
@@ -66,9 +76,9 @@ def main() -> int:
         import accuracy
 
         missing = [] if args.no_peers else [name for name in ("auditok", "pyopen_wakeword") if not find_spec(name)]
-        if missing:  # said now, not when the first half is done
+        if missing:  # reported before the long work
             parser.error(f"{' and '.join(missing)} not installed: pip install 'popdetect[peers]', or --no-peers")
-        how = {"n_scenes": args.scenes, "n_trials": args.trials, "rivals": not args.no_peers}
+        how = {"n_scenes": args.scenes, "n_trials": args.trials, "others": not args.no_peers}
         accuracy.run(args.sounds, out=args.json, **how)
         return 0
     with tempfile.TemporaryDirectory(prefix="popdetect-bench-") as folder:
@@ -84,11 +94,11 @@ def main() -> int:
 
 
 def run(folder: Path, args: argparse.Namespace) -> dict[str, float]:
-    """All measurements; the folder is the caller's to remove."""
+    """Run all measurements in `folder`."""
     blas = {name: os.environ[name] for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE") if name in os.environ}
-    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, {blas or 'BLAS chooses its own kernel'}")
+    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, {blas or 'default BLAS kernel'}")
     scenes = make_scenes(folder / "scenes", args.sounds)
-    print(f"{N_SCENES} scenes of 3 s at 48 kHz from {args.sounds or 'made sounds'}\n")
+    print(f"{N_SCENES} scenes of 3 s at 48 kHz from {args.sounds or 'simulated sounds'}\n")
     figures: dict[str, float] = {}
     start_up(folder, scenes[0], args.repeat, figures)
     throughput(folder, scenes, args.clips, figures)
@@ -97,7 +107,7 @@ def run(folder: Path, args: argparse.Namespace) -> dict[str, float]:
 
 
 def make_scenes(folder: Path, sounds: Path | None) -> list[Path]:
-    """Write the distinct clips."""
+    """Write the distinct clips; return their paths."""
     folder.mkdir()
     bank: SoundBank = Recorded(read_manifest(sounds), 0.5, 0.0) if sounds else Synthetic()
     paths = []
@@ -109,7 +119,7 @@ def make_scenes(folder: Path, sounds: Path | None) -> list[Path]:
 
 
 def session(folder: Path, scenes: list[Path], n: int) -> Path:
-    """A folder of `n` clips."""
+    """Make a folder of `n` clips."""
     folder.mkdir()
     for index in range(n):
         os.link(scenes[index % len(scenes)], folder / f"clip_{index:05d}.wav")
@@ -117,7 +127,7 @@ def session(folder: Path, scenes: list[Path], n: int) -> Path:
 
 
 def start_up(folder: Path, clip: Path, repeat: int, figures: dict[str, float]) -> None:
-    """Cold processes, in turn."""
+    """Measure cold processes, in turn."""
     model = folder / "plain.joblib"
     subprocess.run([sys.executable, str(PLAIN), "--fit", str(model)], check=True)
     commands = {
@@ -151,10 +161,10 @@ def start_up(folder: Path, clip: Path, repeat: int, figures: dict[str, float]) -
 
 
 def throughput(folder: Path, scenes: list[Path], n: int, figures: dict[str, float]) -> None:
-    """Seconds per clip: decoding, `label` with one and two jobs, the plain script in one warm process."""
+    """Measure decoding, `label` with one and two jobs, and the plain script in one warm process."""
     clips = session(folder / "session", scenes, n)
     paths = sorted(clips.glob("*.wav"))
-    # as for a user: in a process that has done nothing else, whose copies for two jobs are small
+    # a fresh process, as for a user
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
         times = fresh.submit(seconds_per_clip, clips).result()
     plain = plain_seconds(folder, paths[:PLAIN_CLIPS])
@@ -173,7 +183,7 @@ def throughput(folder: Path, scenes: list[Path], n: int, figures: dict[str, floa
 
 
 def seconds_per_clip(clips: Path) -> dict[str, list[float]]:
-    """Decoding and `label` in turn, in this process."""
+    """Return seconds per clip of decoding and of `label`, run in turn in this process."""
     paths = sorted(clips.glob("*.wav"))
 
     def decode() -> None:
@@ -195,7 +205,7 @@ def seconds_per_clip(clips: Path) -> dict[str, list[float]]:
 
 
 def plain_seconds(folder: Path, paths: list[Path]) -> float:
-    """The plain script's time per clip, without its start."""
+    """Return seconds per clip of the plain script, without its start-up."""
     sys.path.insert(0, str(PLAIN.parent))
     import joblib
 
@@ -210,7 +220,7 @@ def plain_seconds(folder: Path, paths: list[Path]) -> float:
 
 
 def memory_and_growth(folder: Path, scenes: list[Path], sizes: tuple[int, ...], figures: dict[str, float]) -> None:
-    """A cold `label` of growing sessions."""
+    """Measure a cold `label` of growing sessions."""
     print("\ngrowth, cold process")
     for n in sizes:
         clips = session(folder / f"session_{n}", scenes, n)
@@ -229,12 +239,12 @@ def memory_and_growth(folder: Path, scenes: list[Path], sizes: tuple[int, ...], 
 
 
 def peak_mb(command: list[str]) -> float:
-    """Peak resident memory of a command."""
+    """Return the peak resident memory of a command, in MB."""
     return bench_study.measured(command)[1]
 
 
 def wanted(figures: dict[str, float]) -> list[tuple[str, str, float]]:
-    """What is to be held: figure, sign, limit."""
+    """Return the targets: figure, sign, limit."""
     found = [
         ("classify_over_imports", "<=", 2.5),
         ("plain_over_classify", ">=", 8.0),
@@ -243,17 +253,17 @@ def wanted(figures: dict[str, float]) -> list[tuple[str, str, float]]:
         ("one_job_over_two", ">=", 1.7),
         ("peak_mb popdetect", "<=", 80.0),
     ]
-    if "one_job_over_two 10000" in figures:  # starting two processes costs a quarter of a second, whatever they do
+    if "one_job_over_two 10000" in figures:  # two processes take a quarter of a second to start
         found.append(("one_job_over_two 10000", ">=", 1.7))
     return found
 
 
 def targets(figures: dict[str, float], wanted: list[tuple[str, str, float]]) -> None:
-    """Each target and what was measured; a miss is called a miss."""
+    """Print each target, what was measured, and whether the target is met."""
     print("\ntargets")
     for name, sign, limit in wanted:
-        held = figures[name] <= limit if sign == "<=" else figures[name] >= limit
-        print(f"  {name.replace('_', ' '):40} {figures[name]:7.2f}  {sign} {limit:g}  {'held' if held else 'MISSED'}")
+        met = figures[name] <= limit if sign == "<=" else figures[name] >= limit
+        print(f"  {name.replace('_', ' '):40} {figures[name]:7.2f}  {sign} {limit:g}  {'met' if met else 'MISSED'}")
 
 
 if __name__ == "__main__":

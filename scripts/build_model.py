@@ -1,19 +1,26 @@
 #!/usr/bin/env python3
-"""Build the shipped model from simulated pops, the CC0 pops and the real distractors of a sound folder.
+"""Build the shipped model from simulated pops and the recorded sounds of a folder.
 
-Only sounds of the role `train` are learned from; those of `dev-test` serve for one look at the end, whose figures go
-into the card. The same sounds and seed give the same bundle.
+Only sounds of role `train` are used for training; those of role `dev-test` are used once, for figures of the card. The
+same sounds and seed give the same bundle. Takes about half an hour on two cores.
 
-Example: scripts/build_model.py --sounds ../shared/audio --out models/default --force
-With --tables: only what the card of a bundle that is there says, and its tables: ablations.json of ablate.py,
-peers.json of bench.py --accuracy, unheard.json of bench.py --accuracy --no-peers --scenes 8000, voices.json of
-voices.py, which judges the bundle itself.
+training_sounds.csv is the registry of the training sounds: source, path, licence and SHA-256 of each, but no sound. The
+folder is checked against it first; missing and changed files are listed, and stop the build unless --other-sounds.
+
+Examples
+--------
+scripts/build_model.py --sounds ../shared/audio --check-sounds
+scripts/build_model.py --sounds ../shared/audio --out models/default --force
+scripts/build_model.py --tables --out models/default
+    Only refresh the card: its texts, and the tables beside the bundle (ablations.json of benchmarks/ablate.py,
+    peers.json and unheard.json of bench.py --accuracy, voices.json of benchmarks/voices.py).
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import csv
 import hashlib
 import json
 import sys
@@ -26,34 +33,54 @@ from threadpoolctl import threadpool_limits
 
 import corpus
 from popdetect import __version__
-from popdetect.errors import PopdetectError
-from popdetect.training.data.sounds import Recorded, Source, read_manifest
+from popdetect.detection.model import bundle
+from popdetect.errors import PopdetectError, UsageError
+from popdetect.training.data.manifest import NAME, read_manifest
+from popdetect.training.data.sounds import Recorded
 from popdetect.training.evaluation import comparison
-from popdetect.training.evaluation.scores import score
+from popdetect.training.evaluation.scores import card_figures, score
 from popdetect.training.models import bundle_files, card, replay
 from popdetect.training.models.fitting import fit
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
-THREADS = 2  # sums that several threads share differ in their last digit from one number of threads to the next
+REGISTRY = Path(__file__).resolve().parent / "training_sounds.csv"
+REGISTRY_COLUMNS = ("path", "kind", "what", "group", "licence", "source", "comment", "sha256", "onsets_s")
+THREADS = 2  # sums over several threads differ in the last digit with the number of threads
+COMMAND = "scripts/build_model.py --sounds ../shared/audio --out models/default --force"
 
 
 def main() -> int:
-    """Build, write and show the figures."""
+    """Build, write, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sounds", type=Path, metavar="DIR", help="sound folder with a MANIFEST.csv")
-    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder of the bundle")
+    parser.add_argument("--out", type=Path, metavar="BUNDLE", help="folder of the bundle")
     parser.add_argument("--scenes", type=int, default=corpus.N_SCENES, metavar="N", help="mixed clips (default: 8000)")
     parser.add_argument("--look", type=int, default=600, metavar="N", help="dev-test clips (default: 600)")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
-    parser.add_argument("--force", action="store_true", help="replace a bundle that is there")
-    parser.add_argument("--tables", action="store_true", help="only refresh the words and tables of the card")
+    parser.add_argument("--force", action="store_true", help="replace an existing bundle")
+    parser.add_argument("--tables", action="store_true", help="only refresh the card of an existing bundle")
+    parser.add_argument("--check-sounds", action="store_true", help="only check the sound folder against the registry")
+    parser.add_argument("--other-sounds", action="store_true", help="build even if sounds differ from the registry")
+    parser.add_argument("--write-registry", action="store_true", help="only write the registry from the sound folder")
     args = parser.parse_args()
     if args.sounds is None and not args.tables:
-        parser.error("--sounds is needed, a folder of recordings with a MANIFEST.csv")
+        parser.error("--sounds is needed: a folder of recordings with a MANIFEST.csv")
+    if args.out is None and not (args.check_sounds or args.write_registry):
+        parser.error("--out is needed: the folder of the bundle")
     try:
         if args.tables:
-            print(f"{args.out}: sha256 {bundle_files.add_facts(args.out, {**card.statements(), **_tables()}).sha256}")
+            print(f"{args.out}: sha256 {refresh(args.out).sha256}")
+        elif args.write_registry:
+            write_registry(args.sounds, REGISTRY)
         else:
+            problems = sound_problems(args.sounds, REGISTRY)
+            for problem in problems:
+                print(problem, file=sys.stderr)
+            if problems and not args.other_sounds:
+                raise UsageError(f"{args.sounds}: {len(problems)} training sounds differ from {REGISTRY.name}")
+            if args.check_sounds:
+                print(f"{args.sounds}: {len(problems)} training sounds differ from {REGISTRY.name}")
+                return 0
             with threadpool_limits(THREADS):
                 build(args)
     except PopdetectError as error:
@@ -63,90 +90,141 @@ def main() -> int:
 
 
 def build(args: argparse.Namespace) -> None:
-    """Fit, look, write."""
-    shipped = args.out.resolve() == bundle_files.bundle.shipped().resolve()
+    """Fit, test on the dev-test sounds, write."""
+    shipped = args.out.resolve() == bundle.shipped().resolve()
     bundle_files.check_target(args.out, force=args.force, replace_shipped=True)
     train = read_manifest(args.sounds, "train")
     rule, examples = corpus.LEARN, corpus.to_learn_from(train, args.scenes, args.seed)
-    fitted = fit(examples, name="popdetect", version=__version__, seed=args.seed, on_progress=_say)
-    heard = zip(comparison.held_out(fitted, examples), examples, strict=True)
-    held_out = score([clip for clip, example in heard if example.sets_thresholds], seed=args.seed)
-    scores = {
-        "Sounds held out by source": {
-            "about": "Mixed clips, none of them across the room; distractors, backgrounds and recorded pops of each "
-            "fifth come from sources that the classifier had not heard. The simulated pops, most of all pops, follow "
-            "the same rules throughout, and the calibration was fitted on these very answers, so these figures "
-            "flatter.",
-            "figures": comparison.figures(held_out),
-        }
-    }
+    fitted = fit(examples, name="popdetect", version=__version__, seed=args.seed, on_progress=_print_progress)
+    clips = zip(comparison.held_out(fitted, examples), examples, strict=True)
+    held_out = score([clip for clip, example in clips if example.sets_thresholds], seed=args.seed)
     dev = read_manifest(args.sounds, "dev-test")
     bank = Recorded(dev, made_pop_share=0.0, made_share=0.0)
     look = [
         corpus.mixed(f"look {i}", f"look {i % 20}", [args.seed, 10**6 + i], bank, corpus.TRY) for i in range(args.look)
     ]
-    scores["The dev-test sounds"] = {
-        "about": f"Mixed clips of files of which none was learned from; {_shared(dev, train)} of the {len(dev)} files "
-        "come from sources of which other files were. The pops are those of one recording of one person's neck, so the "
-        "intervals are too narrow: they do not hold what another person would change.",
-        "figures": comparison.figures(score(comparison.judged(fitted.model, look), seed=args.seed)),
+    groups = {source.group for source in train}
+    scores: dict[str, dict[str, Any]] = {
+        title: {"about": about, "figures": card_figures(figures)}
+        for (title, about), figures in zip(
+            score_texts(sum(s.group in groups for s in dev), len(dev)).items(),
+            (held_out, score(comparison.detect_all(fitted.model, look), seed=args.seed)),
+            strict=True,
+        )
     }
     facts = {
         **card.statements(),
         "provenance": {
+            "command": COMMAND,
             "clips": f"{args.scenes} mixed clips of {rule.duration_s:g} s, {rule.pop_share:.0%} of them with 1 to "
-            f"{rule.max_pops} pops, {rule.far_share:.0%} heard across the room, and {len(examples) - args.scenes} "
-            "clips of recordings of other sounds alone, as they are, at other paces and rates, and speech with made "
-            "mouth clicks in it",
+            f"{rule.max_pops} pops, {rule.far_share:.0%} recorded from across the room, and "
+            f"{len(examples) - args.scenes} clips of single recordings of other sounds: unchanged, at other speeds and "
+            "sample rates, and speech with simulated mouth clicks",
             "seed": args.seed,
-            "recordings": f"{len(train)} files of {len({s.group for s in train})} groups, role train",
+            "recordings": f"{len(train)} files of {len({s.group for s in train})} groups, role train, listed in "
+            f"scripts/{REGISTRY.name}",
             "kinds": dict(sorted(collections.Counter(s.kind for s in train).items())),
             "recorded_pops": [f"{s.group} ({len(s.onsets_s)} pops, {s.licence})" for s in train if s.kind == "pop"],
             "licences": dict(sorted(collections.Counter(_family(s.licence) for s in train).items())),
-            "attributions": sorted({s.licence for s in train if _family(s.licence) == "CC BY"}),
-            "sha256_of_all_inputs": _digest(train),
+            card.ATTRIBUTIONS_KEY: sorted({s.licence for s in train if _family(s.licence) == "CC BY"}),
+            "sha256_of_all_inputs": digest([s.sha256 for s in train]),
             "simulated": "pops (air and skin-mounted), one in ten distractors, mouth clicks, a third of the rooms, "
             "devices, codecs",
             "libraries": card.versions(),
         },
         "scores": scores,
-        "contest": card.contest(fitted),
+        "contest": card.selection_table(fitted),
         **_tables(),
     }
-    # the log-odds of the recipe that was chosen, each by a fit that had not heard the row's source
-    rows = replay.of(fitted.heard, fitted.selection[0].logits, args.seed)
+    # held-out log-odds of the chosen classifier
+    rows = replay.choose(fitted.candidates, fitted.selection[0].logits, args.seed)
     model = bundle_files.write(fitted, args.out, facts, replay=rows, force=args.force, replace_shipped=shipped)
     print(f"{args.out}: {model.title}, sha256 {model.sha256}")
     for title, part in scores.items():
         print(f"\n{title}")
         for name, value in part["figures"].items():
-            print(f"  {name:50} {bundle_files.card.figure(value)}")
+            print(f"  {name:50} {card.figure(value)}")
+
+
+def score_texts(n_shared: int, n_dev: int) -> dict[str, str]:
+    """Return the titles of the two score tables and their limitations; `n_shared` dev-test files share a source."""
+    return {
+        "Sounds held out by source": (
+            "Mixed clips, none of them recorded from across the room; distractors, backgrounds and recorded pops of "
+            "each fifth come from sources that the classifier was not trained on. The simulated pops (most pops) "
+            "follow the same rules everywhere, and the calibration was fitted on these answers, so these figures are "
+            "too high."
+        ),
+        "The dev-test sounds": (
+            f"Mixed clips of files that were not used for training; {n_shared} of the {n_dev} files come from "
+            "sources of which other files were used. The pops are those of one recording of one person's neck, so the "
+            "intervals are too narrow: they do not include the differences between people."
+        ),
+    }
+
+
+def refresh(folder: Path) -> Any:
+    """Write the texts and tables of now into an existing bundle; what decides stays unchanged."""
+    info = bundle.load(folder).info
+    facts = {**card.statements(), "provenance": {"command": COMMAND, **info["provenance"]}, **_tables()}
+    return bundle_files.add_facts(folder, facts)
+
+
+def write_registry(sounds: Path, registry: Path) -> None:
+    """Write the registry of the training sounds: facts from the manifest, no sound."""
+    onsets = {source.path: source.onsets_s for source in read_manifest(sounds, "train")}
+    with (sounds / NAME).open(newline="", encoding="utf-8") as file:
+        rows = sorted((row for row in csv.DictReader(file) if row["role"] == "train"), key=lambda row: row["path"])
+    with registry.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, REGISTRY_COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            marks = " ".join(f"{onset:g}" for onset in onsets[sounds / row["path"]])
+            writer.writerow({**row, "onsets_s": marks})
+
+
+def read_registry(registry: Path) -> list[dict[str, str]]:
+    """Read the registry, sorted by path."""
+    with registry.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def sound_problems(sounds: Path, registry: Path) -> list[str]:
+    """Compare a sound folder with the registry; one line for each missing, changed or additional file."""
+    listed = {source.path for source in read_manifest(sounds, "train")}
+    problems = []
+    for row in read_registry(registry):
+        path = sounds / row["path"]
+        if not path.is_file():
+            problems.append(f"{row['path']}: missing; from {row['source']}")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != row["sha256"]:
+            problems.append(f"{row['path']}: changed; sha256 {row['sha256']} is needed, from {row['source']}")
+        elif path not in listed:
+            problems.append(f"{row['path']}: not in {NAME} with role train")
+        listed.discard(path)
+    return problems + [f"{path.relative_to(sounds)}: not in {registry.name}" for path in sorted(listed)]
+
+
+def digest(hashes: list[str]) -> str:
+    """Return one SHA-256 of the hashes of all training sounds, in the order of their paths."""
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
 
 
 def _tables() -> dict[str, Any]:
-    """What `ablate.py`, `voices.py` and `bench.py --accuracy` have left beside the models, for the card."""
+    """The tables for the card that the benchmarks left beside the models."""
     found = {name: MODELS / f"{name}.json" for name in ("unheard", "voices", "ablations", "peers")}
     return {name: json.loads(path.read_text()) for name, path in found.items() if path.is_file()}
 
 
-def _shared(dev: list[Source], train: list[Source]) -> int:
-    """How many of the one come from a source of the other."""
-    return sum(source.group in {s.group for s in train} for source in dev)
-
-
 def _family(licence: str) -> str:
-    """The licence's own name, without where it was stated."""
+    """The name of a licence, without its source."""
     for name in ("CC0", "CC BY-SA", "CC BY", "Apache-2.0", "BSD", "MIT", "public domain"):
         if name.lower() in licence.lower().replace("cc-by", "cc by"):
             return name
     return licence.split(" (")[0]
 
 
-def _digest(sources: list[Source]) -> str:
-    return hashlib.sha256("\n".join(s.sha256 for s in sources).encode()).hexdigest()
-
-
-def _say(what: str, done: int, total: int) -> None:
+def _print_progress(what: str, done: int, total: int) -> None:
     if total < 10 or done % 500 == 0:
         print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Retrain on one's own labelled clips: the same call as `popdetect train`.
+"""Retrain on your own labelled clips: the same as `popdetect train`. Takes some minutes.
 
-Example: scripts/retrain.py session_07/labels.csv --out models/ours
+Example
+-------
+scripts/retrain.py session_07/labels.csv --out models/ours
 """
 
 import sys

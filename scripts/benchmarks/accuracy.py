@@ -1,10 +1,10 @@
-"""How well popdetect and its peers hear pops of recordings that none of them has heard; the --accuracy of bench.py.
+"""Accuracy of popdetect and other methods on recordings that none was trained on: `bench.py --accuracy`.
 
-Every source lies in one of five folds. In each turn all fit on mixed clips and single recordings of four folds, with
-simulated pops only, and judge mixed clips of the fifth, with the real pops of a recording that no_context learned from.
-The dev-test sounds are judged by fits to all five folds. Same clips for all; popdetect fits its gate, its classifier
-and its context anew in each turn, and also says how many of the true pops are among its candidates, and how many pops
-it hears in recordings that hold none.
+Every source is in one of five folds. In each turn, all methods are trained on mixed clips and single recordings of four
+folds, with simulated pops only, and tested on mixed clips of the fifth fold with the real pops of a recording that is
+used for testing only. The dev-test sounds are tested with fits to all five folds. All methods get the same clips.
+popdetect fits candidate filter, classifier and context model anew in each turn; also measured are the share of true
+pops among its candidates, and its false pops in recordings without pops.
 """
 
 from __future__ import annotations
@@ -23,23 +23,26 @@ import corpus
 import false_pops
 import peers
 from popdetect.detection.model.bundle import Model
+from popdetect.records import to_json
 from popdetect.training.data import manifest
 from popdetect.training.data.examples import Example, mark
-from popdetect.training.data.sounds import Recorded, Source, read_manifest
+from popdetect.training.data.manifest import Source, read_manifest
+from popdetect.training.data.sounds import Recorded
 from popdetect.training.evaluation import comparison
-from popdetect.training.evaluation.scores import ScoredClip, Scores, score
+from popdetect.training.evaluation.matching import ScoredClip
+from popdetect.training.evaluation.scores import Scores, score
 from popdetect.training.models import estimators
 from popdetect.training.models.candidate_filter import CandidateFinder
 from popdetect.training.models.fitting import fit
 
 OURS = "popdetect"
 DEV = "dev-test"
-SHIPPED = [estimators.BY_NAME["cascade"]]  # the recipe of the shipped model
-Judged = dict[str, dict[str, list[ScoredClip]]]  # by who judged, by source of the pops
+SHIPPED = [estimators.BY_NAME["cascade"]]  # the estimator of the shipped model
+Verdicts = dict[str, dict[str, list[ScoredClip]]]  # by method, by source of the pops
 
 
 class Material(NamedTuple):
-    """Clips to learn from (simulated pops), clips to try on, and recordings without pops by the fold that judges them.
+    """Training clips (simulated pops), test clips, and recordings without pops by the fold that they are tested in.
 
     Attributes
     ----------
@@ -48,7 +51,7 @@ class Material(NamedTuple):
     trials : dict
         By test and source of pops; group is the fold.
     silent : dict
-        By fold; None is dev-test, judged by fits to all folds.
+        By fold; None is dev-test, tested with fits to all folds.
     """
 
     learn: list[Example]
@@ -56,69 +59,69 @@ class Material(NamedTuple):
     silent: dict[int | None, list[Source]]
 
 
-def run(sounds: Path, *, n_scenes: int, n_trials: int, rivals: bool = True, out: Path | None = None) -> dict[str, Any]:
-    """Fit, judge, print the table."""
+def run(sounds: Path, *, n_scenes: int, n_trials: int, others: bool = True, out: Path | None = None) -> dict[str, Any]:
+    """Fit, test, print the table."""
     learn, trials, silent = material(sounds, n_scenes, n_trials)
-    print(f"{len(learn)} clips to learn from, {', '.join(f'{len(t)} with pops of {p}' for p, t in trials.items())}")
-    judged: Judged = {OURS: {pops: [] for pops in trials}}
-    looked_at = {pops: Looked() for pops in trials}
-    heard: dict[str, list[false_pops.CandidateSet]] = {"sources held out": [], DEV: []}
+    print(f"{len(learn)} training clips, {', '.join(f'{len(t)} with pops of {p}' for p, t in trials.items())}")
+    judged: Verdicts = {OURS: {pops: [] for pops in trials}}
+    recalls = {pops: CandidateRecall() for pops in trials}
+    heard: dict[str, list[false_pops.RecordingResult]] = {"sources held out": [], DEV: []}
     for fold in silent:
         own = _of_other_folds(learn, fold)
         begun = time.perf_counter()
         model = fit(own, name="trial", version="0", specs=SHIPPED).model
         for pops, clips in _of_fold(trials, fold).items():
-            judged[OURS][pops] += comparison.judged(model, clips)
-            looked_at[pops] += candidates(model, clips)
-        heard[DEV if fold is None else "sources held out"] += false_pops.judged(model, silent[fold])
+            judged[OURS][pops] += comparison.detect_all(model, clips)
+            recalls[pops] += candidates(model, clips)
+        heard[DEV if fold is None else "sources held out"] += false_pops.detect_all(model, silent[fold])
         print(f"{OURS}: {_turn(fold)}, {len(own)} clips, {time.perf_counter() - begun:.0f} s", flush=True)
-    if rivals:
-        judged |= _rivals(learn, trials)
+    if others:
+        judged |= _other_methods(learn, trials)
     table = {who: {pops: figures(score(clips, seed=1)) for pops, clips in by.items()} for who, by in judged.items()}
-    for pops, looked in looked_at.items():
-        table[OURS][pops]["among_candidates"] = looked.share
+    for pops, recall in recalls.items():
+        table[OURS][pops]["among_candidates"] = recall.share
     for peer in peers.PEERS:
         for row in table.get(peer.name, {}).values() if not peer.has_onsets else ():
-            row |= {"f1": None, "timing_ms": None, "count_error": None}  # it says nothing of single pops
+            row |= {"f1": None, "timing_ms": None, "count_error": None}  # this method finds no single pops
     print_table(table)
-    for pops, looked in looked_at.items():
-        print(f"{pops}: {looked}")
+    for pops, recall in recalls.items():
+        print(f"{pops}: {recall}")
     false = {title: false_pops.table(of) for title, of in heard.items()}
     for title, rows in false.items():
         false_pops.print_table(title, rows)
     if out is not None:
         about = (
-            f"{len(learn)} clips to learn from with simulated pops, four fifths of them in each turn and all for "
-            f"{DEV}; {n_trials} to judge of each source of real pops"
+            f"{len(learn)} training clips with simulated pops (four fifths of them in each turn, all for {DEV}); "
+            f"{n_trials} test clips for each source of real pops"
         )
-        told = {"about": about, "rows": table[OURS], "false_pops": false}
-        if rivals:
+        result = {"about": about, **corpus.made_by(), "rows": table[OURS], "false_pops": false}
+        if others:
             about += (
-                "; the same for all; fewer clips than the shipped model had, and fewer of them with pops, so the "
-                "figures are for comparing"
+                "; the same clips for all methods; fewer training clips than the shipped model had, and fewer of them "
+                "with pops, so the figures serve for the comparison only"
             )
             rows_of_all = {f"{who}: {pops}": row for who, by in table.items() for pops, row in by.items()}
-            told = {"about": about, "rows": rows_of_all}
-        out.write_text(json.dumps(told, indent=1) + "\n")
+            result = {"about": about, **corpus.made_by(), "rows": rows_of_all}
+        out.write_text(json.dumps(result, indent=1) + "\n")
     return table
 
 
 @dataclass(frozen=True)
-class Looked:
-    """How many true pops are among the candidates of some clips, and how many candidates there are."""
+class CandidateRecall:
+    """The number of true pops among the candidates of some clips, and the number of candidates."""
 
     n_found: int = 0
     n_true: int = 0
     n_candidates: int = 0
     duration_s: float = 0.0
 
-    def __add__(self, other: Looked) -> Looked:
-        """Both together."""
-        return Looked(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
+    def __add__(self, other: CandidateRecall) -> CandidateRecall:
+        """Return the sum."""
+        return CandidateRecall(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def share(self) -> float:
-        """Of the true pops, how many are among the candidates."""
+        """Share of true pops among the candidates."""
         return self.n_found / max(self.n_true, 1)
 
     def __str__(self) -> str:
@@ -127,20 +130,20 @@ class Looked:
         return f"{self.n_found} of {self.n_true} true pops among the candidates, {rate:.1f} candidates a second"
 
 
-def candidates(model: Model, clips: Sequence[Example]) -> Looked:
-    """What passes the gate of a model."""
-    listener = CandidateFinder.of(model).listener()
-    looked = Looked()
+def candidates(model: Model, clips: Sequence[Example]) -> CandidateRecall:
+    """Count what passes the candidate filter of a model."""
+    extractor = CandidateFinder.of(model).extractor()
+    recall = CandidateRecall()
     for example in clips:
-        found = listener.hear(*example.sound())
+        found = extractor.extract(*example.sound())
         true = example.onsets_s or ()
         n_found = int((mark(found.onsets_s, true) == 1).sum())
-        looked += Looked(n_found, len(true), len(found.onsets_s), found.duration_s)
-    return looked
+        recall += CandidateRecall(n_found, len(true), len(found.onsets_s), found.duration_s)
+    return recall
 
 
 def material(sounds: Path, n_scenes: int, n_trials: int) -> Material:
-    """See `Material`."""
+    """Mix all clips; see `Material`."""
     train, dev = read_manifest(sounds, "train"), read_manifest(sounds, "dev-test")
     without_pops = [source for source in train if source.kind != "pop"]
     learn = corpus.to_learn_from(without_pops, n_scenes)
@@ -181,22 +184,22 @@ def _turn(fold: int | None) -> str:
     return "all folds, for dev-test" if fold is None else f"without fold {fold}"
 
 
-def _rivals(learn: list[Example], trials: dict[str, list[Example]]) -> Judged:
+def _other_methods(learn: list[Example], trials: dict[str, list[Example]]) -> Verdicts:
     everything = [*learn, *(example for clips in trials.values() for example in clips)]
     jobs = [_mono(example) for example in everything]
-    heard: list[list[peers.CandidateSet]] = []
+    heard: list[list[peers.Description]] = []
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        for i, one in enumerate(pool.imap(peers.hear_all, jobs, 8)):
+        for i, one in enumerate(pool.imap(peers.describe_all, jobs, 8)):
             heard.append(one)
             if i % 500 == 0:
-                print(f"peers: heard {i} of {len(jobs)}", flush=True)
+                print(f"peers: described {i} of {len(jobs)}", flush=True)
     of_clip = dict(zip(map(id, everything), heard, strict=True))
-    judged: Judged = {}
+    judged: Verdicts = {}
     for k, peer in enumerate(peers.PEERS):
         by: dict[str, list[ScoredClip]] = {pops: [] for pops in trials}
         for fold in (*range(corpus.N_FOLDS), None):
             own = _of_other_folds(learn, fold)
-            decide = _decider(peer, [of_clip[id(e)][k].numbers for e in own], [e.is_pop for e in own])
+            decide = _scorer(peer, [of_clip[id(e)][k].numbers for e in own], [e.is_pop for e in own])
             for pops, clips in _of_fold(trials, fold).items():
                 by[pops] += [_scored(e, of_clip[id(e)][k], decide) for e in clips]
         judged[peer.name] = by
@@ -209,8 +212,8 @@ def _mono(example: Example) -> tuple[np.ndarray, int]:
     return samples[:, 0], rate_hz
 
 
-def _decider(peer: peers.Peer, rows: list[np.ndarray], labels: list[bool]) -> Any:
-    """Numbers to a score in [0, 1]; only its order counts, and whether it reaches 0.5."""
+def _scorer(peer: peers.Peer, rows: list[np.ndarray], labels: list[bool]) -> Any:
+    """Fit; return a function from numbers to a score in [0, 1], which calls a pop from 0.5 on."""
     if peer.classifier is None:
         return lambda numbers: float(1 / (1 + np.exp(-(np.clip(numbers[0], 0, 100) - 12) / 10)))
     fitted = peer.classifier().fit(np.stack(rows), labels)
@@ -219,7 +222,7 @@ def _decider(peer: peers.Peer, rows: list[np.ndarray], labels: list[bool]) -> An
     return lambda numbers: float(1 / (1 + np.exp(-fitted.decision_function(numbers[None])[0])))
 
 
-def _scored(example: Example, heard: peers.CandidateSet, decide: Any) -> ScoredClip:
+def _scored(example: Example, heard: peers.Description, decide: Any) -> ScoredClip:
     p_pop = decide(heard.numbers)
     samples, rate_hz = example.sound()
     return ScoredClip(
@@ -235,8 +238,8 @@ def _scored(example: Example, heard: peers.CandidateSet, decide: Any) -> ScoredC
 
 
 def figures(scores: Scores) -> dict[str, Any]:
-    """What the table shows of one judge on one source."""
-    known = scores.to_dict()
+    """Return the figures of one method on one source."""
+    known = to_json(scores)
     return {
         "clips": scores.n_clips,
         "auroc": known["auroc"],
@@ -249,7 +252,7 @@ def figures(scores: Scores) -> dict[str, Any]:
 
 
 def print_table(table: dict[str, dict[str, dict[str, Any]]]) -> None:
-    """One row for each judge and source, with 95 % intervals (whole folds resampled)."""
+    """Print one row per method and source, with 95 % intervals (whole folds resampled)."""
     print(f"\n{'':50} {'pops of':18} {'clip AUROC':22} {'sens. at spec. 0.95':22} {'event F1, 5 ms':22} count  ECE")
     for who, by in table.items():
         for pops, f in by.items():

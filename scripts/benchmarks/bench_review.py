@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""How fast the review page is, in headless Chromium: the first page, the next clip, and clips a minute by keyboard.
+"""Measure the speed of the review page in headless Chromium: first page, next clip, and clips per minute by keyboard.
 
-Makes a session of distinct clips, labels it, and reviews it as a person with a keyboard would. Times are taken inside
-the browser, from the key or the address to the clip that is shown and can be played. A reviewer is simulated by
-pressing a verdict as soon as a clip was played: what they need to make up their mind is not in it.
+Makes a session of distinct clips, labels it, and reviews it by keyboard. Times are measured in the browser, from the
+key or the address until the clip is shown and can be played. The simulated reviewer presses a key as soon as a clip was
+played, so the time to decide is not included. Takes about five minutes; needs Chromium and playwright.
 
-Usage: scripts/benchmarks/bench_review.py [--clips 1000] [--answers 60] [--json FILE]
+Example
+-------
+scripts/benchmarks/bench_review.py --clips 1000 --answers 60
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How long `log`, `outcomes` and `report` take, and how that grows: the part of scripts/bench.py behind ``--study``.
+"""Measure how long `log`, `outcomes` and `report` take, and how that grows: `scripts/bench.py --study`.
 
-Each is run as a command, in a process of its own, on sessions of simulated thrusts without sound. What is new is logged
-into a new journal, and then logged again, which must change nothing. Seconds and megabytes (peak) are those of the
-command; the limits are for 10,000 thrusts.
+Each runs as a command in its own process, on sessions of simulated thrusts without sound. Each session is logged into a
+new journal, and logged again, which changes nothing. Seconds and peak megabytes are those of the command; the limits
+are for 10,000 thrusts. Takes about ten minutes; with --repeat 1 two.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LIMITS = {"log": 5.0, "outcomes": 5.0, "report": 15.0}  # seconds
 PLAN = {"sensitivity": 0.9, "specificity": 0.9, "speed": 0.3, "missing": 0.02}
 POPDETECT = (sys.executable, "-m", "popdetect")
 
-# what is measured must not be blurred by who measures: a process that does nothing but start the command
+# a process that only starts the command, so that the memory of this script is not counted
 _STARTER = """
 import resource, subprocess, sys, time
 begun = time.perf_counter()
@@ -31,14 +31,14 @@ print(time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN).
 
 
 def measured(command: list[str]) -> tuple[float, float]:
-    """Seconds and peak megabytes of a command."""
+    """Return seconds and peak megabytes of a command."""
     out = subprocess.run([sys.executable, "-c", _STARTER, *command], check=True, capture_output=True, text=True).stdout
     seconds, kilobytes = map(float, out.split())
     return seconds, kilobytes / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def run(folder: Path, repeat: int) -> dict[str, float]:
-    """All measurements, printed as they come; medians of `repeat` runs."""
+    """Run and print all measurements; medians of `repeat` runs."""
     figures: dict[str, float] = {}
     print(f"the study, cold processes, median of {repeat}; {PER_PATIENT} thrusts for each patient")
     print(f"  {'thrusts':>8}  {'command':12} {'seconds':>8} {'MB':>6}")
@@ -77,5 +77,5 @@ def run(folder: Path, repeat: int) -> dict[str, float]:
 
 
 def targets() -> list[tuple[str, str, float]]:
-    """Figure, sign and limit, as `scripts/bench.py` has them."""
+    """Return figure, sign and limit, as in `scripts/bench.py`."""
     return [(f"{name}_s {SIZES[-1]}", "<=", limit) for name, limit in LIMITS.items()]

@@ -1,10 +1,10 @@
-"""Made-up clinics that sound unlike what the shipped model learned from, to try adaptation on.
+"""Simulated clinics that differ from the training material of the shipped model, to test adaptation.
 
-Each clinic has one microphone, one room, one kind of patients' pops and a few noises of its own, drawn from ranges
-that lie outside those of `simulation` and `scenes` in at least one respect: a microphone that falls off or rises
-steeply, a long reverberation, pops that are lower and ring longer than any made pop, and noises (a rattling table, a
-ratchet, a crinkling paper cover, dripping water) of which the training material has none. What a model gains here
-says that adaptation works; it says nothing of how well any model does in a real clinic.
+Each clinic has one microphone, one room, one kind of pops and a few noises of its own. They are drawn from ranges that
+lie outside those of `synthesis` and `scenes` in at least one respect: a microphone with a steep frequency response, a
+long reverberation, pops that are lower and ring longer, and noises that are not in the training material (a rattling
+table, a ratchet, a crinkling paper cover, dripping water). A gain here shows that adaptation works; it does not show
+how well a model works in a real clinic.
 """
 
 from __future__ import annotations
@@ -26,30 +26,30 @@ _CURVE_HZ = (100.0, 400.0, 1500.0, 4000.0, 8000.0, 16000.0)
 
 
 def _rattle(rng: Rng) -> Sound:
-    """A treatment table that shakes: low, damped knocks at a steady beat, as fast as the pops of a train."""
+    """A shaking treatment table: low, damped knocks at a steady rate, as fast as the pops of a burst."""
     out = np.zeros(int(0.5 * RATE_HZ), np.float32)
     beat_s = float(rng.uniform(0.018, 0.06))
     for index in range(int(rng.integers(3, 8))):
-        blow = synthesis._modes(rng, 250, 2500, float(rng.uniform(1.5, 5)), 4, 0.04)
+        blow = synthesis.modes(rng, 250, 2500, float(rng.uniform(1.5, 5)), 4, 0.04)
         start = int((index * beat_s + float(rng.normal(0, 0.001)) + 0.004) * RATE_HZ)
         out[start : start + len(blow)] += float(rng.uniform(0.4, 1)) * blow
     return out
 
 
 def _ratchet(rng: Rng) -> Sound:
-    """A back rest being set: hard, bright clicks one after another."""
+    """The ratchet of a back rest: hard, bright clicks in sequence."""
     out = np.zeros(int(0.6 * RATE_HZ), np.float32)
     beat_s = float(rng.uniform(0.03, 0.09))
     voice = float(rng.uniform(2500, 7000))
     for index in range(int(rng.integers(2, 6))):
-        tooth = synthesis._modes(rng, voice, 1.4 * voice, float(rng.uniform(0.6, 2)), 3, 0.02)
+        tooth = synthesis.modes(rng, voice, 1.4 * voice, float(rng.uniform(0.6, 2)), 3, 0.02)
         start = int((index * beat_s + 0.004) * RATE_HZ)
         out[start : start + len(tooth)] += float(rng.uniform(0.5, 1)) * tooth
     return out
 
 
 def _crinkle(rng: Rng) -> Sound:
-    """A paper cover: dozens of tiny snaps in half a second."""
+    """A paper cover: dozens of small snaps in half a second."""
     out = np.zeros(int(0.6 * RATE_HZ), np.float32)
     for start_s in np.sort(rng.uniform(0, 0.55, int(rng.integers(15, 60)))):
         snap = coloured_noise(rng, 96, -1) * np.exp(-np.arange(96) / float(rng.uniform(8, 30))).astype(np.float32)
@@ -59,7 +59,7 @@ def _crinkle(rng: Rng) -> Sound:
 
 
 def _drip(rng: Rng) -> Sound:
-    """Water into a basin: a short chirp upwards."""
+    """Water dripping into a basin: a short rising chirp."""
     n = int(0.05 * RATE_HZ)
     time_s = np.arange(n) / RATE_HZ
     chirp = np.sin(2 * np.pi * float(rng.uniform(700, 1800)) * (time_s + 6 * time_s**2))
@@ -73,7 +73,7 @@ NOISES: dict[str, Callable[[Rng], Sound]] = {
 
 @dataclass(frozen=True, slots=True)
 class Clinic:
-    """What all recordings of one clinic have in common; a `SoundBank`.
+    """Properties shared by all recordings of one clinic; a `SoundBank`.
 
     Attributes
     ----------
@@ -83,11 +83,11 @@ class Clinic:
     rt60_s : float
         Of its room.
     centre_hz, decay20_ms : float
-        About which the pops of its patients lie.
+        Means of the pops of its patients.
     noises : tuple of str
-        Its own, of `NOISES`; half of its distractors.
+        Its own noises, of `NOISES`: half of its distractors.
     noise_slope_db : float
-        How steeply its background falls, per octave.
+        Slope of its background, per octave.
     """
 
     seed: int
@@ -99,19 +99,19 @@ class Clinic:
     noise_slope_db: float
 
     def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
-        """See `SoundBank.pops`; low and ringing, as through this clinic's microphone."""
+        """See `SoundBank.pops`; low and ringing, recorded by the microphone of the clinic."""
         voice = PopVoice(
             self.centre_hz * float(np.exp(rng.normal(0, 0.15))),
             self.decay20_ms * float(np.exp(rng.normal(0, 0.15))),
             float(rng.uniform(0, 0.4)),
             False,
         )
-        return [self._heard(self._ringing(rng, voice)) for _ in range(n)], "this clinic's", "clinic"
+        return [self._recorded(self._ringing(rng, voice)) for _ in range(n)], "this clinic's", "clinic"
 
     def _ringing(self, rng: Rng, voice: PopVoice) -> Sound:
-        """A made pop, and modes under it that last longer than any made pop's."""
+        """Return a simulated pop, with modes that last longer than those of any other simulated pop."""
         sound = synthesis.pop(rng, voice)
-        ring = synthesis._modes(rng, 0.7 * voice.centre_hz, 1.3 * voice.centre_hz, voice.decay20_ms / 2.3, 3, 0.04)
+        ring = synthesis.modes(rng, 0.7 * voice.centre_hz, 1.3 * voice.centre_hz, voice.decay20_ms / 2.3, 3, 0.04)
         size = min(len(sound), len(ring))
         sound[:size] += float(rng.uniform(0.4, 1.2)) * ring[:size]
         return sound
@@ -120,17 +120,17 @@ class Clinic:
         """See `SoundBank.distractor`."""
         if rng.random() < 0.5:
             what = str(rng.choice(self.noises))
-            return Named(self._heard(NOISES[what](rng)), what, "clinic")
+            return Named(self._recorded(NOISES[what](rng)), what, "clinic")
         what = str(rng.choice(sorted(synthesis.DISTRACTORS)))
-        return Named(self._heard(synthesis.DISTRACTORS[what](rng)), what, "simulated")
+        return Named(self._recorded(synthesis.DISTRACTORS[what](rng)), what, "simulated")
 
     def background(self, rng: Rng, n: int) -> Named:
         """See `SoundBank.background`."""
         noise = coloured_noise(rng, n, self.noise_slope_db)
-        return Named(self._heard(noise), "this clinic's room", "clinic")
+        return Named(self._recorded(noise), "this clinic's room", "clinic")
 
     def room(self, rng: Rng) -> Sound:
-        """See `SoundBank.room`; longer than the rooms of `simulation`."""
+        """See `SoundBank.room`; longer than the rooms of `synthesis`."""
         n = int(self.rt60_s * RATE_HZ)
         time_s = np.arange(n) / RATE_HZ
         tail = rng.standard_normal(n) * 10 ** (-3 * time_s / self.rt60_s) * np.clip(time_s / 0.004, 0, 1)
@@ -138,12 +138,12 @@ class Clinic:
         response[0] = 1.0
         return np.asarray(response, np.float32)
 
-    def _heard(self, sound: Sound) -> Sound:
+    def _recorded(self, sound: Sound) -> Sound:
         return shaped(sound, _CURVE_HZ, self.microphone_db)
 
 
 def draw(seed: int) -> Clinic:
-    """The clinic of this seed, the same ever."""
+    """Return the clinic of a seed; always the same."""
     rng = np.random.default_rng([20260202, seed])
     tilt = float(rng.choice([-1, 1]) * rng.uniform(3.0, 6.0))  # dB per octave; devices of `scenes` vary by 2 dB in all
     octaves = np.log2(np.array(_CURVE_HZ) / 1500)
@@ -160,15 +160,10 @@ def draw(seed: int) -> Clinic:
 
 
 def clips(clinic: Clinic, n_clips: int, n_patients: int, *, first: int = 0, rule: SceneRule = RULE) -> list[Example]:
-    """Clips of a clinic, patient by patient in turn, whose names and people begin at `first`."""
+    """Return clips of a clinic, the patients in turn; names and patients are numbered from `first`."""
     made = []
     for index in range(first, first + n_clips):
         scene = compose(np.random.default_rng([20260203, clinic.seed, index]), clinic, rule)
-        sound = (scene.samples[:, None], scene.rate_hz)
         patient = f"c{clinic.seed}-p{first + index % n_patients:03d}"
-        made.append(_example(f"{index:04d}.wav", patient, scene.onsets_s, sound))
+        made.append(Example.in_memory(f"{index:04d}.wav", patient, scene.samples, scene.rate_hz, scene.onsets_s))
     return made
-
-
-def _example(file: str, group: str, onsets_s: tuple[float, ...], sound: tuple[Sound, int]) -> Example:
-    return Example(file, group, bool(onsets_s), onsets_s, lambda: sound)

@@ -1,35 +1,39 @@
-"""A folder of recorded sounds as material, parted by source: some to learn from, the others kept back for trials.
+"""Training and test clips from a folder of recorded sounds, split by source.
 
-Every source (recording session, speaker, library) lies in one of `N_FOLDS` folds, with all its files; a clip is mixed
-from sounds of one fold alone. So a model fitted to some folds has heard nothing of the others, except simulated pops,
-which follow the same rules everywhere.
+Every source (recording session, speaker, library) is in one of `N_FOLDS` folds with all its files, and a clip is mixed
+from sounds of one fold only. So a model fitted to some folds was not trained on any sound of the others, except
+simulated pops, which follow the same rules everywhere.
 """
 
 from __future__ import annotations
 
+import shlex
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 
+from popdetect import __version__
 from popdetect.detection.audio import recording as audio
 from popdetect.training.data import manifest, synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, random_curve, resample, shaped
 from popdetect.training.data.examples import Example
+from popdetect.training.data.manifest import Source
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.sounds import Recorded, SoundBank, Source
+from popdetect.training.data.sounds import Recorded, SoundBank
 
 N_FOLDS = 5
 N_SCENES = 8000  # of the shipped model
 PIECE_S, MAX_PIECES = 6.0, 8
-MOUTHS = 3  # how many times a piece of speech is heard with mouth clicks in it
-MOUTH_DB = (-40.0, -3.0)  # of the speech's peak
-SPEECH_RATES_HZ = (48_000, 44_100, 24_000, 16_000, 16_000, 8_000)  # speech is kept at low rates more than anything
+MOUTHS = 3  # copies of each piece of speech with mouth clicks
+MOUTH_DB = (-40.0, -3.0)  # relative to the peak of the speech
+SPEECH_RATES_HZ = (48_000, 44_100, 24_000, 16_000, 16_000, 8_000)  # speech is often stored at low rates
 
 Clip = tuple[Sound, int]  # and its rate in Hz
 
-# 16 and 22.05 kHz are what phones and old recorders give; levels reach a little below those we hope to hear at
+# 16 and 22.05 kHz occur in phones and old recorders; levels reach a little below those that should be detected
 LEARN = SceneRule(
     pop_db=(12.0, 48.0),
     distractor_db=(0.0, 42.0),
@@ -40,25 +44,30 @@ LEARN = SceneRule(
 TRY = SceneRule(pop_db=(15.0, 45.0), distractor_db=(0.0, 40.0), rates_hz=(48_000, 44_100))
 
 
+def made_by() -> dict[str, str]:
+    """Return build and command of a table, for the model card."""
+    return {"build": f"popdetect {__version__}", "command": shlex.join(sys.argv)}
+
+
 def fold_of(group: str) -> int:
-    """Where a source belongs: 0 to 4, the same ever."""
+    """Return the fold of a source, 0 to 4; always the same."""
     return zlib.crc32(group.encode()) % N_FOLDS
 
 
 def fold_name(fold: int) -> str:
-    """The group of its examples."""
+    """Return the group name of the examples of a fold."""
     return f"fold {fold}"
 
 
 def to_learn_from(sources: Sequence[Source], n_scenes: int = N_SCENES, seed: int = 1) -> list[Example]:
-    """Mixed clips, and recordings alone: fewer of them to fewer scenes, so that they weigh as in the shipped model."""
+    """Return mixed clips and single recordings, in the proportion of the shipped model."""
     return [*scenes(sources, n_scenes, seed), *alone(sources, min(1.0, n_scenes / N_SCENES))]
 
 
 def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN) -> list[Example]:
-    """Mixed clips to learn from, the folds in turn.
+    """Return mixed training clips, the folds in turn.
 
-    The pop recordings are dealt to the folds in order: a fold that has one hears it much, the others hear made pops.
+    The recordings of pops are assigned to folds in order; folds without one get simulated pops only.
     """
     pops = sorted({source.group for source in sources if source.kind == "pop"})
     banks = []
@@ -70,17 +79,17 @@ def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN
 
 
 def alone(sources: Sequence[Source], share: float = 1.0) -> list[Example]:
-    """Every recording that is not of pops, as it is: a mix always has a room's noise in it, and a clip may not.
+    """Return every single recording without pops: mixed clips always contain the noise of a room, real ones may not.
 
-    Long ones give several pieces. Speech is heard at a telephone's rate as well, one in four of the others instead.
-    All are also heard slower or faster than they were: other voices, other keys, other cutlery. Lips and tongue click
-    in few of the recordings, and are what sounds most like pops in speech: so speech is heard with made mouth clicks
-    as well. They set no threshold: most are easier than what a session holds.
+    Long recordings give several pieces. Speech is added at a telephone's sample rate too; one in four of the others is
+    used at that rate instead. All are also used slower or faster: other voices, other keys, other cutlery. Mouth clicks
+    are rare in the recordings, but of all speech sounds they resemble pops most, so speech is also used with simulated
+    mouth clicks. These clips set no thresholds: most are easier than those of a session.
 
     Parameters
     ----------
     share : float, 0 to 1
-        How many of these to draw.
+        Share of these clips to draw.
     """
     examples = []
     drawn = np.random.default_rng(0)
@@ -98,12 +107,12 @@ def alone(sources: Sequence[Source], share: float = 1.0) -> list[Example]:
             name, group = f"alone {index} {piece} {source.path.name}", fold_name(fold_of(source.group))
             for how, heard in _variants(part, rate_hz, (index, piece), speaks=speaks).items():
                 if drawn.random() < share:
-                    examples.append(_kept(f"{name}{how}", group, *heard(), (), sets_thresholds=False))
+                    examples.append(Example.in_memory(f"{name}{how}", group, *heard(), sets_thresholds=False))
     return examples
 
 
 def _variants(part: Sound, rate_hz: int, place: tuple[int, int], *, speaks: bool) -> dict[str, Callable[[], Clip]]:
-    """How a piece of a recording is heard, by the end of its name."""
+    """Return the variants of a piece of a recording, by the end of their names."""
     index, piece = place
     lower = rate_hz > 8000 and (speaks or index % 4 == 0)
     strategies: dict[str, Callable[[], Clip]] = {}
@@ -124,15 +133,14 @@ def _heard(part: Sound, rate_hz: int, pace: float, own_hz: int) -> Clip:
 
 
 def with_mouth_clicks(rng: Rng, speech: Sound, rate_hz: int) -> Clip:
-    """The like of recorded speech, another voice at another microphone, whose lips and tongue click.
+    """Return speech with mouth clicks, changed to another voice and microphone.
 
     Returns
     -------
     sound : ndarray of float32, shape (n,)
-        A fifth slower or faster at most, pitch and all, and coloured; with one to three trains of clicks, where they
-        fit in.
+        Up to a quarter slower or faster, with shifted pitch, and equalised; with one to three bursts of clicks.
     rate_hz : int
-        One of `SPEECH_RATES_HZ`, at most the recording's own.
+        One of `SPEECH_RATES_HZ`, at most that of the recording.
     """
     paced = _paced(speech, float(rng.uniform(0.8, 1.25)))
     sound = shaped(resample(paced, rate_hz, RATE_HZ), *random_curve(rng, 3.0)).copy()
@@ -147,20 +155,20 @@ def with_mouth_clicks(rng: Rng, speech: Sound, rate_hz: int) -> Clip:
 
 
 def _paces(index: int, *, speaks: bool) -> tuple[float, ...]:
-    """How many times slower a recording is heard besides: a voice both strategies, other things one way."""
+    """Return the factors by which a recording is also slowed down: two for voices, one for other sounds."""
     slower, faster = (1.12, 1.2)[index % 2], (0.84, 0.9)[index % 2]
     return (slower, faster) if speaks else ((slower, faster)[index // 2 % 2],)
 
 
 def _paced(sound: Sound, pace: float) -> Sound:
-    """Played `pace` times slower, pitch and all."""
+    """Play `pace` times slower, with shifted pitch."""
     return resample(sound, 1000, round(1000 * pace))
 
 
 def trials(sources: Sequence[Source], pops: str, n: int, seed: int, test: str = "everyday") -> list[Example]:
-    """Mixed clips to be tried on, the folds in turn: real pops of one source, everything else recorded, too.
+    """Return mixed test clips, the folds in turn: real pops of one source; all other sounds are recorded too.
 
-    In rooms alone, and with the distractors of one of `manifest.TESTS`.
+    Backgrounds are rooms; distractors are those of one of `manifest.TESTS`.
     """
     of_pops = [source for source in sources if source.kind == "pop" and source.group == pops]
     banks = []
@@ -176,17 +184,10 @@ def trials(sources: Sequence[Source], pops: str, n: int, seed: int, test: str = 
 
 
 def mixed(file: str, group: str, seed: list[int], bank: SoundBank, rule: SceneRule) -> Example:
-    """One scene as an example, whose sound is kept in memory.
+    """Return one mixed clip.
 
-    Those heard across the room set no threshold: there are more of them than in any practice.
+    Clips recorded from across the room set no thresholds: there are more of them than in reality.
     """
     scene = compose(np.random.default_rng(seed), bank, rule)
     near = not scene.is_far
-    return _kept(file, group, scene.samples, scene.rate_hz, scene.onsets_s, sets_thresholds=near)
-
-
-def _kept(
-    file: str, group: str, samples: Sound, rate_hz: int, onsets_s: tuple[float, ...], *, sets_thresholds: bool = True
-) -> Example:
-    clip = (samples[:, None], rate_hz)
-    return Example(file, group, bool(onsets_s), onsets_s, lambda: clip, sets_thresholds)
+    return Example.in_memory(file, group, scene.samples, scene.rate_hz, scene.onsets_s, sets_thresholds=near)

@@ -1,4 +1,4 @@
-"""False pops a minute in recordings of one thing that is no pop, as they are; part of bench.py --accuracy."""
+"""False pops per minute in single recordings without pops; part of bench.py --accuracy and of voices.py."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from typing import Any, NamedTuple
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import Model
 from popdetect.training.data import manifest
-from popdetect.training.data.sounds import Source
+from popdetect.training.data.manifest import Source
 
 ROOMS, OUTSIDE = "room sound", "weather, water and engines"
 
 
-class CandidateSet(NamedTuple):
-    """One recording: what it is of, how many pops were counted in it, its length in seconds."""
+class RecordingResult(NamedTuple):
+    """One recording: its kind, the number of pops found in it, its duration in seconds."""
 
     kind: str
     pops: int
     duration_s: float
 
 
-def judged(model: Model, sources: Sequence[Source]) -> list[CandidateSet]:
-    """Judge the recordings that are not of pops; what cannot be read is passed over."""
+def detect_all(model: Model, sources: Sequence[Source]) -> list[RecordingResult]:
+    """Process the recordings without pops; unreadable ones are left out."""
     silent = [source for source in sources if source.kind in ("distractor", "background")]
     verdicts = Detector(model).verdicts([(source.path, source.path.name) for source in silent])
     return [
-        CandidateSet(kind_of(source), len(verdict.detection.pops), verdict.detection.duration_s)
+        RecordingResult(kind_of(source), len(verdict.detection.pops), verdict.detection.duration_s)
         for source, verdict in zip(silent, verdicts, strict=True)
         if verdict.detection is not None
     ]
 
 
 def kind_of(source: Source) -> str:
-    """The family of a distractor, and what a background is of."""
+    """Return the family of a distractor, or the kind of a background."""
     if source.kind == "background":
         return ROOMS if manifest.is_room(source.what) else OUTSIDE
     return manifest.family(source.what)
 
 
-def table(heard: Iterable[CandidateSet]) -> dict[str, dict[str, Any]]:
-    """Pops a minute by kind, with exact 95 % Poisson limits (Garwood 1936); most first."""
+def table(results: Iterable[RecordingResult]) -> dict[str, dict[str, Any]]:
+    """Return pops per minute by kind, with exact 95 % Poisson limits (Garwood 1936); highest first."""
     from scipy.stats import chi2
 
-    by_kind: dict[str, list[CandidateSet]] = defaultdict(list)
-    for one in heard:
+    by_kind: dict[str, list[RecordingResult]] = defaultdict(list)
+    for one in results:
         by_kind[one.kind].append(one)
     rows = {}
     for kind, of in by_kind.items():
@@ -58,7 +58,7 @@ def table(heard: Iterable[CandidateSet]) -> dict[str, dict[str, Any]]:
 
 
 def print_table(title: str, rows: dict[str, dict[str, Any]]) -> None:
-    """One line for each kind."""
+    """Print one line per kind."""
     print(f"\nfalse pops in recordings of one thing, {title}")
     for kind, row in rows.items():
         rate = row["a_minute"]

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Whether `popdetect outcomes` keeps its word: many simulated studies with a known truth, and what it said of each.
+"""Check the coverage of the intervals of `popdetect outcomes` on simulated studies with known effects.
 
-Of each kind of study, as many as asked for are drawn, and all of `outcomes` is run on each. Then is counted how often
-the 95 % interval held the truth (93 to 97 % is wanted), how often a difference was "shown" where there is none (3 to
-7 %), and whether the correction for the detector's errors takes away what they dilute. Each share has the interval that
-comes from so many studies. The same seed gives the same table, whatever the number of jobs.
+For each kind of study, many studies are simulated and analysed. The table shows how often the 95 % interval contained
+the truth (93 to 97 % is required), how often a difference was "shown" although there is none (3 to 7 %), and whether
+the correction for errors of the detector removes the dilution. Each share has its own interval. The same seed gives the
+same table, for any number of jobs. 1000 studies of each kind take about an hour.
 
-Examples: scripts/benchmarks/interval_coverage.py · the same with --studies 100 --jobs 2 --markdown table.md
+Examples
+--------
+scripts/benchmarks/interval_coverage.py
+scripts/benchmarks/interval_coverage.py --studies 100 --jobs 2 --markdown table.md
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-# before numpy is loaded, as the command line does: matrices this small gain nothing from threads
+# set before numpy is loaded: threads do not help with matrices this small
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
@@ -46,22 +49,22 @@ USUAL = {"n_patients": 30, "thrusts_per_patient": 5.0}
 
 @dataclass(frozen=True)
 class Scenario:
-    """A kind of study: what is true, and which figure is held against which truth."""
+    """A kind of study: the truth, and the figure that is compared with it."""
 
     name: str
     plan: dict[str, Any]
     figure: str = "adjusted difference"
-    counted: bool = False  # whether the detector's figures are known from counts
-    biased: bool = False  # whether this figure is known to be diluted, and shown to say so
+    counted: bool = False  # whether sensitivity and specificity of the detector are given as counts
+    biased: bool = False  # whether this figure is known to be diluted
 
     @property
     def made(self) -> StudyPlan:
-        """The plan in full."""
+        """The complete plan."""
         return StudyPlan(**{**USUAL, **self.plan})
 
     @property
     def truth(self) -> float:
-        """What the figure should be."""
+        """The true value of the figure."""
         plan = self.made
         unit = 1.0 if plan.scale == "NPRS" else 10.0
         return {
@@ -94,13 +97,13 @@ SCENARIOS = (
 
 @dataclass(frozen=True)
 class Row:
-    """What was counted of a scenario; intervals are those of the counting (95 %)."""
+    """The results of a scenario; intervals (95 %) are those of the simulation."""
 
     name: str
     figure: str
     truth: float
     n: int  # studies
-    n_without: int  # of these, how many gave no interval, with the reason in words
+    n_without: int  # studies without an interval
     covers: float
     covers_between: tuple[float, float]
     mean: float
@@ -112,13 +115,13 @@ class Row:
 
 
 def main() -> int:
-    """Run, print the table, say what was held; 1 where something was missed."""
+    """Run, print the table and the missed targets; return 1 if there are any."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=_from(10), default=1000, metavar="N", help="of each kind (default: 1000)")
-    parser.add_argument("--jobs", type=_from(1), default=1, metavar="N", help="processes side by side (default: 1)")
+    parser.add_argument("--jobs", type=_from(1), default=1, metavar="N", help="parallel processes (default: 1)")
     parser.add_argument("--seed", type=_from(0), default=0, metavar="N", help="same seed, same table (default: 0)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table there")
     args = parser.parse_args()
     begun = time.monotonic()
     rows = []
@@ -135,20 +138,20 @@ def main() -> int:
     if args.markdown:
         write_text(args.markdown, text + "\n")
     missed = [f"{row.name}: {what}" for row in rows for what, held in row.held.items() if not held]
-    few = "" if args.studies >= ENOUGH else ", as far as so few studies can tell"
-    print("\n" + ("\n".join(f"MISSED  {line}" for line in missed) or f"All was held{few}."))
+    few = "" if args.studies >= ENOUGH else ", as far as so few studies can show"
+    print("\n" + ("\n".join(f"MISSED  {line}" for line in missed) or f"All targets are met{few}."))
     return 1 if missed else 0
 
 
 def run(n_studies: int, jobs: int, seed: int) -> Iterator[tuple[int, Scenario, list[Estimate]]]:
-    """What `outcomes` said, kind by kind."""
+    """Yield the estimates of `outcomes`, kind by kind."""
     tasks = [(number, seed, begin, min(begin + CHUNK, n_studies)) for number in range(len(SCENARIOS))
              for begin in range(0, n_studies, CHUNK)]  # fmt: skip
     found: list[Estimate] = []
     pool = ProcessPoolExecutor(jobs) if jobs > 1 else None
     try:
-        for task, said in zip(tasks, (pool.map if pool else map)(studies, tasks), strict=True):
-            found += said
+        for task, result in zip(tasks, (pool.map if pool else map)(studies, tasks), strict=True):
+            found += result
             if task[3] == n_studies:
                 yield task[0], SCENARIOS[task[0]], found
                 found = []
@@ -158,7 +161,7 @@ def run(n_studies: int, jobs: int, seed: int) -> Iterator[tuple[int, Scenario, l
 
 
 def studies(task: tuple[int, int, int, int]) -> list[Estimate]:
-    """The figure in question, of some studies of one kind."""
+    """Return the estimates of some studies of one kind."""
     number, seed, begin, end = task
     scenario = SCENARIOS[number]
     plan, found = scenario.made, []
@@ -166,24 +169,24 @@ def studies(task: tuple[int, int, int, int]) -> list[Estimate]:
         own = np.random.SeedSequence([seed, number, index])
         thrusts = simulate_study(plan, seed=int(own.generate_state(1)[0]))
         counts = {}
-        if scenario.counted:  # whoever knows the detector's figures has counted, and chance was in it
+        if scenario.counted:  # the counts of an evaluation are random too
             rng = np.random.default_rng([seed, number, index, 5])
             rates = {"sensitivity": plan.sensitivity, "specificity": plan.specificity}
             counts = {name: (int(rng.binomial(N_KNOWN, rate)), N_KNOWN) for name, rate in rates.items()}
-        said = outcomes(thrusts, seed=index, **counts)
+        result = outcomes(thrusts, seed=index, **counts)
         found.append(
             {
-                "adjusted difference": said.main.estimate,
-                "corrected difference": said.dilution.corrected,
-                "interaction with belief": said.belief.interaction.estimate,
-                "share of pops": said.prevalence.corrected,
+                "adjusted difference": result.main.estimate,
+                "corrected difference": result.dilution.corrected,
+                "interaction with belief": result.belief.interaction.estimate,
+                "share of pops": result.prevalence.corrected,
             }[scenario.figure]
         )
     return found
 
 
 def summed_up(scenario: Scenario, found: list[Estimate]) -> Row:
-    """Count; a study without an interval is counted apart and covers nothing."""
+    """Count; a study without an interval is counted separately and covers nothing."""
     truth, n = scenario.truth, len(found)
     given = [
         (e.value, e.low, e.high) for e in found if e.value is not None and e.low is not None and e.high is not None
@@ -217,13 +220,13 @@ def summed_up(scenario: Scenario, found: list[Estimate]) -> Row:
 
 
 def _lies(k: int, n: int, wanted: tuple[float, float]) -> bool:
-    """Whether a share lies where it should; too few studies cannot tell, as long as their interval reaches it."""
+    """Return whether a share is in the required range; with few studies, whether its interval reaches the range."""
     low, high = (k / n, k / n) if n >= ENOUGH else wilson(k, n)
     return low <= wanted[1] and high >= wanted[0]
 
 
 def table(rows: list[Row], n_studies: int, seed: int) -> str:
-    """Markdown."""
+    """Return the table as Markdown."""
     lines = [
         f"{n_studies} simulated studies of each kind, seed {seed}, popdetect {__version__}; in brackets the 95 % "
         "interval of the counting.",

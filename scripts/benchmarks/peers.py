@@ -1,6 +1,6 @@
-"""What else one could use: other people's strategies to say whether a clip holds a pop, behind one face.
+"""Other methods to find out whether a clip holds a pop, with one interface; part of bench.py --accuracy.
 
-Each `Peer` describes a clip by numbers; where it learns, a scikit-learn classifier does so from the same clips as
+Each `Peer` describes a clip by numbers. If it needs training, a scikit-learn classifier is trained on the same clips as
 popdetect. None was made for pops: they stand for what a laboratory would try first.
 """
 
@@ -18,8 +18,8 @@ Sound = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class CandidateSet:
-    """What a peer has of a clip: numbers to learn from (or its own score, alone), and when it hears something."""
+class Description:
+    """The output of a method for one clip: numbers for a classifier (or its own score alone), and onsets."""
 
     numbers: npt.NDArray[np.float64]
     onsets_s: tuple[float, ...] = ()
@@ -27,23 +27,23 @@ class CandidateSet:
 
 @dataclass(frozen=True)
 class Peer:
-    """One way. `classifier` is None where the first number is the score."""
+    """One method. `classifier` is None if the first number is the score."""
 
     name: str
-    hear: Callable[[Sound, int], CandidateSet]
+    describe: Callable[[Sound, int], Description]
     classifier: Callable[[], Any] | None
     has_onsets: bool
 
 
-def plain(sound: Sound, rate_hz: int) -> CandidateSet:
+def plain(sound: Sound, rate_hz: int) -> Description:
     """Librosa's onsets and usual spectral features, as in plain_script.py."""
     from plain_script import describe
 
     numbers, onsets = describe(sound, rate_hz)
-    return CandidateSet(np.nan_to_num(numbers), tuple(onsets.tolist()))
+    return Description(np.nan_to_num(numbers), tuple(onsets.tolist()))
 
 
-def burst(sound: Sound, rate_hz: int) -> CandidateSet:
+def burst(sound: Sound, rate_hz: int) -> Description:
     """auditok: any burst of energy, 12 dB above the clip's median and 5 ms long at the least, is a pop."""
     import auditok
     from auditok.signal import calculate_energy
@@ -65,10 +65,10 @@ def burst(sound: Sound, rate_hz: int) -> CandidateSet:
         energy_threshold=median + 12,
     )
     onsets = tuple(float(region.start) for region in regions)
-    return CandidateSet(np.array([max(energies) - median]), onsets)
+    return Description(np.array([max(energies) - median]), onsets)
 
 
-def short_term(sound: Sound, rate_hz: int) -> CandidateSet:
+def short_term(sound: Sound, rate_hz: int) -> Description:
     """In the manner of pyAudioAnalysis: 34 short-term features in 50 ms frames, their mean and spread over the clip."""
     import librosa
 
@@ -90,13 +90,13 @@ def short_term(sound: Sound, rate_hz: int) -> CandidateSet:
         librosa.feature.chroma_stft(S=power, sr=rate_hz, tuning=0.0),
     ]
     numbers = np.concatenate([f(part, axis=1) for part in parts for f in (np.mean, np.std)])
-    return CandidateSet(np.nan_to_num(numbers))
+    return Description(np.nan_to_num(numbers))
 
 
 _EMBED: list[Any] = []
 
 
-def embedding(sound: Sound, rate_hz: int) -> CandidateSet:
+def embedding(sound: Sound, rate_hz: int) -> Description:
     """The speech embedding of openWakeWord (weights in pyopen-wakeword): mean and maximum of its 96 numbers."""
     import librosa
     from pyopen_wakeword import OpenWakeWordFeatures
@@ -110,7 +110,7 @@ def embedding(sound: Sound, rate_hz: int) -> CandidateSet:
     pcm = (slow / peak * 0.5 * 32767).astype(np.int16)
     found = [np.asarray(block).reshape(-1, 96) for block in features.process_streaming(pcm.tobytes())]
     rows = np.concatenate(found) if found else np.zeros((1, 96))
-    return CandidateSet(np.concatenate([rows.mean(axis=0), rows.max(axis=0)]).astype(np.float64))
+    return Description(np.concatenate([rows.mean(axis=0), rows.max(axis=0)]).astype(np.float64))
 
 
 def _forest() -> Any:
@@ -143,9 +143,9 @@ PEERS = (
 )
 
 
-def hear_all(job: tuple[Sound, int]) -> list[CandidateSet]:
-    """All peers on one clip."""
+def describe_all(job: tuple[Sound, int]) -> list[Description]:
+    """Run all methods on one clip."""
     sound, rate_hz = job
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of librosa, on short or silent clips
-        return [peer.hear(np.ascontiguousarray(sound), rate_hz) for peer in PEERS]
+        return [peer.describe(np.ascontiguousarray(sound), rate_hz) for peer in PEERS]

@@ -1,7 +1,12 @@
 #!/usr/bin/env python3
-"""The plain way, as one would write it in an afternoon: librosa onsets and features, a scikit-learn forest.
+"""A simple alternative for comparison: librosa onsets and features, and a scikit-learn forest.
 
-It is here to be measured against. Usage: plain_script.py --fit MODEL · plain_script.py MODEL FILE...
+Used by bench.py. Fitting takes about twenty seconds, a file some seconds.
+
+Usage
+-----
+scripts/benchmarks/plain_script.py --fit MODEL
+scripts/benchmarks/plain_script.py MODEL FILE...
 """
 
 from __future__ import annotations
@@ -15,13 +20,13 @@ from sklearn.ensemble import RandomForestClassifier
 
 
 def features(path: str) -> np.ndarray:
-    """What the forest sees of a file."""
+    """Return the features of a file."""
     y, sr = librosa.load(path, sr=None)
     return describe(y, sr)[0]
 
 
 def describe(y: np.ndarray, sr: int) -> tuple[np.ndarray, np.ndarray]:
-    """Onset count and strength, and mean and spread of the usual spectral features; and the onsets, in seconds."""
+    """Return onset count and strength, with statistics of spectral features; and the onsets, in seconds."""
     envelope = librosa.onset.onset_strength(y=y, sr=sr)
     onsets = librosa.onset.onset_detect(onset_envelope=envelope, sr=sr, units="time")
     parts = [

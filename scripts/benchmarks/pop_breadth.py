@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""How broad the spectra of recorded pops are, beside those of simulated ones: what `simulation.pop` is drawn after.
+"""Compare the spectral breadth of recorded pops with that of simulated ones, which follow the recorded ones.
 
-A row for each recorded pop, cut out at its marked onset, then quantiles of many simulated ones, pops and mouth clicks.
-Breadth is `dsp.breadth`, the spectral entropy of the first 5 ms.
+Breadth is `dsp.breadth`, the spectral entropy of the first 5 ms. Prints one row per recording of pops, then quantiles
+of simulated pops and mouth clicks. Takes some seconds.
 
-Example: scripts/benchmarks/pop_breadth.py --sounds ../shared/audio
+Example
+-------
+scripts/benchmarks/pop_breadth.py --sounds ../shared/audio
 """
 
 from __future__ import annotations
@@ -16,21 +18,22 @@ import numpy as np
 
 from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import breadth
-from popdetect.training.data.sounds import Synthetic, pops_of, read_manifest
+from popdetect.training.data.manifest import read_manifest
+from popdetect.training.data.sounds import Synthetic, pops_of
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def main() -> None:
-    """Show the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sounds", type=Path, required=True, metavar="DIR", help="sound folder with a MANIFEST.csv")
     parser.add_argument("--simulated", type=int, default=1000, metavar="N", help="how many to draw (default: 1000)")
     args = parser.parse_args()
     for source in read_manifest(args.sounds):
         if source.kind == "pop":
-            told = ", ".join(f"{breadth(pop):.2f}" for pop in pops_of(source))
-            print(f"{source.path.stem[:40]:42}{told}")
+            values = ", ".join(f"{breadth(pop):.2f}" for pop in pops_of(source))
+            print(f"{source.path.stem[:40]:42}{values}")
     rng, bank = np.random.default_rng(0), Synthetic()
     made = {
         "simulated pops, as scenes have them": lambda: bank.pops(rng, 1)[0][0],

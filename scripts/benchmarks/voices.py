@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""How many pops a model hears in recorded voices that it never learned from, many more than a sound folder holds.
+"""Measure false pops in thousands of recorded voices that the model was not trained on.
 
-Debian's packages hold thousands of spoken words: prompts of telephone exchanges, from studios, and the letters and
-words that volunteers spoke for children's programs at home, with their own microphones, breath and lips. apt-get
-fetches them into a folder (223 MB with --keep, else into a temporary one); nothing is installed.
+The voices are in Debian packages: telephone prompts from studios, and letters and words that volunteers spoke at home
+for children's programs, with their own microphones, breath and mouth clicks. apt-get downloads the packages (223 MB)
+into the folder of --keep, or into a temporary one; nothing is installed. Takes about five minutes.
 
-Example: scripts/benchmarks/voices.py --json models/voices.json
+Example
+-------
+scripts/benchmarks/voices.py --json models/voices.json
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 import false_pops
+from corpus import made_by
 from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
 from popdetect.session.files import write_text
@@ -32,15 +35,15 @@ SUFFIXES = (".wav", ".ogg", ".opus")
 
 
 def main() -> int:
-    """Fetch, judge, show."""
+    """Download, process, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="where the packages go, and are found the next time")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the packages there for the next time")
     parser.add_argument("--model", metavar="BUNDLE", help="default: the shipped one")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table there, too")
     args = parser.parse_args()
     model = bundle.load(args.model)
     with tempfile.TemporaryDirectory(prefix="popdetect-voices-") as folder:
-        heard, refused = [], 0
+        results, refused = [], 0
         for package, kind in PACKAGES.items():
             files = recordings(fetched(package, args.keep or Path(folder)))
             for verdict in Detector(model).verdicts([(path, path.name) for path in files]):
@@ -48,28 +51,28 @@ def main() -> int:
                     refused += 1
                     continue
                 pops = verdict.detection.pops
-                heard.append(false_pops.CandidateSet(kind, len(pops), verdict.detection.duration_s))
+                results.append(false_pops.RecordingResult(kind, len(pops), verdict.detection.duration_s))
                 if pops:
                     print(f"  {package} {verdict.file}: {', '.join(f'{pop.onset_s:.3f} s' for pop in pops)}")
-    rows = false_pops.table(heard)
-    false_pops.print_table(f"by {model.title}; {refused} more could not be judged", rows)
+    rows = false_pops.table(results)
+    false_pops.print_table(f"by {model.title}; {refused} more could not be processed", rows)
     if args.json:
         about = (
-            f"Voices of Debian's packages {', '.join(PACKAGES)}, judged by this model, which learned from none of "
-            f"them; {refused} more that are cut off, silent or too short could not be judged"
+            f"Voices of Debian's packages {', '.join(PACKAGES)}, tested with this model, which was not trained on any "
+            f"of them; {refused} more are cut off, silent or too short"
         )
-        write_text(args.json, json.dumps({"about": about, "false_pops": rows}, indent=1) + "\n")
+        write_text(args.json, json.dumps({"about": about, **made_by(), "false_pops": rows}, indent=1) + "\n")
     return 0
 
 
 def fetched(package: str, folder: Path) -> Path:
-    """The package's files, unpacked; downloaded unless they are there."""
+    """Return the unpacked files of a package; download it unless it is there."""
     unpacked = folder / package
     if unpacked.is_dir():
         return unpacked
     folder.mkdir(parents=True, exist_ok=True)
     print(f"fetching {package}", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(dir=folder) as place:  # what was interrupted does not look like the whole
+    with tempfile.TemporaryDirectory(dir=folder) as place:  # an interrupted download must not look complete
         _run("apt-get", "-qq", "download", package, at=place)
         (archive,) = Path(place).glob("*.deb")
         _run("dpkg-deb", "-x", archive.name, package, at=place)
@@ -81,14 +84,14 @@ def _run(*command: str, at: str) -> None:
     try:
         done = subprocess.run(command, cwd=at, check=False, capture_output=True, text=True)
     except FileNotFoundError:
-        sys.exit(f"voices: {command[0]} is not here; the packages are Debian's, and so is the tool that fetches them")
+        sys.exit(f"voices: {command[0]} is not installed; the packages are Debian's and need its tools")
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
         sys.exit(f"voices: {' '.join(command)} failed: {said[-1] if said else 'no word why'}; apt-get update may help")
 
 
 def recordings(folder: Path) -> list[Path]:
-    """Sound files below `folder`, each once: packages link one voice under several names."""
+    """Return the sound files below `folder`, each once: packages link one voice under several names."""
     return sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and not path.is_symlink())
 
 

@@ -25,7 +25,7 @@ from popdetect.errors import UsageError
 from popdetect.records import Detection
 from popdetect.training.data import synthesis as simulation
 from popdetect.training.data.dsp import RATE_HZ, coloured_noise, resample
-from popdetect.training.data.sounds import read_manifest
+from popdetect.training.data.manifest import read_manifest
 
 Clip = Callable[..., np.ndarray]
 TRAIN = (0.800, 0.840, 0.871, 0.919)

@@ -11,7 +11,7 @@ import soundfile
 
 import corpus
 from popdetect.training.data.dsp import Sound
-from popdetect.training.data.sounds import Source
+from popdetect.training.data.manifest import Source
 
 RATE_HZ = 16_000
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from popdetect.records import Label
+from popdetect.session import corrections
+from popdetect.session.corrections import Correction
+from popdetect.session.files import write_text
+from popdetect.session.labels import Truth
+from popdetect.session.tables import csv_text
 from popdetect.training.data.dsp import Rng, Sound
 from popdetect.training.data.scenes import Scene, SceneRule, compose
 from popdetect.training.data.sounds import Named, Synthetic
@@ -72,3 +81,24 @@ def examples(n: int = 60, rates_hz: tuple[int, ...] = (48_000,)) -> tuple[Exampl
 @lru_cache(maxsize=1)
 def fitted() -> Fitted:
     return fitting.fit(examples(), name="small", version="1", specs=LOGISTIC)
+
+
+def answered(folder: Path, given: Sequence[Correction]) -> Path:
+    """The folder, with these answers in it."""
+    (folder / "popdetect").mkdir(parents=True, exist_ok=True)
+    text = csv_text(corrections.COLUMNS, map(corrections.row, given))
+    write_text(folder / "popdetect" / corrections.NAME, text)
+    return folder
+
+
+def said(file: str, label: Label, rater: str = "anna", onsets_s: tuple[float, ...] = (), at: int = 0) -> Correction:
+    return Correction(file, label, onsets_s, rater, f"2026-03-01T10:00:{at:02d}Z")
+
+
+def corrected_copy(practice: Path, folder: Path, truths: Sequence[Truth]) -> Path:
+    """The clips of `practice`, each answered with its truth, and who they are of in a ``session.csv``."""
+    shutil.copytree(practice, folder)
+    (folder / "labels.csv").unlink()
+    rows = [{"file": truth.file, "Patient ID": truth.patient_id} for truth in truths]
+    write_text(folder / "session.csv", csv_text(("file", "Patient ID"), rows))
+    return answered(folder, [said(t.file, t.label, onsets_s=t.onsets_s or ()) for t in truths])

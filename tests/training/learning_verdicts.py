@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from popdetect.records import Label
+from popdetect.training.evaluation.matching import ScoredClip
 from popdetect.training.evaluation.negative_controls import ControlResult
-from popdetect.training.evaluation.scores import ScoredClip
 
 
 def verdicts(right: int, n: int = 20, early_s: float = 0.0, n_groups: int = 5) -> list[ScoredClip]:

@@ -140,7 +140,7 @@ def test_a_model_that_hears_pops_everywhere_is_not_advised(trained: retraining.R
     assert not adopt
     assert "4.0 pops per minute in sound that has none" in why
     assert comparison.advise(clips, clips, hears(0), hears(0))[0] is False  # no better is not better
-    assert negative_controls.listen(trained.model).steady_per_min <= 60
+    assert negative_controls.run(trained.model).steady_per_min <= 60
 
 
 def test_marks_take_each_pop_once_and_leave_its_echo_out() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from popdetect.cli import options, terminal
 from popdetect.cli.terminal import command, counted, one_line
+from popdetect.records import to_json
 
 if TYPE_CHECKING:
     from popdetect.training.data.answers import TrainingLabels
@@ -60,14 +61,14 @@ def run(args: argparse.Namespace) -> int:
 
 def as_text(done: Retrained, labelled: TrainingLabels, current: str) -> str:
     """Return the scores of the new model beside those of the current one, whose title is `current`, and the advice."""
-    from popdetect.training.evaluation.comparison import figures
+    from popdetect.training.evaluation.scores import card_figures
     from popdetect.training.models.card import figure
 
     compared = done.comparison
-    before = figures(compared.current) if compared.current else {}
+    before = card_figures(compared.current) if compared.current else {}
     lines = [*_used(done, labelled), ""]
     lines.append(f"{'clips of held-out patients':50}  {'new model':24}  current model ({current})")
-    for name, value in figures(compared.new).items():
+    for name, value in card_figures(compared.new).items():
         lines.append(f"{name:50}  {figure(value):24}  {figure(before[name]) if name in before else ''}".rstrip())
     for kind, n_false in compared.controls_new.n_false.items():
         theirs = compared.controls_current.n_false[kind] if compared.controls_current else ""
@@ -116,8 +117,8 @@ def as_json(done: Retrained, labelled: TrainingLabels) -> dict[str, Any]:
         "model_sha256": done.model.sha256,
         "adopt": compared.adopt,
         "advice": compared.advice,
-        "new": compared.new.to_dict(),
-        "current": compared.current.to_dict() if compared.current else None,
+        "new": to_json(compared.new),
+        "current": to_json(compared.current),
         "guard": {
             name: None if one is None else {"false_pops": one.n_false, "minutes": one.minutes}
             for name, one in controls.items()
@@ -126,6 +127,6 @@ def as_json(done: Retrained, labelled: TrainingLabels) -> dict[str, Any]:
         "left_out": [list(pair) for pair in done.left_out],
         "clips": {**done.counts, "reviewed": labelled.n_reviewed},
         "disputed": list(labelled.disputed),
-        "possible_slips": [issue.to_dict() for issue in done.label_issues],
+        "possible_slips": to_json(done.label_issues),
         "learning_curve": done.learning_curve.to_dict() if done.learning_curve else None,
     }

@@ -1,4 +1,4 @@
-"""One's own labelled clips to a bundle of one's own: what `popdetect train` does."""
+"""From one's own labelled clips to one's own bundle: what `popdetect train` does."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from popdetect.detection.model.bundle import Model
 from popdetect.errors import AudioError, NothingFound, UsageError
 from popdetect.session.labels import Truth
 from popdetect.training.data.answers import FROM_REVIEW
-from popdetect.training.data.examples import CandidateSet
+from popdetect.training.data.examples import CandidateSet, Example, OnProgress
 from popdetect.training.evaluation import comparison, label_issues, learning_curve
 from popdetect.training.evaluation.comparison import Comparison
 from popdetect.training.evaluation.label_issues import LabelIssue
 from popdetect.training.evaluation.learning_curve import LearningCurve
+from popdetect.training.evaluation.scores import card_figures
 from popdetect.training.models import bundle_files, card, estimators, fitting
-from popdetect.training.models.fitting import Example, Fitted, OnProgress
+from popdetect.training.models.candidate_filter import CandidateFinder
+from popdetect.training.models.fitting import Fitted
 from popdetect.training.models.replay import Replay
 
 
 @dataclass(frozen=True, slots=True)
 class Retrained:
-    """What came of it.
+    """The result of `train`.
 
     Attributes
     ----------
@@ -37,15 +39,15 @@ class Retrained:
     out : Path
     comparison : Comparison
     selection : list of dict
-        The classifiers that were tried, the chosen one first.
+        The classifiers that were compared, the chosen one first.
     left_out : tuple of (str, str)
         Files that could not be used, and why.
     counts : dict of str to int
-        Clips ``learned_from``, ``uncertain`` ones left out, and those with pops that are ``unmarked``.
+        Clips that were ``learned_from``, ``uncertain`` clips that were left out, and ``unmarked`` pop clips.
     label_issues : tuple of LabelIssue
         Clips whose label contradicts a confident held-out answer.
     learning_curve : LearningCurve or None
-        Where it was asked for.
+        If it was requested.
     """
 
     model: Model
@@ -74,7 +76,7 @@ def train(
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Retrained:
-    """Fit a model to labelled clips and write its bundle, card and metrics.
+    """Fit a model to labelled clips; write its bundle with card and scores.
 
     The same labels, clips and seed give the same bundle, byte for byte.
 
@@ -85,125 +87,134 @@ def train(
     out : Path
         Folder of the bundle; must not exist unless `force`.
     current : Model or None
-        Points out the pops in clips whose onsets no_context marked, and is what the new model is compared with.
+        Finds the pops in pop clips without marked onsets; the new model is compared with it.
     replay : Replay, optional
-        Rows that travel with the current model: it is adapted. Without them the new one is made from the clips alone.
+        Replay rows of the current model: it is adapted. Without them a new model is fitted to the clips alone.
     origin : (Model, Replay), optional
-        What is adapted in place of a current model that has learned from some of these very clips: an adaptation of
-        that one could not be tested on people it has not heard.
+        Adapted instead of the current model if that one was trained on some of these clips: its adaptation could not
+        be tested on people whose clips it was not trained on.
     own_controls : sequence of Path
-        Recordings without pops, for the guard set.
+        Own recordings without pops, added to the negative controls.
     with_curve : bool
-        Draw the learning curve, which takes as long as a dozen trainings.
+        Compute the learning curve, which takes as long as a dozen trainings.
     allow_ungrouped : bool
-        Accept clips without a `patient_id`, or all of one: then every clip is its own group and the figures flatter.
+        Accept clips without a `patient_id`, or all of one patient: then every clip is its own group, and the figures
+        are too high.
 
     Raises
     ------
     UsageError
-        Too little to learn from, or no patients named; says what is needed.
+        Too few clips or pops, or no patients; says what is needed.
     NothingFound
-        Not one of the clips could be read.
+        None of the clips could be read.
     """
+    on_progress = on_progress or (lambda *_: None)
     bundle_files.check_target(out, force=force)
     usable = sorted((truth for truth in truths if truth.label != "uncertain"), key=lambda truth: truth.file)
     if not usable:
-        raise UsageError(f"{len(truths)} clips, none labelled pop or no_pop; there is nothing to learn from")
-    nameless = [truth.file for truth in usable if not truth.patient_id]
-    if nameless and not allow_ungrouped and any(truth.extra.get(FROM_REVIEW) for truth in usable):
-        raise UsageError(
-            f"{len(nameless)} of {len(usable)} clips name no patient (first: {nameless[0]}); a session.csv beside the "
-            "clips (popdetect log --init DIR) has a column patient_id, which keeps each person on one side of the "
-            "test. Without it the figures flatter: --allow-ungrouped accepts that, and tests on whole sessions at best"
-        )
-    if nameless and not allow_ungrouped:
-        raise UsageError(
-            f"{len(nameless)} of {len(usable)} clips name no patient (first: {nameless[0]}); a column patient_id keeps "
-            "each person on one side of the test. Without one the figures flatter: --allow-ungrouped accepts that"
-        )
-    heard = _hear(usable)
-    examples = heard.examples
-    before = card.known_digests(current)
-    base_model = current
-    if origin is not None and replay is not None and not before.isdisjoint(heard.digests.values()):
-        base_model, replay = origin
-    _check_enough(heard, allow_ungrouped=allow_ungrouped, adapts=replay is not None)
+        raise UsageError(f"{len(truths)} clips, none labelled pop or no_pop; there is nothing to train on")
+    if not allow_ungrouped:
+        _check_patients(usable)
+    clips = _read(usable)
+    examples = clips.examples
+    known = card.known_digests(current)
+    base = current
+    if origin is not None and replay is not None and not known.isdisjoint(clips.digests.values()):
+        base, replay = origin
+    _check_enough(clips, allow_ungrouped=allow_ungrouped, adapts=replay is not None)
     fitted = fitting.fit(
-        examples, name=name, version=version, seed=seed, base_model=base_model, replay=replay, on_progress=on_progress
+        examples, name=name, version=version, seed=seed, base=base, replay=replay, on_progress=on_progress
     )
     compared = comparison.compare(
         fitted,
         examples,
         current,
         seed=seed,
-        heard=[file for file, digest in heard.digests.items() if digest in before],
-        caveat=heard.caveat,
+        seen=[file for file, digest in clips.digests.items() if digest in known],
+        caveat=clips.caveat,
         own_controls=own_controls,
     )
-    drawn = None
+    curve = None
     if with_curve:
-        drawn = learning_curve.draw(
-            examples, fitted.heard, _refit(fitted, base_model, replay, seed),
-            current if current is base_model else None, seed=seed, say=on_progress or (lambda what, done, total: None),
-        )  # fmt: skip
-    suspects = label_issues.possible(fitted, examples, comparison.held_out(fitted, examples))
-    selection = card.contest(fitted)
-    clips = card.OwnClips(
+        same_filter = current if current is base else None
+        refit = _refit(fitted, base, replay, seed)
+        curve = learning_curve.compute(
+            examples, fitted.candidates, refit, same_filter, seed=seed, on_progress=on_progress
+        )
+    issues = label_issues.find(fitted, examples, comparison.held_out(fitted, examples))
+    selection = card.selection_table(fitted)
+    own = card.OwnClips(
         len(examples),
         sum(example.is_pop for example in examples),
-        heard.n_people,
-        float(np.median(fitted.heard.durations_s)),
+        clips.n_people,
+        float(np.median(fitted.candidates.durations_s)),
     )
+    n_unmarked = sum(example.is_pop and example.onsets_s is None for example in examples)
     facts = {
-        **card.own_statements(clips),
+        **card.own_statements(own),
         "provenance": {
-            "clips": f"{len(examples)} labelled clips, {clips.n_pop} with pops",
+            "command": "popdetect train",
+            "clips": f"{len(examples)} labelled clips, {own.n_pop} with pops",
             "groups": len({example.group for example in examples}),
             "marked_pops": int(sum(len(example.onsets_s or ()) for example in examples)),
-            "clips_without_marks": sum(example.is_pop and example.onsets_s is None for example in examples),
+            "clips_without_marks": n_unmarked,
             "seed": seed,
-            "sha256_of_labels_and_clips": heard.digest,
-            card.KEY: card.written(heard.digests.values()),
-            "pointed_out_by": base_model.title if base_model is not None else "no_context",
-            "first_look_of": base_model.title if base_model is not None else "these clips",
-            **({"adapted_from": f"{base_model.title}, sha256 {base_model.sha256}"} if base_model and replay else {}),
+            "sha256_of_labels_and_clips": clips.digest,
+            card.DIGESTS_KEY: card.join_digests(clips.digests.values()),
+            "pointed_out_by": base.title if base is not None else "nobody",
+            "first_look_of": base.title if base is not None else "these clips",
+            **({"adapted_from": f"{base.title}, sha256 {base.sha256}"} if base and replay else {}),
             "libraries": card.versions(),
             "guard_false_pops_per_minute": round(compared.controls_new.per_min, 3),
         },
         "advice": compared.advice,
-        "scores": _scores(compared, heard, current),
+        "scores": _scores(compared, clips, current),
         "contest": selection,
-        **({"learning_curve": drawn.to_dict()} if drawn else {}),
+        **({"learning_curve": curve.to_dict()} if curve else {}),
     }
     model = bundle_files.write(fitted, out, facts, replay=replay, force=force)
-    counts = {
-        "learned_from": len(examples),
-        "uncertain": len(truths) - len(usable),
-        "unmarked": facts["provenance"]["clips_without_marks"],
-    }
-    return Retrained(model, out, compared, selection, heard.left_out, counts, suspects, drawn)
+    counts = {"learned_from": len(examples), "uncertain": len(truths) - len(usable), "unmarked": n_unmarked}
+    return Retrained(model, out, compared, selection, clips.left_out, counts, issues, curve)
 
 
-def _refit(fitted: Fitted, base_model: Model | None, replay: Replay | None, seed: int) -> learning_curve.Fit:
-    """Fits the same kind of model to some of the clips: the way that was chosen for all of them."""
-    model = fitted.model
-    look = fitting.CandidateFinder.of(model)
-    specs = [fitted.selection[0].recipe] if replay is None else estimators.ESTIMATORS
+def _check_patients(truths: Sequence[Truth]) -> None:
+    """Require a patient for each clip."""
+    nameless = [truth.file for truth in truths if not truth.patient_id]
+    if not nameless:
+        return
+    if any(truth.extra.get(FROM_REVIEW) for truth in truths):
+        where = (
+            "a session.csv beside the clips (popdetect log --init DIR) has a column patient_id, which keeps the clips "
+            "of a person"
+        )
+        consequence = "accepts that, and tests on whole sessions at best"
+    else:
+        where, consequence = "a column patient_id keeps the clips of a person", "accepts that"
+    raise UsageError(
+        f"{len(nameless)} of {len(truths)} clips name no patient (first: {nameless[0]}); {where} on one side of the "
+        f"train/test split. Without it the figures are too high: --allow-ungrouped {consequence}"
+    )
 
-    def fit(examples: Sequence[Example], heard: CandidateSet) -> Fitted:
-        return fitting.learn(
-            examples, heard, look, name="part", version="0", seed=seed, specs=specs, base_model=base_model,
-            replay=replay, negatives=fitted.negatives,
+
+def _refit(fitted: Fitted, base: Model | None, replay: Replay | None, seed: int) -> learning_curve.FitFunction:
+    """Return a function that fits the same kind of model to some of the clips."""
+    finder = CandidateFinder.of(fitted.model)
+    specs = estimators.ESTIMATORS if replay else (estimators.BY_NAME[fitted.selection[0].strategy.name],)
+
+    def fit(examples: Sequence[Example], candidates: CandidateSet) -> Fitted:
+        return fitting.fit_candidates(
+            examples, candidates, finder, name="part", version="0", seed=seed, specs=specs, base=base, replay=replay,
+            negatives=fitted.negatives,
         )  # fmt: skip
 
     return fit
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
-    """The clips that can be read, those that cannot with the reason, a digest of labels and samples, and one of each.
+class _Clips:
+    """The labelled clips that can be read, those that cannot, and digests.
 
-    `n_people` is None where some of the clips name no_context.
+    `digest` is of all labels and samples, `digests` of each clip. `n_people` is None if some clips name no patient.
     """
 
     examples: list[Example]
@@ -213,8 +224,8 @@ class _Heard:
     n_people: int | None
 
     @property
-    def flatters(self) -> str:
-        """Why the held-out figures flatter; empty if people were held out."""
+    def not_grouped(self) -> str:
+        """Why held-out figures are too high; empty if whole people were held out."""
         if self.n_people is None:
             return "people unknown"
         return "one person only" if self.n_people == 1 else ""
@@ -222,17 +233,19 @@ class _Heard:
     @property
     def caveat(self) -> str:
         """The same for the advice."""
-        if not self.flatters:
+        if not self.not_grouped:
             return ""
         are = "are" if self.n_people == 1 else "may be"
-        return f"{self.flatters}, so clips of one person {are} on both sides of the test and these figures flatter"
+        return (
+            f"{self.not_grouped}: clips of one person {are} on both sides of the split, so these figures are too high"
+        )
 
 
-def _hear(truths: Sequence[Truth]) -> _Heard:
+def _read(truths: Sequence[Truth]) -> _Clips:
     examples, left_out, digests = [], [], {}
     sessions = {truth.extra.get("group", "") for truth in truths if truth.extra.get(FROM_REVIEW)} - {""}
-    # where no_context is named, whole sessions are held out, if there are enough of them
-    stands_in = {name: f"session {name}" for name in sessions} if len(sessions) >= fitting.MIN_GROUPS else {}
+    # without patients, whole sessions are held out, if there are enough of them
+    session_groups = {name: f"session {name}" for name in sessions} if len(sessions) >= fitting.MIN_GROUPS else {}
     state = hashlib.sha256()
     for truth in truths:
         try:
@@ -242,52 +255,54 @@ def _hear(truths: Sequence[Truth]) -> _Heard:
             continue
         state.update(repr((truth.file, truth.label, truth.onsets_s, truth.patient_id)).encode())
         state.update(samples.tobytes())
-        digests[truth.file] = card.digest(samples, rate_hz)
-        group = truth.patient_id or stands_in.get(truth.extra.get("group", ""), f"clip {truth.file}")
+        digests[truth.file] = card.clip_digest(samples, rate_hz)
+        group = truth.patient_id or session_groups.get(truth.extra.get("group", ""), f"clip {truth.file}")
         examples.append(Example(truth.file, group, truth.label == "pop", truth.onsets_s, _Reader(truth.path)))
     people = {truth.patient_id for truth in truths if truth.file in digests}
-    return _Heard(examples, tuple(left_out), state.hexdigest(), digests, None if "" in people else len(people))
-
-
-def _check_enough(heard: _Heard, *, allow_ungrouped: bool, adapts: bool) -> None:
-    """As `fitting.check_enough`, and says where clips are missing because they cannot be read."""
-    n_unread = len(heard.left_out)
-    if not heard.examples:
-        file, why = heard.left_out[0]
-        raise NothingFound(f"none of the {n_unread} labelled clips could be read; the first, {file}: {why}")
-    try:
-        fitting.check_enough(heard.examples, allow_ungrouped=allow_ungrouped, adapts=adapts)
-    except UsageError as error:
-        if not n_unread:
-            raise
-        file, why = heard.left_out[0]
-        raise UsageError(f"{error}; {n_unread} more could not be read (the first, {file}: {why})") from error
-
-
-def _scores(compared: Comparison, heard: _Heard, current: Model | None) -> dict[str, Any]:
-    """The figures of a card, with what must be known of them."""
-    title = f"Clips held out ({heard.flatters}: these figures flatter)" if heard.flatters else "People held out"
-    scores: dict[str, Any] = {
-        title: {
-            "about": f"Each clip judged by a fit that had not heard {'it' if heard.flatters else 'its group'}; "
-            "calibration and thresholds were fitted on these same answers, so small sets look a little better than "
-            "they are.",
-            "figures": comparison.figures(compared.new),
-        }
-    }
-    if compared.current is not None and current is not None:
-        scores[f"The model before ({current.title}) on the same clips"] = {
-            "about": compared.advice,
-            "figures": comparison.figures(compared.current),
-        }
-    return scores
+    return _Clips(examples, tuple(left_out), state.hexdigest(), digests, None if "" in people else len(people))
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """A clip that is read again when asked for: a thousand of them need not fit into memory."""
+    """Reads a clip again at each call, so that a thousand clips need not be in memory."""
 
     path: Path
 
     def __call__(self) -> tuple[npt.NDArray[np.float32], int]:
         return audio.read(self.path)
+
+
+def _check_enough(clips: _Clips, *, allow_ungrouped: bool, adapts: bool) -> None:
+    """As `fitting.check_enough`; the error also names clips that cannot be read."""
+    n_unread = len(clips.left_out)
+    if not clips.examples:
+        file, why = clips.left_out[0]
+        raise NothingFound(f"none of the {n_unread} labelled clips could be read; the first, {file}: {why}")
+    try:
+        fitting.check_enough(clips.examples, allow_ungrouped=allow_ungrouped, adapts=adapts)
+    except UsageError as error:
+        if not n_unread:
+            raise
+        file, why = clips.left_out[0]
+        raise UsageError(f"{error}; {n_unread} more could not be read (the first, {file}: {why})") from error
+
+
+def _scores(compared: Comparison, clips: _Clips, current: Model | None) -> dict[str, Any]:
+    """Return the figures of the card, with their limitations."""
+    title = (
+        f"Clips held out ({clips.not_grouped}: these figures are too high)" if clips.not_grouped else "People held out"
+    )
+    scores: dict[str, Any] = {
+        title: {
+            "about": f"Each clip was tested with a fit without {'it' if clips.not_grouped else 'its group'}. "
+            "Calibration and thresholds were fitted on the same answers, so figures of small sets are a little too "
+            "high.",
+            "figures": card_figures(compared.new),
+        }
+    }
+    if compared.current is not None and current is not None:
+        scores[f"The model before ({current.title}) on the same clips"] = {
+            "about": compared.advice,
+            "figures": card_figures(compared.current),
+        }
+    return scores

@@ -34,7 +34,7 @@ def test_probabilities_equal_predict_proba(
 
 def test_the_candidate_filter_equals_predict_proba(table: tuple[np.ndarray, np.ndarray]) -> None:
     rows, labels = table
-    fitted = estimators.small_boosting(0).fit(rows, labels)
+    fitted = estimators.filter_boosting(0).fit(rows, labels)
     classifier = export.export_classifier(fitted)
 
     assert isinstance(classifier, Trees)
@@ -44,7 +44,7 @@ def test_the_candidate_filter_equals_predict_proba(table: tuple[np.ndarray, np.n
 
 def test_one_row_and_many_rows_agree_to_the_bit(table: tuple[np.ndarray, np.ndarray]) -> None:
     rows, labels = table
-    classifier = export.export_classifier(estimators.small_boosting(0).fit(rows, labels))
+    classifier = export.export_classifier(estimators.filter_boosting(0).fit(rows, labels))
 
     np.testing.assert_array_equal(classifier.logit(rows)[:50], [classifier.logit(row[None])[0] for row in rows[:50]])
 
@@ -99,7 +99,7 @@ def test_a_value_on_the_threshold_goes_scikit_learns_way() -> None:
     rng = np.random.default_rng(1)
     rows = rng.integers(-2, 3, (400, N_FEATURES)).astype(np.float64)
     labels = (rows[:, 0] + rows[:, 1] > 0).astype(int)
-    fitted = estimators.small_boosting(0).fit(rows, labels)
+    fitted = estimators.filter_boosting(0).fit(rows, labels)
     classifier = export.export_classifier(fitted)
     assert isinstance(classifier, Trees)
     thresholds = classifier.threshold[np.isfinite(classifier.threshold)]

@@ -13,7 +13,7 @@ from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import Model, load
 from popdetect.detection.model.classifiers import FeatureRange
 from popdetect.training.data.dsp import RATE_HZ
-from popdetect.training.models.calibration import span_of
+from popdetect.training.models.calibration import feature_range
 
 Clip = Callable[..., npt.NDArray[np.float32]]
 TRAIN = (1.0, 1.03, 1.08)
@@ -36,7 +36,7 @@ def test_features_beyond_are_counted_and_the_unknown_is_not() -> None:
 def test_hardly_any_sound_learned_from_is_outside_and_a_stranger_is() -> None:
     rows = np.random.default_rng(0).standard_normal((20_000, 12))
     rows[:, 7] = np.nan
-    span = span_of(rows)
+    span = feature_range(rows)
 
     assert span.is_outside(rows).mean() <= 0.001
     assert span.is_outside(np.full((1, 12), 9.0)).all()
@@ -46,8 +46,8 @@ def test_hardly_any_sound_learned_from_is_outside_and_a_stranger_is() -> None:
 
 def test_a_teachers_span_only_grows() -> None:
     rng = np.random.default_rng(1)
-    teacher = span_of(rng.standard_normal((5000, 4)))
-    own = span_of(rng.standard_normal((50, 4)) * 3, teacher)
+    teacher = feature_range(rng.standard_normal((5000, 4)))
+    own = feature_range(rng.standard_normal((50, 4)) * 3, teacher)
 
     assert (own.low <= teacher.low).all()
     assert (own.high >= teacher.high).all()

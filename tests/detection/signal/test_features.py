@@ -21,14 +21,14 @@ Clip = Callable[..., np.ndarray]
 
 
 def row_at(sound: np.ndarray, onset_s: float, rate_hz: int = RATE_HZ) -> dict[str, float]:
-    found = FeatureExtractor(FRONT, RULE).hear(sound, rate_hz)
+    found = FeatureExtractor(FRONT, RULE).extract(sound, rate_hz)
     index = int(np.argmin(np.abs(found.onsets_s - onset_s)))
     assert abs(found.onsets_s[index] - onset_s) < 0.001
     return dict(zip(NAMES, found.rows[index].tolist(), strict=True))
 
 
 def test_names_are_as_many_as_values_and_each_once(clip: Clip) -> None:
-    found = FeatureExtractor(FRONT, RULE).hear(clip((0.5,)), RATE_HZ)
+    found = FeatureExtractor(FRONT, RULE).extract(clip((0.5,)), RATE_HZ)
 
     assert found.rows.shape == (len(found.onsets_s), len(NAMES))
     assert len(set(NAMES)) == len(NAMES)
@@ -99,7 +99,10 @@ def test_a_clip_without_candidates_has_empty_rows() -> None:
 
     assert len(when) == 0
     assert looks.shape == (0, len(gate.names(FRONT.n_columns)))
-    assert FeatureExtractor(FRONT, RULE).hear(np.full(RATE_HZ, 0.1, np.float32), RATE_HZ).rows.shape == (0, len(NAMES))
+    assert FeatureExtractor(FRONT, RULE).extract(np.full(RATE_HZ, 0.1, np.float32), RATE_HZ).rows.shape == (
+        0,
+        len(NAMES),
+    )
 
 
 def test_silence_before_the_clip_is_as_nothing(clip: Clip) -> None:

@@ -32,7 +32,7 @@ def candidates(sound: np.ndarray, rule: OnsetRule = RULE, rate_hz: int = RATE_HZ
 
 
 def heard_at(sound: np.ndarray, rate_hz: int = RATE_HZ) -> np.ndarray:
-    return FeatureExtractor(FRONT, RULE).hear(sound, rate_hz).onsets_s
+    return FeatureExtractor(FRONT, RULE).extract(sound, rate_hz).onsets_s
 
 
 def test_shifting_the_clip_shifts_the_onsets(clip: Clip) -> None:
@@ -112,7 +112,7 @@ def test_the_marked_pops_of_real_recordings_are_candidates(shared_audio: Path) -
         marks = [row for row in csv.DictReader(handle) if row["confidence"] == "high"]
     for path in sorted({row["path"] for row in marks}):
         samples, rate_hz = audio.read(shared_audio / path)
-        heard = FeatureExtractor(FRONT, RULE).hear(samples, rate_hz).onsets_s
+        heard = FeatureExtractor(FRONT, RULE).extract(samples, rate_hz).onsets_s
         errors += [np.abs(heard - float(row["onset_s"])).min() for row in marks if row["path"] == path]
 
     assert max(errors) < 0.001

@@ -16,7 +16,7 @@ from popdetect.detection.signal import frames as spectrum
 from popdetect.detection.signal import speech as voice
 from popdetect.training.data import synthesis as simulation
 from popdetect.training.data.dsp import RATE_HZ, coloured_noise
-from popdetect.training.data.sounds import read_manifest
+from popdetect.training.data.manifest import read_manifest
 
 Clip = Callable[..., npt.NDArray[np.float32]]
 

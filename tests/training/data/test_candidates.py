@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learning_fakes import Says, examples
 
-from popdetect.detection.audio import recording as audio
 from popdetect.detection.conclusion import context_logits
 from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
@@ -20,7 +18,6 @@ from popdetect.detection.signal import context, features, onsets
 from popdetect.detection.signal import frames as spectrum
 from popdetect.detection.signal.onsets import OnsetRule
 from popdetect.detection.signal.refinement import locate, snippets
-from popdetect.errors import AudioError
 from popdetect.training.data.examples import ECHO_S, MATCH_S, FeatureExtractor, filter_inputs, mark
 from popdetect.training.evaluation.matching import match
 from popdetect.training.models.fitting import default_front_end
@@ -86,7 +83,7 @@ def test_a_listener_hears_what_describe_gives() -> None:
         frames = frames[onsets.greatest(onsets.prominence(groups_db, frames, RULE)) >= RULE.prominence_db]
         located = locate(partial(snippets, samples), frames, shape, rate_hz)
         described = features.describe(frames_db, located, shape.hop, FRONT.window_hops, rate_hz)
-        heard = FeatureExtractor(FRONT, RULE).hear(samples, rate_hz)
+        heard = FeatureExtractor(FRONT, RULE).extract(samples, rate_hz)
 
         assert len(heard.rows) > 3
         np.testing.assert_allclose(heard.onsets_s, np.maximum(located.sample, 0) / rate_hz, atol=1e-12)
@@ -94,25 +91,25 @@ def test_a_listener_hears_what_describe_gives() -> None:
         assert heard.duration_s == pytest.approx(len(samples) / rate_hz)
 
 
-def test_without_a_gate_everything_passes_and_a_shut_one_lets_nothing_by() -> None:
+def test_without_a_filter_all_candidates_are_kept_and_a_filter_can_discard_all() -> None:
     samples, rate_hz = examples()[0].sound()
-    everything = FeatureExtractor(FRONT, RULE).hear(samples, rate_hz)
-    open_ = FeatureExtractor(FRONT, RULE, Says(0.0), 0.0).hear(samples, rate_hz)
-    shut = FeatureExtractor(FRONT, RULE, Says(-1.0), 0.0).hear(samples, rate_hz)
+    unfiltered = FeatureExtractor(FRONT, RULE).extract(samples, rate_hz)
+    open_ = FeatureExtractor(FRONT, RULE, Says(0.0), 0.0).extract(samples, rate_hz)
+    discarded = FeatureExtractor(FRONT, RULE, Says(-1.0), 0.0).extract(samples, rate_hz)
 
-    np.testing.assert_array_equal(everything.rows, open_.rows)
-    np.testing.assert_array_equal(everything.onsets_s, open_.onsets_s)
-    assert shut.rows.shape == (0, len(features.names(FRONT.n_columns)))
-    assert shut.onsets_s.shape == (0,)
+    np.testing.assert_array_equal(unfiltered.rows, open_.rows)
+    np.testing.assert_array_equal(unfiltered.onsets_s, open_.onsets_s)
+    assert discarded.rows.shape == (0, len(features.names(FRONT.n_columns)))
+    assert discarded.onsets_s.shape == (0,)
 
 
-def test_training_sees_what_the_model_judges() -> None:
-    """Listening through the shipped model's gate gives the rows from which its own probabilities follow."""
+def test_training_and_detection_compute_the_same_features() -> None:
+    """The extracted rows give the probabilities of the shipped model."""
     model = bundle.load()
-    listener = FeatureExtractor(model.front_end, model.onset_rule, model.candidate_filter, model.pass_from)
+    extractor = FeatureExtractor(model.front_end, model.onset_rule, model.candidate_filter, model.pass_from)
     for example in examples()[:12]:
         samples, rate_hz = example.sound()
-        heard = listener.hear(samples, rate_hz)
+        heard = extractor.extract(samples, rate_hz)
         judged = Detector(model).detect(samples, rate_hz)
         first = model.base_calibration.log_odds(model.classifier.logit(heard.rows))
         level_and_spectrum = features.level_and_spectrum(heard.rows, model.front_end.n_columns)
@@ -121,38 +118,24 @@ def test_training_sees_what_the_model_judges() -> None:
         )
         listed = p_event >= 0.05
         if (heard.onsets_s == 0).any():
-            continue  # a sound cut by the clip's start is placed a hair before it, and told as 0
+            continue  # a sound cut by the start of the clip lies slightly before it, and is reported as 0
 
         assert [event.onset_s for event in judged.events] == heard.onsets_s[listed].tolist()
         np.testing.assert_allclose([event.p_pop for event in judged.events], p_event[listed], atol=1e-9)
 
 
-def test_one_listener_hears_clip_after_clip_without_mixing_them_up() -> None:
-    listener = FeatureExtractor(FRONT, RULE)
+def test_an_extractor_can_be_used_for_several_clips() -> None:
+    extractor = FeatureExtractor(FRONT, RULE)
     first, second = examples()[0].sound(), examples()[1].sound()
-    before = listener.hear(*first)
-    listener.hear(*second)
-    after = listener.hear(*first)
+    before = extractor.extract(*first)
+    extractor.extract(*second)
+    after = extractor.extract(*first)
 
     np.testing.assert_array_equal(before.rows, after.rows)
 
 
-def test_files_and_samples_sound_the_same(tmp_path: Path) -> None:
-    samples, rate_hz = examples()[0].sound()
-    path = tmp_path / "a.wav"
-    audio.write_wav(path, samples, rate_hz)
-    listener = FeatureExtractor(FRONT, RULE)
-
-    from_file, from_samples = listener.hear(str(path)), listener.hear(*audio.read(path))
-    np.testing.assert_array_equal(from_file.rows, from_samples.rows)
-    with pytest.raises(AudioError):
-        listener.hear(str(tmp_path / "b.wav"))
-    with pytest.raises(TypeError, match="rate_hz"):
-        listener.hear(samples)
-
-
-def test_a_constant_has_no_candidates() -> None:
-    heard = FeatureExtractor(FRONT, RULE).hear(np.full((48_000, 1), 0.1, np.float32), 48_000)
+def test_silence_has_no_candidates() -> None:
+    heard = FeatureExtractor(FRONT, RULE).extract(np.zeros((48_000, 1), np.float32), 48_000)
 
     assert len(heard.rows) == len(heard.onsets_s) == 0
 
@@ -160,7 +143,7 @@ def test_a_constant_has_no_candidates() -> None:
 def test_the_gate_learns_from_what_it_will_look_at() -> None:
     samples, rate_hz = examples()[0].sound()
     when, looks = filter_inputs(samples[:, 0], rate_hz, FRONT, RULE)
-    heard = FeatureExtractor(FRONT, RULE).hear(samples, rate_hz)
+    heard = FeatureExtractor(FRONT, RULE).extract(samples, rate_hz)
 
     assert looks.shape == (len(when), len(gate.names(FRONT.n_columns)))
     assert np.isfinite(looks).all()

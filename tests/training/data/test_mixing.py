@@ -42,7 +42,7 @@ def test_at_every_rate_a_pop_starts_at_its_onset(rate_hz: int) -> None:
 @pytest.mark.parametrize("codec", ["mp3", "ogg"])
 @pytest.mark.parametrize("rate_hz", [16_000, 24_000, 44_100, 48_000])
 def test_a_codec_does_not_move_a_pop(codec: str, rate_hz: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenes, "DEGRADATIONS", (codec,))
+    monkeypatch.setattr(scenes, "DRAWN", (codec,))
     rule = replace(BARE, rates_hz=(rate_hz,), max_pops=1, degraded_share=1.0)
     for seed in range(8):
         scene = compose(np.random.default_rng(seed), OneSound(), rule)
@@ -142,7 +142,7 @@ def test_the_truth_does_not_depend_on_the_rate() -> None:
 
 
 def test_without_a_background_there_is_digital_silence_before_the_pop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenes, "DEGRADATIONS", ("silence",))
+    monkeypatch.setattr(scenes, "DRAWN", ("silence",))
     rule = replace(BARE, degraded_share=1.0)
     scene = compose(np.random.default_rng(5), OneSound(hiss=0.5), rule)
 

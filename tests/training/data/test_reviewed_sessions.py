@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from learning_fakes import answered, corrected_copy, said
 
 from popdetect.errors import UsageError
-from popdetect.records import Label
-from popdetect.session import corrections
-from popdetect.session.corrections import CONSENSUS, Correction
+from popdetect.session.corrections import CONSENSUS
 from popdetect.session.files import write_text
-from popdetect.session.labels import Truth, read_labels
-from popdetect.session.tables import csv_text
+from popdetect.session.labels import read_labels
 from popdetect.training.data import answers
-
-
-def answered(folder: Path, given: Sequence[Correction]) -> Path:
-    """The folder, with these answers in it."""
-    (folder / "popdetect").mkdir(parents=True, exist_ok=True)
-    text = csv_text(corrections.COLUMNS, map(corrections.row, given))
-    write_text(folder / "popdetect" / corrections.NAME, text)
-    return folder
-
-
-def said(file: str, label: Label, rater: str = "anna", onsets_s: tuple[float, ...] = (), at: int = 0) -> Correction:
-    return Correction(file, label, onsets_s, rater, f"2026-03-01T10:00:{at:02d}Z")
-
-
-def corrected_copy(practice: Path, folder: Path, truths: Sequence[Truth]) -> Path:
-    """The clips of `practice`, each answered with its truth, and who they are of in a ``session.csv``."""
-    shutil.copytree(practice, folder)
-    (folder / "labels.csv").unlink()
-    rows = [{"file": truth.file, "Patient ID": truth.patient_id} for truth in truths]
-    write_text(folder / "session.csv", csv_text(("file", "Patient ID"), rows))
-    return answered(folder, [said(t.file, t.label, onsets_s=t.onsets_s or ()) for t in truths])
 
 
 def test_a_reviewed_session_is_the_same_as_the_table_of_its_labels(practice: Path, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import soundfile
 from popdetect.errors import UsageError
 from popdetect.training.data import scenes, sounds, synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound
+from popdetect.training.data.manifest import read_manifest
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.sounds import Named, Recorded, Synthetic, read_manifest
+from popdetect.training.data.sounds import Named, Recorded, Synthetic
 
 
 class Bare:
@@ -50,14 +51,14 @@ def test_energy_starts_at_the_true_onsets(rate_hz: int) -> None:
 def test_a_codec_leaves_the_onsets_where_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     rule = SceneRule(pop_share=1.0, max_distractors=0, degraded_share=1.0, pop_db=(40.0, 41.0), max_pops=1)
     for codec in ("mp3", "ogg"):
-        monkeypatch.setattr(scenes, "DEGRADATIONS", (codec,))
+        monkeypatch.setattr(scenes, "DRAWN", (codec,))
         scene = compose(np.random.default_rng(3), Bare(), rule)
         loudest = int(np.argmax(np.abs(scene.samples))) / scene.rate_hz
         assert codec in scene.what
         assert loudest == pytest.approx(scene.onsets_s[0], abs=0.002)
 
 
-def test_trains_keep_to_the_rule() -> None:
+def test_bursts_keep_to_the_rule() -> None:
     rule = SceneRule(pop_share=1.0, max_pops=7)
     for seed in range(30):
         scene = compose(np.random.default_rng(seed), Synthetic(), rule)

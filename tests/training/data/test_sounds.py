@@ -13,8 +13,9 @@ import soundfile
 from popdetect.errors import TableError, UsageError
 from popdetect.training.data import sounds
 from popdetect.training.data.dsp import RATE_HZ
+from popdetect.training.data.manifest import Source, read_manifest
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.sounds import Recorded, SoundBank, Source, Synthetic, read_manifest
+from popdetect.training.data.sounds import Recorded, SoundBank, Synthetic
 
 HEADER = "path,role,kind,what,group"
 ROWS = (
@@ -158,7 +159,7 @@ def test_a_pop_recording_that_nobody_marked_is_refused(folder: Path) -> None:
     (folder / "pop_onsets.csv").unlink()
     bank = Recorded(read_manifest(folder, "train"), made_pop_share=0.0)
 
-    with pytest.raises(UsageError, match=r"cracks.wav: no pop onsets are known of it \(pop_onsets.csv"):
+    with pytest.raises(UsageError, match=r"cracks.wav: its pop onsets are not known; pop_onsets.csv"):
         bank.pops(np.random.default_rng(0), 3)
 
 

@@ -12,8 +12,9 @@ import pytest
 from learning_verdicts import hears, verdicts
 
 from popdetect.training.evaluation import comparison, negative_controls
+from popdetect.training.evaluation.matching import ScoredClip
 from popdetect.training.evaluation.negative_controls import ControlResult
-from popdetect.training.evaluation.scores import ScoredClip, score
+from popdetect.training.evaluation.scores import score
 
 
 def advised(new: Sequence[ScoredClip], current: Sequence[ScoredClip], **options: Any) -> tuple[bool, str]:
@@ -32,12 +33,12 @@ def noisy(seed: int, hold: float, n: int = 60) -> list[ScoredClip]:
 @pytest.mark.parametrize(
     ("new", "current", "adopt", "words"),
     [
-        (verdicts(20), verdicts(15), True, "Adopt: the new one does better; "),
-        (verdicts(15), verdicts(20), False, "Keep the current model: the new one does worse; "),
-        (verdicts(15), verdicts(15), False, "No clear difference: it may well be chance; "),
-        (verdicts(20), verdicts(20, early_s=0.02), True, "Adopt: the new one does better; "),
+        (verdicts(20), verdicts(15), True, "Adopt: the new model is better; "),
+        (verdicts(15), verdicts(20), False, "Keep the current model: the new model is worse; "),
+        (verdicts(15), verdicts(15), False, "No clear difference: it may be chance; "),
+        (verdicts(20), verdicts(20, early_s=0.02), True, "Adopt: the new model is better; "),
         # better clips, no onset right
-        (verdicts(20, early_s=0.02), verdicts(15), False, "Keep the current model: the new one does worse; "),
+        (verdicts(20, early_s=0.02), verdicts(15), False, "Keep the current model: the new model is worse; "),
     ],
 )
 def test_advice_follows_the_figures_and_says_them(
@@ -54,7 +55,7 @@ def test_advice_follows_the_figures_and_says_them(
     assert theirs.auroc
     assert f"clip AUROC {ours.auroc.value:.3f} against {theirs.auroc.value:.3f} (difference " in sentence
     assert "on the same 40 held-out clips of 5 groups" in sentence
-    assert "pops per minute in sound that has none (the current one 0.0)" in sentence
+    assert "pops per minute in sound without pops (the current model 0.0)" in sentence
     if ours.events.f1 and theirs.events.f1:
         assert f"event F1 {ours.events.f1.value:.3f} against {theirs.events.f1.value:.3f} (difference " in sentence
 
@@ -120,8 +121,8 @@ def test_pops_in_sound_that_has_none_outweigh_all_else(
     assert adopt is not kept
     if kept:
         assert sentence.startswith(
-            "Keep the current model: the new one hears more pops where there are none, on the guard set: "
-            f"{controls_new:.1f} pops per minute in sound that has none (the current one {controls_current:.1f}); "
+            "Keep the current model: the new model finds more pops where there are none, in the negative controls: "
+            f"{controls_new:.1f} pops per minute in sound without pops (the current model {controls_current:.1f}); "
             "clip AUROC 1.000 against 0.500"
         )
 
@@ -139,7 +140,7 @@ def test_a_handful_of_people_cannot_tell() -> None:
     adopt, sentence = advised(*four)
 
     assert not adopt
-    assert sentence.startswith("No clear difference: clips of 4 people are too few to tell, at least 5 are needed; ")
+    assert sentence.startswith("No clear difference: clips of 4 people are too few, at least 5 are needed; ")
     assert "clip AUROC 1.000 against 0.500" in sentence
     assert advised(verdicts(20, n_groups=5), verdicts(10, n_groups=5))[0]
 
@@ -147,49 +148,53 @@ def test_a_handful_of_people_cannot_tell() -> None:
 def test_clips_that_the_current_model_has_heard_are_no_reason_to_keep_it() -> None:
     worse, better = verdicts(15), verdicts(20)
     heard = [clip.file for clip in worse[:7]]
-    adopt, sentence = advised(worse, better, heard=[*heard, "elsewhere.wav"])
+    adopt, sentence = advised(worse, better, seen=[*heard, "elsewhere.wav"])
 
     assert not adopt
-    assert sentence.startswith("No clear difference: the new one seems worse, but was tried on what it had not heard; ")
-    assert "the current model was trained on 7 of these 40 clips: its figures flatter" in sentence
-    assert advised(better, worse, heard=heard)[0]  # better even so
-    assert comparison.advise(better, worse, hears(9), hears(0), heard=heard)[1].startswith("Keep the current model: ")
-    assert "was trained on" not in advised(worse, better, heard=["elsewhere.wav"])[1]
+    assert sentence.startswith(
+        "No clear difference: the new model seems worse, but only it was tested on unseen clips; "
+    )
+    assert "the current model was trained on 7 of these 40 clips, so its figures are too high" in sentence
+    assert advised(better, worse, seen=heard)[0]  # better even so
+    assert comparison.advise(better, worse, hears(9), hears(0), seen=heard)[1].startswith("Keep the current model: ")
+    assert "was trained on" not in advised(worse, better, seen=["elsewhere.wav"])[1]
 
 
 def test_people_whom_neither_has_heard_decide_where_they_are_enough() -> None:
     new, current = verdicts(60, 60, n_groups=10), verdicts(40, 60, n_groups=10)
     heard = [clip.file for clip in new if clip.group in ("p0", "p1", "p2", "p3")]
-    adopt, sentence = advised(current, new, heard=heard[:20])
+    adopt, sentence = advised(current, new, seen=heard[:20])
 
     assert not adopt
-    assert sentence.startswith("Keep the current model: the new one does worse; ")
+    assert sentence.startswith("Keep the current model: the new model is worse; ")
     assert "on the same 72 held-out clips of 6 groups" in sentence
-    assert "trained on 20 of these 120 clips: its figures flatter, so only people that it has not heard" in sentence
+    assert (
+        "trained on 20 of these 120 clips, so its figures are too high; only people whose clips it was not" in sentence
+    )
     # fewer than five people left: they do not decide
     more = [*heard, *(clip.file for clip in new if clip.group in ("p4", "p5"))]
-    assert advised(current, new, heard=more)[1].startswith("No clear difference: ")
+    assert advised(current, new, seen=more)[1].startswith("No clear difference: ")
 
 
 def test_what_must_be_known_of_the_figures_is_in_the_sentence() -> None:
     told = "people unknown, so these figures flatter"
 
     assert told in advised(verdicts(20), verdicts(15), caveat=told)[1]
-    assert told in comparison.alone(score(verdicts(20)), hears(0), caveat=told)[1]
+    assert told in comparison.advise_alone(score(verdicts(20)), hears(0), caveat=told)[1]
 
 
 def test_without_a_current_model_the_advice_has_figures_too() -> None:
     scores = score(verdicts(18))
-    adopt, sentence = comparison.alone(scores, hears(0.25))
-    refused, why = comparison.alone(scores, hears(1.5))
+    adopt, sentence = comparison.advise_alone(scores, hears(0.25))
+    refused, why = comparison.advise_alone(scores, hears(1.5))
 
     assert adopt
     assert not refused
     assert sentence.startswith(
-        "Adopt: there is no current model to compare with, and by its guard set it is usable; clip AUROC 0."
+        "Adopt: there is no current model to compare with, and by the negative controls it is usable; clip AUROC 0."
     )
     assert (
-        "on 40 held-out clips of 5 groups; it hears 0.5 pops per minute in noise and speech that have none (allowed"
+        "on 40 held-out clips of 5 groups; it finds 0.5 pops per minute in noise and speech without pops (allowed"
         in sentence
     )
     assert re.search(r"clip AUROC 0\.\d{3} \(95 % interval 0\.\d{3} to [01]\.\d{3}\); event F1 0\.\d{3}", sentence)
@@ -206,4 +211,4 @@ def test_fewer_false_pops_on_clicks_do_not_pay_for_more_in_noise_or_in_own_recor
                           ({"noise": 0, "click": 3, negative_controls.OWN: 2}, negative_controls.OWN)):  # fmt: skip
         adopt, sentence = comparison.advise(verdicts(20), verdicts(10), ControlResult(n_false, minutes), before)
         assert not adopt
-        assert f"Keep the current model: the new one hears more pops where there are none, on {told}" in sentence
+        assert f"Keep the current model: the new model finds more pops where there are none, in {told}" in sentence

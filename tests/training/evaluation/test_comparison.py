@@ -13,9 +13,10 @@ from popdetect.detection.conclusion import context_logits
 from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
 from popdetect.detection.model.bundle import Model
+from popdetect.records import to_json
 from popdetect.training.evaluation import comparison, negative_controls
 from popdetect.training.evaluation.negative_controls import ControlResult
-from popdetect.training.evaluation.scores import Scores, score
+from popdetect.training.evaluation.scores import METRICS, Scores, card_figures, score
 from popdetect.training.models import context_model as fellows
 
 
@@ -30,7 +31,7 @@ def scores(right: int) -> Scores:
 
 @pytest.fixture(scope="module")
 def loud_guard() -> ControlResult:
-    return negative_controls.listen(saying(12.0))
+    return negative_controls.run(saying(12.0))
 
 
 def test_a_model_that_calls_everything_a_pop_fails_on_the_guard_set(loud_guard: ControlResult) -> None:
@@ -44,19 +45,19 @@ def test_a_model_that_calls_everything_a_pop_fails_on_the_guard_set(loud_guard: 
     assert loud_guard.steady_per_min > 100
     assert not adopt
     assert sentence.startswith(
-        "Keep the current model: the new one hears more pops where there are none, on the guard set: "
-        f"{loud_guard.per_min:.1f} pops per minute in sound that has none (the current one 0.0); "
+        "Keep the current model: the new model finds more pops where there are none, in the negative controls: "
+        f"{loud_guard.per_min:.1f} pops per minute in sound without pops (the current model 0.0); "
     )
 
 
 def test_a_model_that_calls_nothing_a_pop_passes_the_guard_set() -> None:
-    assert negative_controls.listen(saying(-12.0)).per_min == 0
+    assert negative_controls.run(saying(-12.0)).per_min == 0
 
 
 def test_the_guard_set_is_always_the_same_and_the_shipped_model_passes() -> None:
-    once = negative_controls.listen(bundle.load())
+    once = negative_controls.run(bundle.load())
 
-    assert once == negative_controls.listen(bundle.load())
+    assert once == negative_controls.run(bundle.load())
     assert once.steady_per_min <= comparison.MAX_FALSE_PER_MIN
 
 
@@ -66,11 +67,11 @@ def test_the_whole_comparison_refuses_a_model_that_calls_everything(loud_guard: 
 
     assert not compared.adopt
     assert compared.controls_new == loud_guard
-    assert compared.advice.startswith("Keep the current model: the new one hears ")
+    assert compared.advice.startswith("Keep the current model: the new model finds ")
     alone = comparison.compare(loud, examples(), None)
     assert not alone.adopt
     assert "not usable" in alone.advice
-    assert re.search(r"clip AUROC \d\.\d\d\d .* on 60 held-out clips of 6 groups; it hears \d+\.\d pops", alone.advice)
+    assert re.search(r"clip AUROC \d\.\d\d\d .* on 60 held-out clips of 6 groups; it finds \d+\.\d pops", alone.advice)
     assert alone.current is alone.controls_current is None
 
 
@@ -91,7 +92,7 @@ def test_held_out_answers_are_one_per_clip_and_rest_on_the_held_out_log_odds() -
 
 def test_a_finished_model_is_judged_as_it_would_decide() -> None:
     model = bundle.load()
-    for clip, example in zip(comparison.judged(model, examples()[:10]), examples(), strict=False):
+    for clip, example in zip(comparison.detect_all(model, examples()[:10]), examples(), strict=False):
         detection = Detector(model).detect(*example.sound())
         assert (clip.p_pop, clip.label) == (detection.p_pop, detection.label)
         assert clip.found_onsets_s == tuple(event.onset_s for event in detection.pops)
@@ -101,37 +102,24 @@ def test_in_sample_and_held_out_go_by_the_same_rules() -> None:
     """With the final classifier's own log-odds, `held_out` says what the detector says."""
     small = fitted()
     model = small.model
-    first = model.base_calibration.log_odds(model.classifier.logit(small.heard.rows))
-    rows = fellows.context_rows(small.heard, first, model.front_end.n_columns)
+    first = model.base_calibration.log_odds(model.classifier.logit(small.candidates.rows))
+    rows = fellows.context_rows(small.candidates, first, model.front_end.n_columns)
     final = replace(small, held_out_logits=context_logits(model.context_model, rows))
     for own, detected in zip(
-        comparison.held_out(final, examples()), comparison.judged(small.model, examples()), strict=True
+        comparison.held_out(final, examples()), comparison.detect_all(small.model, examples()), strict=True
     ):
         assert own.p_pop == pytest.approx(detected.p_pop, abs=1e-9)
         assert own.label == detected.label
         assert own.found_onsets_s == pytest.approx(detected.found_onsets_s)
 
 
-def test_the_figures_of_a_card_keep_their_names_and_order() -> None:
-    figures = comparison.figures(scores(15))
+def test_the_card_shows_the_metrics_that_have_a_card_title() -> None:
+    figures = card_figures(scores(15))
 
-    assert list(figures) == [
-        "clips",
-        "clip AUROC",
-        "sensitivity (uncertain counts as missed)",
-        "specificity (uncertain counts as wrong)",
-        "share of uncertain clips",
-        "sensitivity at specificity 0.95",
-        "calibration error (ECE) of the clip probability",
-        "event precision (±5 ms)",
-        "event recall (±5 ms)",
-        "event F1 (±5 ms)",
-        "median timing error, ms",
-        "mean absolute count error per clip",
-        "false pops per minute of clips without pops",
-    ]
+    assert list(figures) == ["clips", *(metric.card_title for metric in METRICS if metric.card_title)]
+    assert len(figures) == len(set(figures)) == 13
     assert figures["clips"] == "40 (20 with pops), 5 groups"
-    assert figures["clip AUROC"] == scores(15).to_dict()["auroc"]
+    assert figures["clip AUROC"] == to_json(scores(15).auroc)
 
 
 def test_advice_is_one_sentence() -> None:
@@ -145,8 +133,8 @@ def test_advice_is_one_sentence() -> None:
 
 def test_clips_that_the_current_model_has_heard_are_counted() -> None:
     heard = [example.file for example in examples()[:9]]
-    compared = comparison.compare(fitted(), examples(), bundle.load(), heard=[*heard, "of another session.wav"])
+    compared = comparison.compare(fitted(), examples(), bundle.load(), seen=[*heard, "of another session.wav"])
 
-    assert compared.n_heard_by_current == 9
-    assert "the current model was trained on 9 of these 60 clips: its figures flatter" in compared.advice
-    assert not compared.advice.startswith("Keep the current model: the new one does worse")
+    assert compared.n_seen_by_current == 9
+    assert "the current model was trained on 9 of these 60 clips, so its figures are too high" in compared.advice
+    assert not compared.advice.startswith("Keep the current model: the new model is worse")

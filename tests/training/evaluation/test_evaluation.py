@@ -102,7 +102,7 @@ def test_the_table_fits_a_terminal_and_says_what_it_is_not(by_group: bool) -> No
     assert text.endswith("Figures from simulated sound are not clinical accuracy.")
     assert "not a medical device" in text
     assert (
-        "4 clips scored (2 pop, 2 no_pop) in 3 groups\nleft out: 1 of uncertain truth, 1 that could not be judged"
+        "4 clips scored (2 pop, 2 no_pop) in 3 groups\nleft out: 1 of uncertain truth, 1 that could not be processed"
         in text
     )
     assert "gone.wav: no such file" in text

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, confusion_matrix, roc_auc_score, roc_curve
 
-from popdetect.records import LABELS
-from popdetect.training.evaluation.intervals import Ranking
-from popdetect.training.evaluation.scores import Figure, ScoredClip, Scores, score, score_by_group
+from popdetect.records import LABELS, to_json
+from popdetect.training.evaluation.intervals import Figure, Ranking
+from popdetect.training.evaluation.matching import ScoredClip
+from popdetect.training.evaluation.scores import Scores, score, score_by_group
 
 N_BOOT = 50
 
@@ -179,7 +180,7 @@ def test_counts_add_up_over_groups(given_clips: list[ScoredClip]) -> None:
 @settings(deadline=None)
 @given(clips())
 def test_nothing_undefined_is_written_and_json_keeps_it_all(given_clips: list[ScoredClip]) -> None:
-    plain = score(given_clips, n_boot=N_BOOT).to_dict()
+    plain = to_json(score(given_clips, n_boot=N_BOOT))
 
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
 

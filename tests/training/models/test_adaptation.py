@@ -1,4 +1,4 @@
-"""A model is adapted and not destroyed: what travels with it, what is corrected, what stays."""
+"""Adapting a model: replay rows, incremental boosting, recalibration, controls, label issues, learning curve."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from learning_fakes import Says, examples
+from learning_fakes import Says, corrected_copy, examples
 from learning_verdicts import verdicts
-from test_reviewed_sessions import corrected_copy
 
 from popdetect.detection import verification
 from popdetect.detection.model import bundle
@@ -23,12 +22,14 @@ from popdetect.errors import ModelError, UsageError
 from popdetect.session.labels import Truth, read_labels
 from popdetect.training import retraining
 from popdetect.training.data import answers
-from popdetect.training.data.examples import CandidateSet, Example, listen
+from popdetect.training.data.examples import CandidateSet, Example, extract_all
 from popdetect.training.evaluation import learning_curve, negative_controls
-from popdetect.training.evaluation.held_out import counted, final_logits, part_of
+from popdetect.training.evaluation.held_out import counted, final_logits
 from popdetect.training.evaluation.scores import ScoredClip
 from popdetect.training.models import adaptation, bundle_files, estimators, export, fitting
 from popdetect.training.models import replay as replay_rows
+from popdetect.training.models.calibration import recalibrate
+from popdetect.training.models.candidate_filter import CandidateFinder
 from popdetect.training.models.replay import Replay
 
 pytestmark = pytest.mark.usefixtures("small_guard")
@@ -37,14 +38,14 @@ pytestmark = pytest.mark.usefixtures("small_guard")
 @lru_cache(maxsize=1)
 def heard() -> CandidateSet:
     model = bundle.load()
-    look = fitting.CandidateFinder.of(model)
-    return listen(examples(), look.listener(), None)
+    look = CandidateFinder.of(model)
+    return extract_all(examples(), look.extractor(), None)
 
 
 @lru_cache(maxsize=1)
 def rows() -> Replay:
     """As if the shipped model had learned from a few made clips."""
-    return replay_rows.of(heard(), bundle.load().classifier.logit(heard().rows), 0, 900)
+    return replay_rows.choose(heard(), bundle.load().classifier.logit(heard().rows), 0, 900)
 
 
 @pytest.fixture(scope="module")
@@ -148,11 +149,11 @@ def corrected(marks: np.ndarray) -> adaptation.Boosted:
     return adaptation.boost(base, heard().rows, marks, start, np.ones(len(marks)), 0)
 
 
-def test_corrections_leave_the_models_own_trees_and_are_exported_without_loss() -> None:
+def test_incremental_boosting_keeps_the_trees_of_the_base_and_is_exported_exactly() -> None:
     base = bundle.load().classifier
     assert isinstance(base, Cascade)
-    amended = corrected(np.maximum(heard().marks, 0))
-    exported = export.export_classifier(amended)
+    boosted = corrected(np.maximum(heard().marks, 0))
+    exported = export.export_classifier(boosted)
 
     assert isinstance(exported, Cascade)
     n = len(base.trees.feature)
@@ -164,11 +165,11 @@ def test_corrections_leave_the_models_own_trees_and_are_exported_without_loss() 
     strange = heard().rows.copy()
     strange[::3, ::5] = np.nan
     for asked in (heard().rows, strange):
-        p = amended.predict_proba(asked)[:, 1]
+        p = boosted.predict_proba(asked)[:, 1]
         np.testing.assert_allclose(sigmoid(exported.logit(asked)), p, atol=1e-9)
 
 
-def test_corrections_learn_what_the_model_got_wrong() -> None:
+def test_incremental_boosting_corrects_errors_of_the_base() -> None:
     marks = np.maximum(heard().marks, 0)
     before = bundle.load().classifier.logit(heard().rows)
     after = corrected(marks).logit(heard().rows)
@@ -185,24 +186,24 @@ def test_trees_are_added_only_to_sums_of_trees() -> None:
         export.add_trees(Says(0.0), [], 0.1)
 
 
-def test_a_calibration_moves_as_far_as_the_answers_carry_it() -> None:
+def test_a_recalibration_depends_on_the_number_of_clips() -> None:
     before = Calibration(0.8, -0.5)
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, 20_000)
     labels = rng.random(len(logits)) < sigmoid(0.5 * logits + 1.0)
-    none = adaptation.recalibrated(before, logits[:0], labels[:0])
-    few, many = (adaptation.recalibrated(before, logits[:n], labels[:n]) for n in (20, 20_000))
+    none = recalibrate(before, logits[:0], labels[:0])
+    few, many = (recalibrate(before, logits[:n], labels[:n]) for n in (20, 20_000))
 
     assert (none.slope, none.offset) == pytest.approx((0.8, -0.5))
     assert (many.slope, many.offset) == pytest.approx((0.5, 1.0), abs=0.05)
     assert before.offset < few.offset < many.offset
 
 
-def test_an_adapted_model_is_held_back_until_it_hears_no_more_than_its_teacher() -> None:
+def test_an_adapted_model_finds_no_more_false_pops_than_its_base_model() -> None:
     base_model = bundle.load()
     eager = replace(base_model, event_calibration=Calibration(1.0, 1.5), clip_calibration=Calibration(1.0, 1.5))
     logits = final_logits(base_model, heard())
-    silent = part_of(heard(), [i for i, example in enumerate(examples()) if not example.is_pop])
+    silent = heard().subset([i for i, example in enumerate(examples()) if not example.is_pop])
     held = adaptation.limit_false_pops(eager, base_model, silent)
 
     def heard_pops(model: bundle.Model, among: CandidateSet) -> int:
@@ -260,7 +261,7 @@ def test_a_reviewed_session_and_its_table_give_the_same_bytes(
         assert path.read_bytes() == (again.out / path.name).read_bytes(), path.name
 
 
-def test_a_turned_label_is_listed_as_a_possible_slip(
+def test_a_wrong_label_is_listed_as_a_label_issue(
     flipped: list[Truth], truths: list[Truth], travelling: Path, tmp_path: Path
 ) -> None:
     done = retraining.train(flipped, tmp_path / "ours", current=bundle.load(travelling), replay=rows())
@@ -274,7 +275,7 @@ def test_a_turned_label_is_listed_as_a_possible_slip(
     assert len(done.label_issues) < 10
 
 
-def test_what_the_current_model_has_heard_is_adapted_from_the_origin(
+def test_clips_known_to_the_current_model_are_used_to_adapt_the_origin(
     adapted: retraining.Retrained, truths: list[Truth], tmp_path: Path
 ) -> None:
     done = retraining.train(
@@ -282,7 +283,7 @@ def test_what_the_current_model_has_heard_is_adapted_from_the_origin(
     )
 
     assert done.model.info["provenance"]["adapted_from"].startswith(bundle.load().title)
-    assert done.comparison.n_heard_by_current == len(truths)
+    assert done.comparison.n_seen_by_current == len(truths)
 
 
 def test_fewer_clips_are_enough_to_adapt_than_to_begin(truths: list[Truth]) -> None:
@@ -304,7 +305,7 @@ def test_reviewed_clips_of_nobody_are_refused_with_what_helps(practice: Path, tm
         retraining.train(answers.read([session]).truths, tmp_path / "ours", current=None)
 
 
-def test_the_rehearsal_is_not_the_guard_set() -> None:
+def test_the_training_negatives_are_not_the_negative_controls() -> None:
     for kind in negative_controls.KINDS:
         assert not np.array_equal(
             negative_controls.sound(kind, 0), negative_controls.sound(kind, 0, negative_controls.SEED + 1)
@@ -323,12 +324,12 @@ def found(right: int) -> list[ScoredClip]:
     ("rights", "words"),
     [
         ((10, 20, 38), "more labelled clips are worth it"),
-        ((30, 38, 38), "hardly worth the listening"),
+        ((30, 38, 38), "hardly worth labelling"),
         ((38,), "too few clips for a learning curve"),
     ],
 )
 def test_the_curve_says_whether_more_clips_are_worth_it(rights: tuple[int, ...], words: str) -> None:
-    made = learning_curve.concluded([(15 * 2**k, found(right)) for k, right in enumerate(rights)], 0)
+    made = learning_curve.conclude([(15 * 2**k, found(right)) for k, right in enumerate(rights)], 0)
 
     assert words in made.sentence
     assert [n for n, _ in made.points] == [15 * 2**k for k in range(len(rights))]
@@ -337,16 +338,16 @@ def test_the_curve_says_whether_more_clips_are_worth_it(rights: tuple[int, ...],
 
 def test_the_curve_is_drawn_on_all_clips_with_a_growing_number(truths: list[Truth]) -> None:
     model = bundle.load()
-    look = fitting.CandidateFinder.of(model)
+    look = CandidateFinder.of(model)
 
     def fit(some: Sequence[Example], among: CandidateSet) -> fitting.Fitted:
-        return fitting.learn(
-            some, among, look, name="x", version="1", base_model=model, specs=estimators.ESTIMATORS[:1]
+        return fitting.fit_candidates(
+            some, among, look, name="x", version="1", base=model, specs=estimators.ESTIMATORS[:1]
         )
 
     told: list[tuple[int, int]] = []
-    made = learning_curve.draw(
-        examples(), heard(), fit, model, say=lambda what, done, total: told.append((done, total))
+    made = learning_curve.compute(
+        examples(), heard(), fit, model, on_progress=lambda what, done, total: told.append((done, total))
     )
 
     sizes = [n for n, _ in made.points]

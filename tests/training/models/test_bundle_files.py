@@ -39,7 +39,7 @@ def test_what_is_written_is_what_was_fitted(written: Path) -> None:
     verified = verification.verify(written)
     model, worst, n = verified.model, verified.worst_parity, verified.n_rows
     own = fitted().model
-    rows = fitted().heard.rows
+    rows = fitted().candidates.rows
 
     assert sorted(contents(written)) == NAMES
     assert worst <= 1e-9

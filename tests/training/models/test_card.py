@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -46,7 +47,34 @@ def test_the_card_says_that_no_figure_is_clinical_accuracy(info: dict[str, Any])
     assert "**no figure here is clinical accuracy**" in text
     # before any figure
     assert text.index("clinical accuracy") < min(text.index(f"## {title}") for title in info["scores"])
-    assert "it does not show who made it" in text
+
+
+def test_scores_come_first_then_limits_and_attributions_last(info: dict[str, Any]) -> None:
+    titles = re.findall(r"^## (.*)$", card.render(info), flags=re.MULTILINE)
+
+    n_scores = len(info["scores"])
+    assert titles[:n_scores] == list(info["scores"])
+    assert titles[n_scores] == "What it cannot do"
+    assert titles[-2:] == ["Training material", "Attributions"]
+
+
+def test_every_table_of_figures_names_its_build_and_command(info: dict[str, Any]) -> None:
+    sections = card.render(info).split("\n## ")[1:]
+    measured = [
+        part
+        for part in sections
+        if part.startswith((*info["scores"], "New sounds", "What each", "Comparison", "False"))
+    ]
+
+    assert len(measured) >= len(info["scores"]) + 5
+    for part in measured:
+        assert re.search(r"^Build: popdetect [\d.]+.*\. Command: `.+`\.$", part, flags=re.MULTILINE), part[:200]
+
+
+def test_the_hash_of_the_weights_is_on_the_card(info: dict[str, Any]) -> None:
+    text = card.render(info)
+
+    assert "it does not show who made the model" in text
     assert info["files"]["weights.npz"] in text
 
 
@@ -57,14 +85,14 @@ def test_provenance_is_on_the_card(info: dict[str, Any]) -> None:
             for key, item in value.items():
                 assert f"    * {key}: {item}" in text
         elif isinstance(value, list):
-            assert ", ".join(map(str, value)) in text or all(f"    * {item}\n" in text for item in value)
+            assert ", ".join(map(str, value)) in text or all(f"* {item}\n" in text for item in value)
         else:
             assert str(value) in text
 
 
 def test_a_model_of_own_clips_says_so_and_claims_nothing_of_the_shipped_one(info: dict[str, Any]) -> None:
     info.update(card.own_statements(card.OwnClips(50, 12, 7, 2.04)))
-    info["provenance"] = {card.KEY: "00aa 11bb 22cc", "seed": 0}
+    info["provenance"] = {card.DIGESTS_KEY: "00aa 11bb 22cc", "seed": 0}
     text = card.render(info)
 
     assert "no clinical recording" not in text
@@ -76,28 +104,28 @@ def test_a_model_of_own_clips_says_so_and_claims_nothing_of_the_shipped_one(info
     assert "**no figure here is clinical accuracy**" in text
     assert text.count("12 of 50 (24 %) with pops") == 2  # among the limits, and beside the thresholds
     assert "about 2.0 s long" in text
-    assert "* clips known again: 3, by digests" in text
+    assert "* digests of training clips: 3," in text
     assert "22cc" not in text
 
 
 @pytest.mark.parametrize(
-    ("n_people", "words"), [(None, "of people who are not named"), (1, "of one person"), (2, "of 2 people")]
+    ("n_people", "words"), [(None, "of an unknown number of people"), (1, "of one person"), (2, "of 2 people")]
 )
-def test_whose_clips_they_are_is_said_in_words(n_people: int | None, words: str) -> None:
+def test_the_card_says_whose_clips_the_model_was_trained_on(n_people: int | None, words: str) -> None:
     said = card.own_statements(card.OwnClips(20, 10, n_people, 1.0))
 
     assert words in said["notice"]
-    assert ("may have heard others of the same person" in said["calibrated_on"]) == (n_people != 2)
+    assert ("it may know others of the same person" in said["calibrated_on"]) == (n_people != 2)
 
 
-def test_new_models_carry_the_words_that_the_shipped_card_has(info: dict[str, Any]) -> None:
+def test_new_models_have_the_statements_of_the_shipped_card(info: dict[str, Any]) -> None:
     said = card.statements()
 
     assert card.render({**info, **said}) == card.render(info)
     assert said.keys() == card.own_statements(card.OwnClips(20, 10, 3, 1.0)).keys()
 
 
-def test_what_is_not_known_takes_no_place(info: dict[str, Any]) -> None:
+def test_sections_without_content_are_left_out(info: dict[str, Any]) -> None:
     for name in ("intended_use", "limits", "scores", "contest", "provenance"):
         del info[name]
     text = card.render(info)
@@ -119,7 +147,7 @@ def test_what_is_not_known_takes_no_place(info: dict[str, Any]) -> None:
         ("60 (30 with pops)", "60 (30 with pops)"),
     ],
 )
-def test_a_figure_has_its_interval_or_says_what_can_be_said(value: Any, words: str) -> None:
+def test_a_figure_has_its_interval_if_there_is_one(value: Any, words: str) -> None:
     assert card.figure(value) == words
 
 
@@ -130,24 +158,27 @@ def test_only_what_was_measured_has_a_column(info: dict[str, Any]) -> None:
     parts = card.render(info).split("\n## ")
     by_title = {part.split("\n")[0]: part for part in parts}
 
-    assert "among the candidates" not in by_title["What each part buys"]
-    assert "| all of it | 0.900 | 0.800 | not known | not known | 0.020 |" in by_title["What each part buys"]
-    assert "| ECE | true pops among the candidates |\n| --- | --- |" in by_title["Beside other strategies"]
-    assert "| us | 0.900 | 0.800 | not known | not known | 0.020 | 0.970 |" in by_title["Beside other strategies"]
-    assert "| them | 0.900 | 0.800 | not known | not known | 0.020 | not known |" in by_title["Beside other strategies"]
+    assert "among the candidates" not in by_title["What each part contributes"]
+    assert "| all of it | 0.900 | 0.800 | not known | not known | 0.020 |" in by_title["What each part contributes"]
+    assert "| ECE | true pops among the candidates |\n| --- | --- |" in by_title["Comparison with other methods"]
+    assert "| us | 0.900 | 0.800 | not known | not known | 0.020 | 0.970 |" in by_title["Comparison with other methods"]
+    assert (
+        "| them | 0.900 | 0.800 | not known | not known | 0.020 | not known |"
+        in by_title["Comparison with other methods"]
+    )
 
 
-def test_sounds_that_no_fit_had_heard_have_their_table(info: dict[str, Any]) -> None:
+def test_new_sounds_have_their_table(info: dict[str, Any]) -> None:
     row = {"auroc": 0.9, "f1": None, "timing_ms": 0.2}
     info["unheard"] = {"about": "Ten clips", "rows": {"everyday, borq1": row}}
-    part = card.render(info).split("## Sounds and pops that no fit had heard\n\n")[1].split("\n## ")[0]
+    part = card.render(info).split("## New sounds and pops\n\n")[1].split("\n## ")[0]
 
     assert part.splitlines()[0] == "Ten clips. Intervals are 95 %, whole folds resampled."
     assert "| clip AUROC | event F1 (±5 ms) | median timing error, ms |" in part
     assert "| everyday, borq1 | 0.900 | not known | 0.200 |" in part
 
 
-def test_false_pops_are_told_by_kind(info: dict[str, Any]) -> None:
+def test_false_pops_are_listed_by_kind(info: dict[str, Any]) -> None:
     rate = {"value": 0.5, "low": 0.061, "high": 1.806}
     rows = {"speech": {"recordings": 7, "minutes": 4.0, "pops": 2, "a_minute": rate}}
     info["unheard"] = {"about": "Ten clips", "rows": {}, "false_pops": {"dev-test": rows}}
@@ -158,7 +189,7 @@ def test_false_pops_are_told_by_kind(info: dict[str, Any]) -> None:
     info.pop("voices", None)
     del info["unheard"]
     assert "False pops" not in card.render(info)
-    info["voices"] = {"about": "Voices of no_context", "false_pops": rows}
+    info["voices"] = {"about": "Voices of nobody", "false_pops": rows}
     part = card.render(info).split("## False pops, recorded voices\n\n")[1]
-    assert part.startswith("Voices of no_context. Exact 95 % Poisson limits.\n")
+    assert part.startswith("Voices of nobody. Exact 95 % Poisson limits.\n")
     assert "| speech | 7 | 4.0 | 2 | 0.50 (0.06 to 1.81) |" in part

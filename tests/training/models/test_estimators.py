@@ -16,9 +16,10 @@ from popdetect.detection.model import serialization
 from popdetect.detection.model.classifiers import Cascade, Classifier, Trees, sigmoid
 from popdetect.detection.signal import context
 from popdetect.training.models import bundle_files, estimators, export
+from popdetect.training.models.calibration import platt
 
 MAKERS = {recipe.name: recipe.make for recipe in estimators.ESTIMATORS} | {
-    "gate": lambda seed, n: estimators.small_boosting(seed)
+    "gate": lambda seed, n: estimators.filter_boosting(seed)
 }
 OF_TREES = sorted(MAKERS.keys() - {"logistic", "cascade"})
 
@@ -141,13 +142,14 @@ def test_folds_are_a_partition_of_whole_groups(n_groups: int, n: int, seed: int)
         np.testing.assert_array_equal(one, same)
 
 
-def test_platts_scaling_finds_the_slope_and_is_never_turned_round() -> None:
+def test_platt_scaling_finds_slope_and_offset_and_never_a_negative_slope() -> None:
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, 20_000)
     labels = rng.random(20_000) < sigmoid(0.7 * logits - 0.5)
 
-    assert estimators.platt(logits, labels) == pytest.approx((0.7, -0.5), abs=0.05)
-    assert estimators.platt(-logits, labels)[0] == 0.05
+    fitted = platt(logits, labels)
+    assert (fitted.slope, fitted.offset) == pytest.approx((0.7, -0.5), abs=0.05)
+    assert platt(-logits, labels).slope == 0.05
 
 
 def test_areas_are_1_when_all_is_right_and_half_when_all_is_even() -> None:

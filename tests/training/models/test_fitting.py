@@ -18,7 +18,9 @@ from popdetect.detection.model import bundle, serialization
 from popdetect.detection.model.classifiers import sigmoid
 from popdetect.detection.signal import candidate_filter as gate
 from popdetect.errors import UsageError
+from popdetect.training.data.examples import best_logits
 from popdetect.training.models import bundle_files, calibration, estimators, fitting
+from popdetect.training.models.calibration import operating_points
 from popdetect.training.models.estimators import EstimatorSpec
 from popdetect.training.models.fitting import Example
 
@@ -81,7 +83,7 @@ def test_the_same_examples_and_seed_fit_the_same() -> None:
 
 def test_what_was_fitted_is_of_one_piece() -> None:
     small = fitted()
-    heard, model = small.heard, small.model
+    heard, model = small.candidates, small.model
     n = len(heard.rows)
 
     assert len(heard.marks) == len(heard.clip) == len(heard.onsets_s) == len(small.held_out_logits) == n > 100
@@ -89,7 +91,7 @@ def test_what_was_fitted_is_of_one_piece() -> None:
     assert len(heard.durations_s) == len(examples())
     assert (np.diff(heard.clip) >= 0).all()
     assert set(heard.marks.tolist()) == {-1, 0, 1}
-    assert [contest.recipe.name for contest in small.selection] == ["logistic"]
+    assert [one.strategy.name for one in small.selection] == ["logistic"]
     assert small.selection[0].clip_auroc > 0.8
     for index, example in enumerate(examples()):
         marked = heard.onsets_s[(heard.clip == index) & (heard.marks == 1)]
@@ -112,7 +114,7 @@ def test_no_row_is_judged_by_a_fit_that_heard_its_group() -> None:
         return estimator
 
     small = fitting.fit(examples(), name="a", version="1", specs=[EstimatorSpec("spy", "spy", make)])
-    heard = small.heard
+    heard = small.candidates
     of_group = [
         {heard.rows[i].tobytes() for i in np.flatnonzero((heard.marks >= 0) & (heard.clip % N_GROUPS == group))}
         for group in range(N_GROUPS)
@@ -129,7 +131,7 @@ def test_no_row_is_judged_by_a_fit_that_heard_its_group() -> None:
 
 def test_a_teacher_lends_its_front_end_and_its_gate() -> None:
     base_model = bundle.load()
-    taught = fitting.fit(examples(), name="a", version="1", specs=LOGISTIC, base_model=base_model).model
+    taught = fitting.fit(examples(), name="a", version="1", specs=LOGISTIC, base=base_model).model
 
     assert (taught.front_end, taught.onset_rule) == (base_model.front_end, base_model.onset_rule)
     assert taught.pass_from == base_model.pass_from
@@ -142,8 +144,8 @@ def test_pops_that_nobody_marked_need_a_teacher() -> None:
 
     with pytest.raises(UsageError, match="only be used where a current model points the pops out"):
         fitting.fit(unmarked, name="a", version="1", specs=LOGISTIC)
-    taught = fitting.fit(unmarked, name="a", version="1", specs=LOGISTIC, base_model=bundle.load())
-    by_mouth = {taught.heard.clip[i] for i in np.flatnonzero(taught.heard.marks == 1)}
+    taught = fitting.fit(unmarked, name="a", version="1", specs=LOGISTIC, base=bundle.load())
+    by_mouth = {taught.candidates.clip[i] for i in np.flatnonzero(taught.candidates.marks == 1)}
     assert all(examples()[index].is_pop for index in by_mouth)
     assert len(by_mouth) > 0.8 * sum(e.is_pop for e in examples())
 
@@ -153,7 +155,7 @@ def test_onsets_in_another_unit_are_refused(base_model: bool) -> None:
     wrong = [replace(e, onsets_s=tuple(1000 * t for t in e.onsets_s or ())) for e in examples()]
 
     with pytest.raises(UsageError, match="could be found in the sound; check that onsets_s are seconds"):
-        fitting.fit(wrong, name="a", version="1", specs=LOGISTIC, base_model=bundle.load() if base_model else None)
+        fitting.fit(wrong, name="a", version="1", specs=LOGISTIC, base=bundle.load() if base_model else None)
 
 
 def test_pops_of_one_patient_only_are_refused() -> None:
@@ -178,8 +180,8 @@ def test_one_group_is_split_by_clips_where_that_is_allowed() -> None:
 
 @pytest.mark.parametrize("base_model", [False, True])
 def test_clips_of_8_khz_can_be_learned_from(base_model: bool) -> None:
-    small = fitting.fit(examples(60, (8_000,)), name="a", version="1", base_model=bundle.load() if base_model else None)
-    rows = small.heard.rows
+    small = fitting.fit(examples(60, (8_000,)), name="a", version="1", base=bundle.load() if base_model else None)
+    rows = small.candidates.rows
 
     assert np.isnan(rows).all(axis=0).any()
     np.testing.assert_allclose(
@@ -201,8 +203,8 @@ def test_progress_is_told() -> None:
 def test_a_clip_counts_for_its_best_candidate_and_without_one_for_the_floor() -> None:
     logits, clip = np.array([1.0, 3.0, -2.0, -20.0]), np.array([0, 0, 2, 3])
 
-    assert fitting.best_logits(logits, clip, 5).tolist() == [3.0, NO_EVENT_LOGIT, -2.0, NO_EVENT_LOGIT, NO_EVENT_LOGIT]
-    assert fitting.best_logits(np.empty(0), np.empty(0, int), 2).tolist() == [NO_EVENT_LOGIT] * 2
+    assert best_logits(logits, clip, 5).tolist() == [3.0, NO_EVENT_LOGIT, -2.0, NO_EVENT_LOGIT, NO_EVENT_LOGIT]
+    assert best_logits(np.empty(0), np.empty(0, int), 2).tolist() == [NO_EVENT_LOGIT] * 2
 
 
 probabilities = st.floats(0, 1)
@@ -212,7 +214,7 @@ probabilities = st.floats(0, 1)
 @settings(max_examples=200, deadline=None)
 def test_operating_points_are_in_order_whatever_was_heard(no_pop: list[float], pop: list[float]) -> None:
     p, labels = np.array(no_pop + pop), np.array([False] * len(no_pop) + [True] * len(pop))
-    points = fitting.operating_points(p, labels)
+    points = operating_points(p, labels)
     sensitive, balanced, specific = (points[name] for name in ("sensitive", "balanced", "specific"))
 
     assert list(points) == ["balanced", "sensitive", "specific"]
@@ -228,7 +230,7 @@ def test_operating_points_are_in_order_whatever_was_heard(no_pop: list[float], p
 def test_operating_points_call_no_more_clips_than_they_say(name: str, share: float) -> None:
     """30 clips of each kind, wholly told apart: not one without a pop need be called."""
     p, labels = (10 + np.arange(60)) / 100, np.arange(60) >= 30
-    point = fitting.operating_points(p, labels)[name]
+    point = operating_points(p, labels)[name]
 
     assert (p[~labels] < point.pop_from).mean() >= share
 
@@ -240,9 +242,9 @@ def test_operating_points_call_no_more_clips_than_they_say(name: str, share: flo
 @settings(max_examples=200, deadline=None)
 def test_thresholds_keep_their_promise_and_lie_between_clips(no_pop: list[float], pop: list[float]) -> None:
     p, labels = np.array(no_pop + pop), np.array([False] * len(no_pop) + [True] * len(pop))
-    written = json.loads(json.dumps({k: asdict(v) for k, v in fitting.operating_points(p, labels).items()}))
+    written = json.loads(json.dumps({k: asdict(v) for k, v in operating_points(p, labels).items()}))
 
-    for name, (specificity, sensitivity, _) in calibration.ASKED.items():
+    for name, (specificity, sensitivity, _) in calibration.TARGETS.items():
         pop_from, no_pop_below = written[name]["pop_from"], written[name]["no_pop_below"]
         assert (p[~labels] < pop_from).mean() >= specificity - 1e-12
         assert (p[labels] >= no_pop_below).mean() >= sensitivity - 1e-12
@@ -268,14 +270,14 @@ def test_a_threshold_between_two_clips_parts_them_with_few_decimals(below: float
 
 def test_thresholds_lie_half_way() -> None:
     p, labels = np.array([0.1] * 20 + [0.5] * 20), np.arange(40) >= 20
-    point = fitting.operating_points(p, labels)["balanced"]
+    point = operating_points(p, labels)["balanced"]
 
     assert (point.no_pop_below, point.pop_from) == (0.3, 0.3)
 
 
 def test_the_gate_keeps_what_must_be_told_apart_later() -> None:
     """Few clips are known by heart; a gate that let only their pops pass would leave nothing to learn from."""
-    heard = fitted().heard
+    heard = fitted().candidates
 
     assert (heard.marks == 0).sum() > (heard.marks == 1).sum()
 

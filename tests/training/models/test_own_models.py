@@ -187,27 +187,27 @@ def test_the_card_says_what_this_model_learned_from(train: Train, truths: list[T
 def test_a_model_knows_the_clips_that_it_has_heard(train: Train, truths: list[Truth]) -> None:
     """Whatever they are called: a second retraining on the same labels is no fair match for the first."""
     first = train(truths, "first", name="first")
-    assert first.comparison.n_heard_by_current == 0
+    assert first.comparison.n_seen_by_current == 0
     assert len(card.known_digests(first.model)) == 60
 
     renamed = [replace(truth, file=f"again/{truth.file}") for truth in truths]
     second = train(renamed, "second", current=first.model)
-    assert second.comparison.n_heard_by_current == 60
+    assert second.comparison.n_seen_by_current == 60
     assert "the current model was trained on 60 of these 60 clips: its figures flatter" in second.comparison.advice
-    assert not second.comparison.advice.startswith("Keep the current model: the new one does worse")
+    assert not second.comparison.advice.startswith("Keep the current model: the new model is worse")
     assert "its figures flatter" in (second.out / "CARD.md").read_text(encoding="utf-8")
 
 
 def test_digests_tell_clips_apart_by_sound_and_rate() -> None:
     sound = np.random.default_rng(0).standard_normal((480, 2)).astype(np.float32)
-    one = card.digest(sound, 48_000)
+    one = card.clip_digest(sound, 48_000)
 
     assert re.fullmatch(r"[0-9a-f]{16}", one)
-    assert card.digest(np.asfortranarray(sound), 48_000) == one
+    assert card.clip_digest(np.asfortranarray(sound), 48_000) == one
     unlike = ((-sound, 48_000), (sound, 44_100), (sound.reshape(960, 1), 48_000))
-    others = [card.digest(samples, rate_hz) for samples, rate_hz in unlike]
+    others = [card.clip_digest(samples, rate_hz) for samples, rate_hz in unlike]
     assert len({one, *others}) == 4
-    assert card.written([*others, one, one]).split() == sorted({one, *others})
+    assert card.join_digests([*others, one, one]).split() == sorted({one, *others})
     assert card.known_digests(None) == card.known_digests(bundle.load()) == frozenset()
 
 

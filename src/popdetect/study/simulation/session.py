@@ -34,7 +34,7 @@ from popdetect.study.simulation.study import SIMULATED_MODEL, Known, StudyPlan, 
 from popdetect.training.data import simulated_sessions as sessions
 from popdetect.training.data.scenes import SceneRule, compose
 from popdetect.training.data.simulated_sessions import (
-    MARK,
+    PARAMETERS,
     bank_of,
     clip_file,
     drafted,
@@ -137,7 +137,7 @@ def simulate(
             clips = tuple(_clip(number, one) for number, one in enumerate(known))
             run = _about(plan, seed) | {"judged_by": "chance, as planned"}
             Session(draft, draft / OUT_NAME, clips, run, has_events=False).write()
-            write_text(draft / MARK, _json(_about(plan, seed)))
+            write_text(draft / PARAMETERS, _json(_about(plan, seed)))
         made = _summary(folder, plan, known, has_sound=sound)
         write_text(draft / NAME, csv_text(_COLUMNS, map(_score_row, known)))
         write_text(draft / TRUTH_TABLE, csv_text(TRUTH_COLUMNS, map(_truth_row, known)))

@@ -1,13 +1,17 @@
-"""What phones do to a recording before it is stored: they suppress noise, and they level what is loud and quiet.
+"""What devices and codecs do to a recording: compression, clipping, noise suppression, automatic gain.
 
-Both make pops harder: the first leaves a hush in which every remainder stands out, or takes a weak pop for noise; the
-second raises the room between sounds and lowers what follows a loud one. Neither moves an onset. Nothing here copies a
-maker's way, which is not published; the ranges are wide instead.
+`DEGRADATIONS` is the one table of them: a new degradation is one function and one entry. Each function takes a random
+generator, samples of shape (n,) within ±1 and the sample rate in Hz, and returns samples of the same length in which
+no onset has moved. Phone makers do not publish their algorithms, so the parameters are drawn from wide ranges.
 """
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+
 import numpy as np
+import soundfile
 from numpy.lib.stride_tricks import sliding_window_view
 
 from popdetect.training.data.dsp import Rng, Sound, from_spectrogram, spectrogram
@@ -16,8 +20,13 @@ _WINDOW_MS = 20.0
 _STEP_MS = 5.0
 
 
+def clip(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
+    """Clip the peaks: 3 to 20 dB too loud for the recorder."""
+    return np.asarray(np.clip(sound * np.float32(10 ** (float(rng.uniform(3, 20)) / 20)), -1, 1), np.float32)
+
+
 def suppress_noise(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
-    """Spectral subtraction: what hardly stands above the steady part of its band is turned down by 8 to 30 dB.
+    """Spectral subtraction: attenuate by 8 to 30 dB what hardly exceeds the steady level of its band.
 
     References
     ----------
@@ -30,7 +39,7 @@ def suppress_noise(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
     least = 10 ** (-float(rng.uniform(8, 30)) / 20)
     kept = 1 - float(rng.uniform(1.0, 4.0)) * steady / np.maximum(power, 1e-20)
     gain = np.sqrt(np.maximum(kept, least**2))
-    # phones let go slowly: a gain falls by a share of itself per step, and rises at once
+    # the gain rises at once and falls slowly, as in phones
     release = float(rng.uniform(0.0, 0.7))
     for step in range(1, gain.shape[1]):
         gain[:, step] = np.maximum(gain[:, step], release * gain[:, step - 1])
@@ -38,11 +47,11 @@ def suppress_noise(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
 
 
 def automatic_gain(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
-    """Automatic gain: 2 to 12 times what is quiet, less of what is loud, slow to rise again (0.1 to 1 s)."""
+    """Automatic gain control: amplify quiet parts 2 to 12 times and loud parts less; recover in 0.1 to 1 s."""
     step = max(1, round(_STEP_MS * rate_hz / 1000))
     n_steps = -(-len(sound) // step)
     peaks = np.abs(np.pad(sound, (0, n_steps * step - len(sound)))).reshape(n_steps, step).max(axis=1)
-    # hears a step ahead, as phones do, so that a loud sound's own start is already turned down
+    # one step of look-ahead, as in phones: the gain is already lower when a loud sound starts
     ahead = sliding_window_view(np.pad(peaks, (0, 1)), 2).max(axis=1)
     fall = np.exp(-_STEP_MS / (1000 * float(rng.uniform(0.1, 1.0))))
     level = ahead.copy()
@@ -54,3 +63,42 @@ def automatic_gain(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
     smooth = np.interp(np.arange(len(sound)), (np.arange(n_steps) + 0.5) * step, gain)
     out = sound * smooth
     return np.asarray(out / max(1.0, float(np.abs(out).max())), np.float32)
+
+
+def mp3(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
+    """Encode as MP3 and decode; unchanged at sample rates that MP3 does not have."""
+    if rate_hz not in (16_000, 22_050, 24_000, 32_000, 44_100, 48_000):
+        return sound
+    return _through_codec(sound, rate_hz, "MP3", "MPEG_LAYER_III")
+
+
+def ogg(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
+    """Encode as Ogg Vorbis and decode."""
+    return _through_codec(sound, rate_hz, "OGG", "VORBIS")
+
+
+def _through_codec(sound: Sound, rate_hz: int, container: str, subtype: str) -> Sound:
+    """Encode and decode; the delay of the codec is removed, so that true onsets stay true."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, sound, rate_hz, format=container, subtype=subtype)
+    buffer.seek(0)
+    coded, _ = soundfile.read(buffer, dtype="float32")
+    coded = coded[: len(sound) + 4000]
+    size = 1 << (len(sound) + len(coded)).bit_length()
+    match = np.fft.irfft(np.fft.rfft(coded, size) * np.conj(np.fft.rfft(sound, size)), size)
+    delay = int(np.argmax(match[:4000]))
+    coded = coded[delay : delay + len(sound)]
+    return np.asarray(np.pad(coded, (0, len(sound) - len(coded))), np.float32)
+
+
+DEGRADATIONS: dict[str, Callable[[Rng, Sound, int], Sound]] = {
+    "mp3": mp3,
+    "ogg": ogg,
+    "clipped": clip,
+    "noise suppression": suppress_noise,
+    "automatic gain": automatic_gain,
+}
+# "silence": a clip without any background, as after a noise gate or in a clean recording of a single sound
+SILENCE = "silence"
+# what is drawn for a degraded clip; silence three times, so that it is drawn three times as often as each other one
+DRAWN = (SILENCE, SILENCE, SILENCE, *DEGRADATIONS)

@@ -1,6 +1,6 @@
-"""Small tools of sound for making training material; the one door to librosa.
+"""Signal processing for simulated and augmented training sound; the only adapter to librosa.
 
-Signals are float32 of shape (n_samples,) at `RATE_HZ` unless said otherwise. Chance is always an argument.
+Signals are float32 of shape (n_samples,) at `RATE_HZ` unless stated otherwise. Random generators are arguments.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import numpy.typing as npt
 Sound = npt.NDArray[np.float32]
 Rng = np.random.Generator
 
-RATE_HZ = 48_000  # everything is mixed at this rate and resampled once, at the end
+RATE_HZ = 48_000  # all sounds are mixed at this rate and resampled once, at the end
 
 
 def mel_edges_hz(n_bands: int, low_hz: float, high_hz: float) -> tuple[float, ...]:
-    """Corner frequencies of librosa's mel bands, length n_bands + 2, to a thousandth of a hertz."""
+    """Return the corner frequencies of librosa's mel bands, length n_bands + 2, rounded to 0.001 Hz."""
     import librosa
 
     edges = librosa.mel_frequencies(n_bands + 2, fmin=low_hz, fmax=high_hz)
@@ -23,7 +23,7 @@ def mel_edges_hz(n_bands: int, low_hz: float, high_hz: float) -> tuple[float, ..
 
 
 def resample(sound: Sound, from_hz: int, to_hz: int) -> Sound:
-    """Band-limited resampling (librosa with soxr's high quality)."""
+    """Resample, band-limited (librosa, soxr high quality)."""
     if from_hz == to_hz or not len(sound):
         return sound
     import librosa
@@ -33,12 +33,12 @@ def resample(sound: Sound, from_hz: int, to_hz: int) -> Sound:
 
 
 def stretched(sound: Sound, factor: float) -> Sound:
-    """Play back `factor` times slower, pitch and all: a larger or smaller joint."""
+    """Play `factor` times slower, with lower pitch, as from a larger joint (or smaller, if `factor` < 1)."""
     return resample(sound, RATE_HZ, max(1000, round(RATE_HZ * factor)))
 
 
 def convolve(sound: Sound, response: Sound) -> Sound:
-    """Full convolution by FFT, length ``len(sound) + len(response) - 1``."""
+    """Return the full convolution by FFT, length ``len(sound) + len(response) - 1``."""
     size = len(sound) + len(response) - 1
     n_fft = 1 << (size - 1).bit_length()
     product = np.fft.rfft(sound, n_fft) * np.fft.rfft(response, n_fft)
@@ -46,21 +46,21 @@ def convolve(sound: Sound, response: Sound) -> Sound:
 
 
 def spectrogram(sound: Sound, n_fft: int) -> npt.NDArray[np.complex64]:
-    """Short-time Fourier transform (librosa), Hann windows that overlap by half, shape (1 + n_fft / 2, n_frames)."""
+    """Return the short-time Fourier transform (librosa, Hann, half overlap), shape (1 + n_fft / 2, n_frames)."""
     import librosa
 
     return np.asarray(librosa.stft(sound, n_fft=n_fft, hop_length=n_fft // 2), np.complex64)
 
 
 def from_spectrogram(found: npt.NDArray[np.complexfloating], n_fft: int, n: int) -> Sound:
-    """The sound of `n` samples of which `spectrogram` made it."""
+    """Invert `spectrogram`; returns `n` samples."""
     import librosa
 
     return np.asarray(librosa.istft(found, n_fft=n_fft, hop_length=n_fft // 2, length=n), np.float32)
 
 
 def shaped(sound: Sound, frequencies_hz: npt.ArrayLike, gains_db: npt.ArrayLike, rate_hz: int = RATE_HZ) -> Sound:
-    """Equalise with zero phase: gains in dB at some frequencies, straight lines between them on a log axis."""
+    """Equalise with zero phase: gains in dB at some frequencies, interpolated on a logarithmic frequency axis."""
     n = len(sound)
     n_fft = 1 << (n + rate_hz // 100 - 1).bit_length()
     bins_hz = np.maximum(np.fft.rfftfreq(n_fft, 1 / rate_hz), 1.0)
@@ -70,13 +70,13 @@ def shaped(sound: Sound, frequencies_hz: npt.ArrayLike, gains_db: npt.ArrayLike,
 
 
 def random_curve(rng: Rng, spread_db: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """A smooth random equaliser: independent gains at every octave from 31 Hz to 20 kHz."""
+    """Return (frequencies_hz, gains_db) of a random equaliser: independent gains at octaves from 31 Hz to 20 kHz."""
     frequencies = np.geomspace(31, 20_000, 11)
     return frequencies, rng.normal(0, spread_db, len(frequencies))
 
 
 def coloured_noise(rng: Rng, n: int, slope_db_per_octave: float) -> Sound:
-    """Gaussian noise whose spectrum falls by `slope_db_per_octave`; RMS 1."""
+    """Return Gaussian noise whose spectrum falls by `slope_db_per_octave`; RMS 1."""
     spectrum = np.fft.rfft(rng.standard_normal(n))
     bins = np.maximum(np.arange(len(spectrum)), max(1, 20 * n // RATE_HZ))
     spectrum *= bins ** (-slope_db_per_octave / 6.0206)
@@ -85,7 +85,7 @@ def coloured_noise(rng: Rng, n: int, slope_db_per_octave: float) -> Sound:
 
 
 def burst_rms(sound: Sound, window_ms: float) -> float:
-    """RMS of the loudest `window_ms`, after taking the rumble below about 100 Hz away."""
+    """Return the RMS of the loudest `window_ms`, without the rumble below about 100 Hz."""
     if not len(sound):
         return 0.0
     size = max(1, min(len(sound), int(window_ms * RATE_HZ / 1000)))
@@ -95,7 +95,7 @@ def burst_rms(sound: Sound, window_ms: float) -> float:
 
 
 def rms(sound: Sound) -> float:
-    """RMS without the rumble below about 100 Hz."""
+    """Return the RMS without the rumble below about 100 Hz."""
     return float(np.sqrt(np.square(without_rumble(sound).astype(np.float64)).mean())) if len(sound) else 0.0
 
 
@@ -111,7 +111,7 @@ def without_rumble(sound: Sound) -> Sound:
 
 
 def faded(sound: Sound, fade_in_ms: float, fade_out_ms: float) -> Sound:
-    """Ramp the ends, so that a cut is not a click."""
+    """Fade the ends in and out, so that a cut is not a click."""
     out = sound.astype(np.float32, copy=True)
     for ms, end in ((fade_in_ms, slice(None)), (fade_out_ms, slice(None, None, -1))):
         n = min(len(out), int(ms * RATE_HZ / 1000))
@@ -122,9 +122,9 @@ def faded(sound: Sound, fade_in_ms: float, fade_out_ms: float) -> Sound:
 
 
 def breadth(sound: Sound) -> float:
-    """How many tones the first 5 ms of a sound are made of: spectral entropy in nats, of 0.6 to 12 kHz.
+    """Return the spectral entropy (nats) of the first 5 ms, 0.6 to 12 kHz: how broad the spectrum is.
 
-    0 where all power lies in one bin of 100 Hz, 4.74 where it is even over the 115 of them.
+    0 if all power lies in one bin of 100 Hz; 4.74 if it is spread evenly over all 115 bins.
     """
     size = RATE_HZ // 200
     first = np.zeros(size)

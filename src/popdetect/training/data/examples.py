@@ -1,12 +1,15 @@
-"""TrainingLabels clips, heard one after another: the candidates of all of them, marked, and to which clip each belongs.
+"""Labelled clips to labelled candidates: the rows that a classifier is trained on.
 
-Where only a clip's label is known, a base_model (the current model) points out its pops.
+The rows come from the detector itself, so training and detection compute exactly the same features. Times are seconds
+from the start of a clip. Rows have shape (n_candidates, n_features), in the order of `features.names`; candidates of
+all clips follow each other, clip by clip, in time order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -21,27 +24,31 @@ from popdetect.detection.signal import context, features, onsets
 from popdetect.detection.signal import frames as spectrum
 from popdetect.detection.signal.frames import FrontEnd
 from popdetect.detection.signal.onsets import OnsetRule
-from popdetect.errors import UsageError
+from popdetect.errors import Empty, UsageError
 
-OnProgress = Callable[[str, int, int], None]
+MATCH_S = 0.005  # a candidate this close to a true onset is that pop
+ECHO_S = (-0.002, 0.009)  # other candidates in this interval are the pop's own echo: neither pop nor negative
+
+OnProgress = Callable[[str, int, int], None]  # (what, done, total)
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A labelled clip that can be heard again.
+    """A labelled clip whose sound can be read again.
 
     Attributes
     ----------
     file : str
     group : str
-        Patient, or source: never on both sides of a split.
+        Patient or sound source. All clips of a group are on the same side of a train/test split.
     is_pop : bool
     onsets_s : tuple of float or None
-        True onsets; None when only the clip's label is known.
+        True onsets; None when only the label of the clip is known.
     sound : callable
-        Gives samples of shape (n, channels) and the rate.
+        Returns samples of shape (n, channels) and the sample rate in Hz.
     sets_thresholds : bool
-        False for what only teaches: sounds that no session is made of, which would make thresholds too easy.
+        False for clips that are used for training only: they are easier than real sessions, so thresholds chosen on
+        them would be too optimistic.
     """
 
     file: str
@@ -51,17 +58,33 @@ class Example:
     sound: Callable[[], tuple[npt.NDArray[np.float32], int]]
     sets_thresholds: bool = True
 
+    @classmethod
+    def in_memory(
+        cls,
+        file: str,
+        group: str,
+        samples: npt.NDArray[np.float32],
+        rate_hz: int,
+        onsets_s: tuple[float, ...] = (),
+        *,
+        sets_thresholds: bool = True,
+    ) -> Example:
+        """Return an example from samples of one channel, shape (n,), which are kept in memory."""
+        clip = (samples[:, None], rate_hz)
+        return cls(file, group, bool(onsets_s), onsets_s, lambda: clip, sets_thresholds)
+
 
 @dataclass(frozen=True, slots=True)
 class CandidateSet:
-    """What all clips gave: the candidates' rows, and to which clip each belongs.
+    """The candidates of several clips.
 
     Attributes
     ----------
     rows : ndarray, shape (n, n_features)
     marks : ndarray of int8, shape (n,)
-        1 pop, 0 not, -1 not to learn from.
+        1 pop, 0 not a pop, -1 not used for training.
     clip : ndarray of int, shape (n,)
+        Index of the clip of each candidate, increasing.
     onsets_s : ndarray, shape (n,)
     durations_s : ndarray, shape (n_clips,)
     """
@@ -72,16 +95,133 @@ class CandidateSet:
     onsets_s: Floats
     durations_s: Floats
 
+    @classmethod
+    def empty(cls, n_features: int, duration_s: float) -> CandidateSet:
+        """Return one clip without candidates."""
+        nothing = np.empty(0, np.intp)
+        return cls(np.empty((0, n_features)), nothing.astype(np.int8), nothing, np.empty(0), np.array([duration_s]))
 
-def listen(
-    examples: Sequence[Example], listener: FeatureExtractor, base_model: Model | None, say: OnProgress = lambda *_: None
+    @property
+    def n_pops(self) -> int:
+        """Number of candidates marked as pops."""
+        return int((self.marks == 1).sum())
+
+    def by_clip(self) -> list[slice]:
+        """Return the slice of the candidates of each clip."""
+        ends = np.searchsorted(self.clip, np.arange(len(self.durations_s) + 1)).tolist()
+        return [slice(first, last) for first, last in pairwise(ends)]
+
+    def subset(self, clips: Sequence[int]) -> CandidateSet:
+        """Return the candidates of some clips, in increasing order of clips and numbered anew from 0."""
+        kept = np.sort(np.asarray(clips, np.intp))
+        inside = np.isin(self.clip, kept)
+        return CandidateSet(
+            self.rows[inside],
+            self.marks[inside],
+            np.searchsorted(kept, self.clip[inside]).astype(np.intp),
+            self.onsets_s[inside],
+            self.durations_s[kept],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClipCandidates:
+    """The candidates of one clip: onsets in seconds, shape (n,), and rows, shape (n, n_features)."""
+
+    onsets_s: Floats
+    rows: Floats
+    duration_s: float
+
+
+class _PassAll:
+    """A candidate filter that keeps every candidate."""
+
+    def logit(self, rows: Floats) -> Floats:
+        return np.zeros(len(rows))
+
+
+class FeatureExtractor:
+    """Extracts the rows that the classifier of a detector would get.
+
+    It runs a `Detector` whose classifier only records its input.
+
+    Parameters
+    ----------
+    front_end : FrontEnd
+    onset_rule : OnsetRule
+    candidate_filter, pass_from : Classifier and float, optional
+        Without a filter, all candidates are kept.
+    """
+
+    def __init__(
+        self,
+        front_end: FrontEnd,
+        onset_rule: OnsetRule,
+        candidate_filter: Classifier | None = None,
+        pass_from: float = 0.0,
+    ) -> None:
+        self._rows: list[Floats] = []
+        names = features.names(front_end.n_columns)
+        self._width = len(names)
+        self._detector = Detector(
+            Model(
+                name="feature extractor",
+                version="0",
+                front_end=front_end,
+                onset_rule=onset_rule,
+                candidate_filter=candidate_filter or _PassAll(),
+                pass_from=pass_from,
+                feature_names=names,
+                classifier=self,
+                context_model=first_feature(len(context.names())),
+                base_calibration=Calibration(1.0, 0.0),
+                out_of_distribution=FeatureRange.unbounded(self._width),
+                event_calibration=Calibration(1.0, 0.0),
+                clip_calibration=Calibration(1.0, 0.0),
+                operating_points={"balanced": OperatingPoint(0.0, 0.0, 0.0)},
+                info={},
+                sha256="",
+            )
+        )
+
+    def logit(self, rows: Floats) -> Floats:
+        """Record the rows; return log-odds of 0 for each, so that the detector keeps them all."""
+        self._rows.append(rows)
+        return np.zeros(len(rows))
+
+    def extract(self, samples: Samples, rate_hz: int) -> ClipCandidates:
+        """Return all candidates of a clip; samples have shape (n,) or (n, channels).
+
+        Raises
+        ------
+        AudioError
+            When the detector cannot process the samples.
+        """
+        self._rows = []
+        try:
+            detection = self._detector.detect(samples, rate_hz)
+        except Empty:  # simulated clips may be digital silence
+            return ClipCandidates(np.empty(0), np.empty((0, self._width)), len(samples) / rate_hz)
+        rows = np.concatenate(self._rows) if self._rows else np.empty((0, self._width))
+        return ClipCandidates(np.array([event.onset_s for event in detection.events]), rows, detection.duration_s)
+
+
+def extract_all(
+    examples: Sequence[Example],
+    extractor: FeatureExtractor,
+    base_model: Model | None,
+    on_progress: OnProgress = lambda *_: None,
+    what: str = "extracting features",
 ) -> CandidateSet:
-    """Candidates of all clips, marked."""
+    """Return the marked candidates of all clips.
+
+    Where only the label of a pop clip is known, `base_model` gives pseudo-labels.
+    """
     rows, marks, clips, onsets, durations = [], [], [], [], []
     for index, example in enumerate(examples):
-        say("listening", index, len(examples))
+        on_progress(what, index, len(examples))
         samples, rate_hz = example.sound()
-        found = listener.hear(samples, rate_hz)
+        found = extractor.extract(samples, rate_hz)
         true = example.onsets_s
         if true is None:
             true = pseudo_labels(samples, rate_hz, base_model)
@@ -95,114 +235,30 @@ def listen(
     )
 
 
-def best_logits(logits: Floats, clip: npt.NDArray[np.intp], n_clips: int) -> Floats:
-    """The greatest log-odds of each clip, shape (n_clips,); clips without a candidate get the detector's floor."""
-    tops = np.full(n_clips, NO_EVENT_LOGIT)
-    np.maximum.at(tops, clip, logits)
-    return tops
-
-
 def pseudo_labels(samples: npt.NDArray[np.float32], rate_hz: int, base_model: Model | None) -> tuple[float, ...]:
-    """Where the base_model hears pops in a clip that is only known to hold some: the likely ones, or the likeliest."""
-    from popdetect.detection.detector import Detector
+    """Return onsets of the pops that a model finds in a clip labelled ``pop``: all with p ≥ 0.5, else the likeliest.
 
+    Raises
+    ------
+    UsageError
+        Without a model.
+    """
     if base_model is None:
-        raise UsageError("pop clips without onsets_s can only be used where a current model points the pops out")
+        raise UsageError("pop clips without onsets_s need a current model, which finds the pops in them")
     events = Detector(base_model).detect(samples, rate_hz).events
     likely = tuple(event.onset_s for event in events if event.p_pop >= 0.5)
     return likely or tuple(event.onset_s for event in sorted(events, key=lambda e: -e.p_pop)[:1])
 
 
-MATCH_S = 0.005  # a candidate this close to a true onset is that pop
-ECHO_S = (-0.002, 0.009)  # other candidates here are a pop's own double or echo: neither pop nor not
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """The candidates of one clip: onsets (n,), in seconds, and feature rows (n, n_features)."""
-
-    onsets_s: Floats
-    rows: Floats
-    quality: tuple[str, ...] = ()
-    duration_s: float = 0.0
-
-
-class _Open:
-    """A gate that lets everything pass."""
-
-    def logit(self, rows: Floats) -> Floats:
-        return np.zeros(len(rows))
-
-
-class FeatureExtractor:
-    """Collects what the detector would judge.
-
-    Parameters
-    ----------
-    front_end : FrontEnd
-    onset_rule : OnsetRule
-    first_look, pass_from : Classifier and float, optional
-        The gate; without one everything passes.
-    """
-
-    def __init__(
-        self,
-        front_end: FrontEnd,
-        onset_rule: OnsetRule,
-        first_look: Classifier | None = None,
-        pass_from: float = 0.0,
-    ) -> None:
-        self._rows: list[Floats] = []
-        point = OperatingPoint(0.0, 0.0, 0.0)
-        self._detector = Detector(
-            Model(
-                name="listener",
-                version="0",
-                front_end=front_end,
-                onset_rule=onset_rule,
-                candidate_filter=first_look or _Open(),
-                pass_from=pass_from,
-                feature_names=features.names(front_end.n_columns),
-                classifier=self,
-                context_model=first_feature(len(context.names())),
-                base_calibration=Calibration(1.0, 0.0),
-                out_of_distribution=FeatureRange.unbounded(len(features.names(front_end.n_columns))),
-                event_calibration=Calibration(1.0, 0.0),
-                clip_calibration=Calibration(1.0, 0.0),
-                operating_points={"balanced": point},
-                info={},
-                sha256="",
-            )
-        )
-
-    def logit(self, rows: Floats) -> Floats:
-        """Look on: keep the rows, call everything even."""
-        self._rows.append(rows)
-        return np.zeros(len(rows))
-
-    def hear(self, source: Samples | str, rate_hz: int | None = None) -> Candidates:
-        """All candidates of a clip: samples and their rate, or a file name.
-
-        Raises
-        ------
-        AudioError
-            When the file cannot be judged.
-        """
-        self._rows = []
-        if isinstance(source, str):
-            detection = self._detector.detect(source)
-        else:
-            if rate_hz is None:
-                raise TypeError("samples need their rate_hz")
-            detection = self._detector.detect(source, rate_hz)
-        width = len(features.names(self._detector.model.front_end.n_columns))
-        rows = np.concatenate(self._rows) if self._rows else np.empty((0, width))
-        onsets = np.array([event.onset_s for event in detection.events])
-        return Candidates(onsets, rows, detection.quality, detection.duration_s)
-
-
 def filter_inputs(samples: Samples, rate_hz: int, front_end: FrontEnd, rule: OnsetRule) -> tuple[Floats, Floats]:
-    """What the gate sees of a clip of one channel: about when (n,), in seconds, and rows (n, n_gate_features)."""
+    """Return what the candidate filter gets from a clip of one channel.
+
+    Returns
+    -------
+    when_s : ndarray, shape (n,)
+        Approximate onsets, to the hop of the front end.
+    rows : ndarray, shape (n, n_filter_features)
+    """
     shape = spectrum.transform(front_end, rate_hz)
     power = shape.power(np.ascontiguousarray(samples, dtype=np.float32))
     rises = onsets.rise(power, shape.groups, front_end.window_hops, rule)
@@ -212,19 +268,19 @@ def filter_inputs(samples: Samples, rate_hz: int, front_end: FrontEnd, rule: Ons
     heights = onsets.prominence(groups_db, candidates, rule)
     stands_out = onsets.greatest(heights) >= rule.prominence_db
     candidates, heights = candidates[stands_out], heights[stands_out]
-    when = (candidates + front_end.window_hops / 2) * shape.hop / rate_hz
-    return when, gate.describe(rises, heights, groups_db, frames_db, candidates)
+    when_s = (candidates + front_end.window_hops / 2) * shape.hop / rate_hz
+    return when_s, gate.describe(rises, heights, groups_db, frames_db, candidates)
 
 
 def mark(onsets_s: Floats, true_onsets_s: tuple[float, ...]) -> npt.NDArray[np.int8]:
-    """Say of each candidate whether it is a pop.
+    """Return which candidates are pops.
 
-    Each true onset takes the nearest candidate within 5 ms that no other has taken, nearest pairs first.
+    Each true onset takes the nearest free candidate within 5 ms; the nearest pairs are matched first.
 
     Returns
     -------
     ndarray of int8, shape (n,)
-        1 pop, 0 not, -1 a pop's own double or echo, which teaches nothing.
+        1 pop, 0 not a pop, -1 the echo of a pop (not used for training).
     """
     marks = np.zeros(len(onsets_s), np.int8)
     true = np.asarray(true_onsets_s, float)
@@ -241,3 +297,10 @@ def mark(onsets_s: Floats, true_onsets_s: tuple[float, ...]) -> npt.NDArray[np.i
             marks[candidate] = 1
             taken.add(pop)
     return marks
+
+
+def best_logits(logits: Floats, clip: npt.NDArray[np.intp], n_clips: int) -> Floats:
+    """Return the greatest log-odds of each clip, shape (n_clips,); `NO_EVENT_LOGIT` for clips without candidates."""
+    tops = np.full(n_clips, NO_EVENT_LOGIT)
+    np.maximum.at(tops, clip, logits)
+    return tops

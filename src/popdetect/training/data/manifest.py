@@ -1,7 +1,12 @@
-"""What a sound folder holds: ``MANIFEST.csv``, one line per file, and ``pop_onsets.csv``, one line per marked pop.
+"""A folder of recorded sounds: ``MANIFEST.csv`` (one line per file) and ``pop_onsets.csv`` (one line per marked pop).
 
-Columns ``path`` (relative to the folder), ``role``, ``kind``, ``what``, ``group``, and where known ``licence`` and
-``sha256``; onsets are seconds from the start of the file. A line that cannot be understood is refused by its number.
+Columns of the manifest are ``path`` (relative to the folder), ``role``, ``kind``, ``what``, ``group``, and where known
+``licence`` and ``sha256``. Onsets are seconds from the start of the file. Lines that cannot be used raise an error with
+their number.
+
+`FAMILIES` sorts the distractors by their descriptions (column ``what``). Sound folders hold many kinds that are rare
+where people are treated (gates, guns, cockerels) and few that are common there; scenes draw families first, so
+that training sees most of what is common.
 """
 
 from __future__ import annotations
@@ -18,6 +23,61 @@ NAME = "MANIFEST.csv"
 MARKS_NAME = "pop_onsets.csv"
 COLUMNS = ("path", "role", "kind", "what", "group")
 MARK_COLUMNS = ("path", "onset_s")
+
+SPEECH = "speech"
+# family: how the descriptions that belong to it begin, in lower case. A new kind of distractor is one entry here.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "keyboards": ("keyboard",),
+    "cutlery and dishes": ("cutlery", "plates", "dish", "washing dish", "peeling", "knife", "glass", "soda can"),
+    "crunching": ("eating", "apple", "bubble wrap", "ice crack", "twigs", "gravel", "snap", "fire crack", "pencil"),
+    "knocks": ("door knock", "knock", "tap on", "wood block", "wood /", "stone", "table football", "hit"),
+    "steps": ("footstep",),
+    SPEECH: ("speech",),
+    "coughs and sneezes": ("cough", "sneeze", "throat", "laughter", "snoring"),
+    "doors and drawers": (
+        "drawer", "cupboard", "fridge", "door", "close_door", "open_door", "wooden chest", "wood creak",
+    ),
+    "latches and tools": (
+        "lock", "mechanical latch", "tool", "shears", "reload", "device handling", "cart", "match struck",
+    ),
+    "clicks": ("mechanical click", "switch", "light switch", "ui click", "ui switch", "ui mouse", "thermostat", "zip"),
+    "clocks": ("clock", "watch"),
+    "paper and cloth": (
+        "page", "book", "cardboard", "package", "playing cards", "tissue", "leaves", "sweeping", "erasing", "cloth",
+        "peel", "scraping", "plastic",
+    ),
+    "things dropped": ("keys", "coin", "pin ", "metal object", "metal hit", "dice", "chess", "finger snap", "clap"),
+}  # fmt: skip
+ELSEWHERE = "elsewhere"  # sounds that do not occur in a treatment room
+# the distractors of the two tests of a detector: a room at home, and a room in which people are treated
+TESTS: dict[str, frozenset[str]] = {
+    "everyday": frozenset(FAMILIES) - {"doors and drawers", "latches and tools", "things dropped"},
+    "clinic-like": frozenset({
+        "cutlery and dishes", "crunching", "steps", SPEECH, "coughs and sneezes", "clicks", "paper and cloth",
+    }),
+}  # fmt: skip
+# backgrounds that are not rooms: weather, water and engines; some of them crackle as joints do
+_OUTSIDE = ("rain", "sea", "wind", "water", "frying", "boat", "helicopter", "juicer", "blender", "train", "stream")
+
+
+def broad(what: str) -> str:
+    """Return the first two words of a description: "speech digit 3" and "speech digit 4" are one kind."""
+    return " ".join(what.lower().replace(",", " ").replace(":", " ").replace("(", " ").split()[:2])
+
+
+@lru_cache(maxsize=4096)
+def family(what: str) -> str:
+    """Return the family of a description; `ELSEWHERE` if it belongs to none."""
+    known = broad(what)
+    for name, beginnings in FAMILIES.items():
+        if known.startswith(beginnings):
+            return name
+    return ELSEWHERE
+
+
+def is_room(what: str) -> bool:
+    """Return whether the description of a background fits a room in which people are treated."""
+    return not broad(what).startswith(_OUTSIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +148,13 @@ def read_manifest(folder: Path, role: str | None = None) -> list[Source]:
 
 
 def _onsets(path: Path) -> dict[str, list[float]]:
-    """The marks that a person was sure of, by file; none where there is no table of them."""
+    """Return the onsets that a person was sure of, by file; empty where the table is missing."""
     onsets: dict[str, list[float]] = {}
     if not path.is_file():
         return onsets
     for line, row in _rows(path, MARK_COLUMNS, "mark"):
         try:
-            onset_s = float(row["onset_s"].replace("_", "?"))  # Python's own 1_000 is not meant
+            onset_s = float(row["onset_s"].replace("_", "?"))  # float() would accept 1_000
         except ValueError:
             onset_s = math.nan
         if not math.isfinite(onset_s) or onset_s < 0:
@@ -107,78 +167,21 @@ def _onsets(path: Path) -> dict[str, list[float]]:
 
 
 def _rows(path: Path, needed: tuple[str, ...], thing: str) -> list[tuple[int, dict[str, str]]]:
-    """Line numbers and cells by column; at least one line, and no needed cell empty."""
+    """Return line numbers and cells by column; at least one line, and no needed cell is empty."""
     table = read_table(path, by_hand=True)
-    columns, line = table.columns, table.header_line
-    missing = sorted(name for name in needed if name not in columns)
+    missing = sorted(set(needed) - set(table.columns))
     if missing:
         raise TableError(
-            f"{path}:{line}: column {', '.join(missing)} is missing; the columns are {', '.join(filter(None, columns))}"
+            f"{path}:{table.header_line}: column {', '.join(missing)} is missing; "
+            f"the columns are {', '.join(filter(None, table.columns))}"
         )
-    rows = []
-    for line, row in zip(table.lines, table.rows, strict=True):
+    rows = list(zip(table.lines, table.rows, strict=True))
+    for line, row in rows:
         for name in needed:
             if not row[name]:
                 raise TableError(
                     f"{path}:{line}: column {name} is empty; every {thing} needs {', '.join(needed)} (a cell left out?)"
                 )
-        rows.append((line, row))
     if not rows:
-        raise TableError(f"{path}:{line}: a header and no {thing}s; at least one line is needed")
+        raise TableError(f"{path}:{table.header_line}: a header and no {thing}s; at least one line is needed")
     return rows
-
-
-SPEECH = "speech"
-# family: the beginnings of descriptions, lower case, that belong to it
-FAMILIES: dict[str, tuple[str, ...]] = {
-    "keyboards": ("keyboard",),
-    "cutlery and dishes": ("cutlery", "plates", "dish", "washing dish", "peeling", "knife", "glass", "soda can"),
-    "crunching": ("eating", "apple", "bubble wrap", "ice crack", "twigs", "gravel", "snap", "fire crack", "pencil"),
-    "knocks": ("door knock", "knock", "tap on", "wood block", "wood /", "stone", "table football", "hit"),
-    "steps": ("footstep",),
-    SPEECH: ("speech",),
-    "coughs and sneezes": ("cough", "sneeze", "throat", "laughter", "snoring"),
-    "doors and drawers": (
-        "drawer", "cupboard", "fridge", "door", "close_door", "open_door", "wooden chest", "wood creak",
-    ),
-    "latches and tools": (
-        "lock", "mechanical latch", "tool", "shears", "reload", "device handling", "cart", "match struck",
-    ),
-    "clicks": ("mechanical click", "switch", "light switch", "ui click", "ui switch", "ui mouse", "thermostat", "zip"),
-    "clocks": ("clock", "watch"),
-    "paper and cloth": (
-        "page", "book", "cardboard", "package", "playing cards", "tissue", "leaves", "sweeping", "erasing", "cloth",
-        "peel", "scraping", "plastic",
-    ),
-    "things dropped": ("keys", "coin", "pin ", "metal object", "metal hit", "dice", "chess", "finger snap", "clap"),
-}  # fmt: skip
-AWAY = "elsewhere"  # what no treatment room holds
-# the two tests that a detector is put to: a room at home, and one in which people are treated
-TESTS: dict[str, frozenset[str]] = {
-    "everyday": frozenset(FAMILIES) - {"doors and drawers", "latches and tools", "things dropped"},
-    "clinic-like": frozenset({
-        "cutlery and dishes", "crunching", "steps", SPEECH, "coughs and sneezes", "clicks", "paper and cloth",
-    }),
-}  # fmt: skip
-# backgrounds that are no room: weather, water and engines, of which some crackle as joints do
-_OUTSIDE = ("rain", "sea", "wind", "water", "frying", "boat", "helicopter", "juicer", "blender", "train", "stream")
-
-
-def broad(what: str) -> str:
-    """The first words of a description: "speech digit 3" and "speech digit 4" are one kind."""
-    return " ".join(what.lower().replace(",", " ").replace(":", " ").replace("(", " ").split()[:2])
-
-
-@lru_cache(maxsize=4096)
-def family(what: str) -> str:
-    """The family of a description; `AWAY` if none of them."""
-    known = broad(what)
-    for name, beginnings in FAMILIES.items():
-        if known.startswith(beginnings):
-            return name
-    return AWAY
-
-
-def is_room(what: str) -> bool:
-    """Whether a background, by its description, could be that of a room in which somebody is treated."""
-    return not broad(what).startswith(_OUTSIDE)

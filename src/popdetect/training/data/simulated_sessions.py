@@ -1,4 +1,4 @@
-"""Session folders with known truth: clips as a clinic would record them, and the labels beside them."""
+"""Simulated session folders with known truth: ``p01/thrust_01.wav`` and so on, ``labels.csv``, ``simulation.json``."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from popdetect.errors import UsageError
 from popdetect.records import Label
 from popdetect.session.files import write_text
 from popdetect.session.labels import TABLE_NAME, Truth, write_labels
+from popdetect.training.data.manifest import read_manifest
 from popdetect.training.data.scenes import Scene, SceneRule, compose
-from popdetect.training.data.sounds import Recorded, SoundBank, Synthetic, read_manifest
+from popdetect.training.data.sounds import Recorded, SoundBank, Synthetic
 
-MARK = "simulation.json"  # how a folder came about; it is there when all else is
+PARAMETERS = "simulation.json"  # how the folder was simulated; it is written last
+_OLD_NAMES = {"degraded_share": "worn_share"}  # names in PARAMETERS that are those of version 0.1.0
 NOTE = "simulated sound: no figure from it is clinical accuracy"
 
 
 @dataclass(frozen=True, slots=True)
 class Simulated:
-    """What was written: the folder, how many clips, and how many of them hold how many pops."""
+    """What was written: the folder, the number of clips, of clips with pops, and of pops."""
 
     folder: Path
     n_clips: int
@@ -46,10 +48,10 @@ def simulate(
     role: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Simulated:
-    """Write a session folder: ``p01/thrust_01.wav`` …, ``labels.csv``, ``simulation.json``.
+    """Write a simulated session folder.
 
-    The same arguments give the same files, byte for byte. Clips are drawn one by one: those of one patient have no more
-    in common than any others, so holding out whole patients is tested for its working, not for its effect.
+    The same arguments give the same files, byte for byte. Clips are drawn independently: clips of one patient are not
+    more similar than others. So figures of simulated sessions do not show the effect of holding out whole patients.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def simulate(
     seed : int ≥ 0
     rule : SceneRule, optional
     sounds : Path, optional
-        A sound folder with a ``MANIFEST.csv``: its recordings are mixed instead of made sounds.
+        A sound folder with a ``MANIFEST.csv``: its recordings are mixed instead of simulated sounds.
     role : str, optional
         Only the sounds of this role.
 
@@ -87,7 +89,7 @@ def simulate(
             "seed": seed,
             "n_clips": n_clips,
             "n_patients": n_patients,
-            "rule": asdict(rule),
+            "rule": {_OLD_NAMES.get(name, name): value for name, value in asdict(rule).items()},
             "sounds": "recorded" if sounds is not None else "made",
             "role": role,
             "note": NOTE,
@@ -98,7 +100,7 @@ def simulate(
 
 
 def bank_of(sounds: Path | None = None, role: str | None = None) -> SoundBank:
-    """Made sounds; or the recordings in the folder `sounds`, of this role if one is named.
+    """Return simulated sounds, or the recordings in the folder `sounds` (only those of `role`, if given).
 
     Raises
     ------
@@ -110,17 +112,17 @@ def bank_of(sounds: Path | None = None, role: str | None = None) -> SoundBank:
 
 
 def clip_file(patient: int, thrust_no: int) -> str:
-    """The name of a clip; patients count from 0, thrusts from 1."""
+    """Return the name of a clip; patients count from 0, thrusts from 1."""
     return f"{patient_name(patient)}/thrust_{thrust_no:02d}.wav"
 
 
 def patient_name(patient: int) -> str:
-    """What a simulated patient is called; they count from 0."""
+    """Return the name of a simulated patient; patients count from 0."""
     return f"p{patient + 1:02d}"
 
 
 def make_clip(folder: Path, scene: Scene, patient: int, thrust_no: int) -> Truth:
-    """Write one clip; what is true of it.
+    """Write one clip; return its line of ``labels.csv``.
 
     Raises
     ------
@@ -139,33 +141,33 @@ def make_clip(folder: Path, scene: Scene, patient: int, thrust_no: int) -> Truth
 def write_truth(folder: Path, truths: Sequence[Truth], about: Mapping[str, Any]) -> None:
     """Write ``labels.csv`` and ``simulation.json``."""
     write_labels(folder / TABLE_NAME, sorted(truths, key=lambda truth: truth.file))
-    write_text(folder / MARK, json.dumps(about, indent=1) + "\n")
+    write_text(folder / PARAMETERS, json.dumps(about, indent=1) + "\n")
 
 
 @contextmanager
 def drafted(folder: Path) -> Iterator[Path]:
-    """A draft whose files are moved into `folder` when all is well, `MARK` as the last; nothing stays otherwise.
+    """Yield a draft folder; its files are moved into `folder` at the end, `PARAMETERS` last. On errors nothing is kept.
 
     Raises
     ------
     UsageError
-        When `folder` is there and not empty, or cannot be written.
+        `folder` exists and is not empty, or cannot be written.
     """
     draft = _make(folder)
     try:
         yield draft
-        # into the folder and not over it: it may be where we stand, or a link
+        # move into the folder instead of replacing it: it may be the working directory or a link
         folder.mkdir(parents=True, exist_ok=True)
-        for child in sorted(draft.iterdir(), key=lambda child: child.name == MARK):
+        for child in sorted(draft.iterdir(), key=lambda child: child.name == PARAMETERS):
             child.replace(folder / child.name)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(draft, ignore_errors=True)  # gone when all went well
+        shutil.rmtree(draft, ignore_errors=True)  # it no longer exists if all went well
 
 
 def _make(folder: Path) -> Path:
-    """Make a draft folder beside `folder`, which must be empty or not there yet."""
+    """Make a draft folder beside `folder`, which must be empty or must not exist."""
     draft = folder.resolve().with_name(f".{folder.resolve().name}.part")
     try:
         if folder.exists() and any(folder.iterdir()):
@@ -173,5 +175,5 @@ def _make(folder: Path) -> Path:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
     except OSError as error:
-        raise UsageError(f"{folder}: cannot be made: {error.strerror or error}") from error
+        raise UsageError(f"{folder}: cannot be created: {error.strerror or error}") from error
     return draft

@@ -1,8 +1,9 @@
-"""Where the sounds of a scene come from: made here, or recorded by people.
+"""The sources of the sounds in a scene: simulated, or recorded.
 
-A `SoundBank` answers four requests: pops of one voice, a distractor, a background, a room. `Synthetic` makes them;
-`Recorded` takes them from a folder with a ``MANIFEST.csv`` (see `manifest`), together with made pops where recorded
-ones are few. Each sound names the group it came from, so that no source is on both sides of a split.
+A `SoundBank` provides pops, distractors, backgrounds and room impulse responses. `Synthetic` simulates them;
+`Recorded` takes them from a folder with a ``MANIFEST.csv`` (see `manifest`) and adds simulated ones where recordings
+are few. Each sound carries the group it came from, so that no source is on both sides of a train/test split. Sounds
+are float32 at 48 kHz.
 """
 
 from __future__ import annotations
@@ -18,14 +19,12 @@ from popdetect.detection.audio import recording as audio
 from popdetect.errors import AudioError, UsageError
 from popdetect.training.data import manifest, synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, faded, random_curve, resample, shaped, stretched
-from popdetect.training.data.manifest import MARKS_NAME
-from popdetect.training.data.manifest import Source as Source
-from popdetect.training.data.manifest import read_manifest as read_manifest
+from popdetect.training.data.manifest import MARKS_NAME, Source
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A sound and where it came from."""
+    """A sound, a description of it, and the group (source) it came from."""
 
     sound: Sound
     what: str
@@ -33,27 +32,27 @@ class Named:
 
 
 class SoundBank(Protocol):
-    """What a scene asks for."""
+    """Provides the sounds of a scene."""
 
     def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
-        """`n` pops of one voice, each starting at its first sample; what and group."""
+        """Return `n` pops of one voice, each starting at its first sample; their description; their group."""
         ...
 
     def distractor(self, rng: Rng) -> Named:
-        """A sound that is not a pop."""
+        """Return a sound that is not a pop."""
         ...
 
     def background(self, rng: Rng, n: int) -> Named:
-        """`n` samples of a room."""
+        """Return `n` samples of background sound."""
         ...
 
     def room(self, rng: Rng) -> Sound:
-        """An impulse response whose direct sound is at the start."""
+        """Return an impulse response that begins with the direct sound."""
         ...
 
 
 class Synthetic:
-    """Everything made by `simulation`."""
+    """Simulated sounds only (see `synthesis`)."""
 
     def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
         """See `SoundBank.pops`."""
@@ -78,26 +77,27 @@ class Synthetic:
 
 @dataclass(slots=True)
 class Recorded:
-    """Recorded sounds, with made ones beside them.
+    """Recorded sounds, mixed with simulated ones.
 
     Parameters
     ----------
     sources : list of Source
-        Of one role, or one fold.
+        The recordings, usually of one role or of one fold.
     made_pop_share : float
-        How many of the pop voices are simulated rather than recorded; 1 where there are no recorded ones.
+        Share of simulated pop voices; without recorded pops all are simulated.
     made_share : float
-        How many of the distractors and rooms are simulated.
+        Share of simulated distractors and rooms.
     speech_share : float
-        How many of the distractors are speech, where there is any.
+        Share of speech among the distractors, if there are recordings of speech.
     near_share : float
-        How many of the others are of the families of `kinds`, one as often as the other; the rest are of any kind.
+        Share of the other distractors drawn from `manifest.FAMILIES`, each family equally often; the rest are of any
+        kind.
     only : set of str, optional
-        The families that there are; all, by default.
+        Only distractors of these families; default: all.
     room_share : float
-        How many of the backgrounds are of a room, as `kinds` tells; the rest are of any kind.
+        Share of backgrounds that are rooms (`manifest.is_room`); the rest are of any kind.
     made_room_share : float
-        How many of the backgrounds are simulated.
+        Share of simulated backgrounds.
     """
 
     sources: list[Source]
@@ -118,7 +118,7 @@ class Recorded:
         return by_group
 
     def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
-        """See `SoundBank.pops`. Recorded ones are cut out, stretched, turned and equalised at random."""
+        """See `SoundBank.pops`. Recorded pops are stretched, inverted and equalised at random."""
         groups = self._of("pop")
         if not groups or rng.random() < self.made_pop_share:
             return self._made.pops(rng, n)
@@ -135,7 +135,7 @@ class Recorded:
         return pops, source.what, source.group
 
     def distractor(self, rng: Rng) -> Named:
-        """See `SoundBank.distractor`. Kinds are drawn first, so that a kind of many files is not heard most."""
+        """See `SoundBank.distractor`. A kind is drawn first, so that kinds with many files are not more frequent."""
         sources = [s for s in self.sources if s.kind == "distractor"]
         if not sources or rng.random() < self.made_share:
             return self._made.distractor(rng)
@@ -146,8 +146,8 @@ class Recorded:
                 by_family.setdefault(name, {}).setdefault(manifest.broad(source.what), []).append(source)
         if not by_family:
             raise UsageError(f"no sound of these kinds among the distractors: {', '.join(sorted(self.only or ()))}")
-        near = sorted(name for name in by_family if name != manifest.AWAY)
-        if manifest.SPEECH in near and rng.random() < self.speech_share:  # a treatment room talks
+        near = sorted(name for name in by_family if name != manifest.ELSEWHERE)
+        if manifest.SPEECH in near and rng.random() < self.speech_share:  # people talk in treatment rooms
             by_kind = by_family[manifest.SPEECH]
         elif near and rng.random() < self.near_share:
             by_kind = by_family[str(rng.choice(near))]
@@ -158,7 +158,7 @@ class Recorded:
         sound = _load(source.path)
         longest = int(rng.uniform(0.3, 2.5) * RATE_HZ)
         if len(sound) > longest:
-            # somewhere loud: an excerpt of silence distracts no_context
+            # the loudest of four excerpts: silence would not be a distractor
             starts = rng.integers(0, len(sound) - longest, 4)
             energy = [float(np.square(sound[s : s + longest]).sum()) for s in starts]
             start = int(starts[int(np.argmax(energy))])
@@ -166,7 +166,7 @@ class Recorded:
         return Named(sound, source.what, source.group)
 
     def background(self, rng: Rng, n: int) -> Named:
-        """See `SoundBank.background`. Short ones are crossfaded onto themselves."""
+        """See `SoundBank.background`. Short recordings are looped with a crossfade."""
         groups = self._of("background")
         if not groups or rng.random() < self.made_room_share:
             return self._made.background(rng, n)
@@ -186,7 +186,7 @@ class Recorded:
 
 
 def _draw(rng: Rng, groups: dict[str, list[Source]]) -> Source:
-    """A group first, then one of its files."""
+    """Draw a group, then one of its files."""
     names = sorted(groups)
     members = groups[names[int(rng.integers(len(names)))]]
     return members[int(rng.integers(len(members)))]
@@ -194,7 +194,7 @@ def _draw(rng: Rng, groups: dict[str, list[Source]]) -> Source:
 
 @lru_cache(maxsize=4096)
 def _load(path: Path) -> Sound:
-    """A recording as one channel at 48 kHz."""
+    """Read a recording as one channel at 48 kHz."""
     try:
         samples, rate_hz = audio.read(path)
     except AudioError as error:
@@ -204,16 +204,22 @@ def _load(path: Path) -> Sound:
 
 @lru_cache(maxsize=64)
 def pops_of(source: Source) -> tuple[Sound, ...]:
-    """The marked pops of a recording, each cut from its onset to just before the next, at most 40 ms."""
+    """Return the marked pops of a recording, each cut from its onset to just before the next one, at most 40 ms.
+
+    Raises
+    ------
+    UsageError
+        No onsets are marked, or no pop is long enough.
+    """
     if not source.onsets_s:
-        raise UsageError(f"{source.path}: no pop onsets are known of it ({MARKS_NAME} beside the manifest)")
+        raise UsageError(f"{source.path}: its pop onsets are not known; {MARKS_NAME} beside the manifest lists them")
     sound = _load(source.path)
     ends = [*source.onsets_s[1:], len(sound) / RATE_HZ]
     cuts = []
     for onset, end in zip(source.onsets_s, ends, strict=True):
         start = max(0, int((onset - 0.0003) * RATE_HZ))
         stop = min(int((end - 0.0015) * RATE_HZ), start + int(0.040 * RATE_HZ), len(sound))
-        if stop - start < 0.004 * RATE_HZ:  # the first half of a double: too short to stand alone
+        if stop - start < 0.004 * RATE_HZ:  # the first half of a double pop: too short to be used alone
             continue
         cut = faded(sound[start:stop], 0.1, min(5.0, 250 * (stop - start) / RATE_HZ))
         cuts.append(cut / max(float(np.abs(cut).max()), 1e-9))

@@ -1,11 +1,13 @@
-"""Sounds made from nothing: pops, and what is heard in a treatment room besides.
+"""Simulated sounds: pops, and the other sounds of a treatment room.
 
-Phenomenological, not physical: a free bubble cannot give the measured spectra (literature.md 1.4), so a pop is a
-burst with a sharp start, damped modes, an occasional double and a weak tail, in the ranges seen on real joint cracks
-(rise below 0.5 ms, 1.2 to 6 kHz, 20 dB down after 0.4 to 3.5 ms, often doubled within 1 to 7 ms, never of one tone
-alone: scripts/benchmarks/pop_breadth.py). Skin-mounted sensors move the weight below 2 kHz (Reggars 1996: 86 to 1830).
+The simulation copies measured properties, not the physics: a free bubble cannot give the measured spectra. A pop is a
+burst with a sharp start, damped modes, sometimes a second burst, and a weak tail. The ranges are those of recorded
+joint cracks: rise below 0.5 ms, 1.2 to 6 kHz, 20 dB down after 0.4 to 3.5 ms, often doubled within 1 to 7 ms, never a
+single tone (scripts/benchmarks/pop_breadth.py). Skin-mounted sensors shift the energy below 2 kHz (Reggars 1996: 86 to
+1830 Hz).
 
-Each function returns a sound at 48 kHz, peak about 1; a pop starts at its first sample.
+Each function returns float32 at 48 kHz, peak about 1; a pop starts at its first sample. `DISTRACTORS` is the table of
+sounds that are not pops: a new simulated distractor is one function and one entry there.
 """
 
 from __future__ import annotations
@@ -18,23 +20,23 @@ import numpy.typing as npt
 
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, coloured_noise, faded, shaped
 
-MODE_CYCLES = (0.5, 6.0)  # until a mode of a pop is 20 dB down: soft tissue damps
+MODE_CYCLES = (0.5, 6.0)  # until a mode of a pop is 20 dB down: soft tissue damps it
 
 
 @dataclass(frozen=True, slots=True)
 class PopVoice:
-    """What the pops of one thrust have in common: one patient, one sensor, one room.
+    """Properties shared by the pops of one thrust: same patient, sensor and room.
 
     Attributes
     ----------
     centre_hz : float
-        Middle of the modes' frequencies.
+        Centre of the frequencies of the modes.
     decay20_ms : float
-        Until 20 dB below the peak.
+        Time until 20 dB below the peak.
     double_share : float
-        How many of the pops are doubled.
+        Share of doubled pops.
     skin : bool
-        CandidateSet through a skin-mounted sensor.
+        Recorded by a skin-mounted sensor.
     """
 
     centre_hz: float
@@ -44,7 +46,7 @@ class PopVoice:
 
 
 def draw_voice(rng: Rng, skin_share: float = 0.1) -> PopVoice:
-    """Draw the voice of a thrust."""
+    """Draw the voice of a thrust; `skin_share` is the share of skin-mounted sensors."""
     skin = bool(rng.random() < skin_share)
     low_hz, high_hz = (200, 1500) if skin else (1000, 7000)
     centre = np.exp(rng.uniform(np.log(low_hz), np.log(high_hz)))
@@ -54,7 +56,7 @@ def draw_voice(rng: Rng, skin_share: float = 0.1) -> PopVoice:
 
 
 def pop(rng: Rng, voice: PopVoice) -> Sound:
-    """One pop of a voice, starting at its first sample, about 40 ms long."""
+    """Return one pop of a voice, starting at its first sample, 40 ms long."""
     n = int(0.040 * RATE_HZ)
     time_ms = np.arange(n) * (1000 / RATE_HZ)
     sound = np.zeros(n)
@@ -66,7 +68,7 @@ def pop(rng: Rng, voice: PopVoice) -> Sound:
         mode20 = decay20 * float(np.exp(rng.normal(0, 0.3)))
         mode20 = float(np.clip(mode20, *(1000 / frequency * np.array(MODE_CYCLES))))
         envelope = 10 ** (-time_ms / mode20)
-        sweep = 1 + float(rng.normal(0, 0.1)) * np.exp(-time_ms / 2)  # the pitch settles as the bubble does
+        sweep = 1 + float(rng.normal(0, 0.1)) * np.exp(-time_ms / 2)  # the pitch settles within some ms
         phase = 2 * np.pi * np.cumsum(frequency * sweep) / RATE_HZ
         sound += float(rng.uniform(0.3, 1)) * envelope * np.sin(phase + float(rng.uniform(0, 2 * np.pi)))
     sound /= max(float(np.abs(sound).max()), 1e-9)
@@ -85,7 +87,7 @@ def pop(rng: Rng, voice: PopVoice) -> Sound:
 
 
 def _crack(rng: Rng, time_ms: npt.NDArray[np.floating], decay20_ms: float) -> Sound:
-    """A broad burst shorter than the modes, as broad as device and codec let through; peak 1."""
+    """Return a broadband burst, shorter than the modes, limited in frequency by device and codec; peak 1."""
     noise = rng.standard_normal(len(time_ms)) * 10 ** (-time_ms / (0.5 * decay20_ms + 0.1))
     top_hz = float(np.exp(rng.uniform(np.log(6000), np.log(20000))))
     tilt = float(rng.normal(1.5, 2.5))
@@ -97,7 +99,8 @@ def _crack(rng: Rng, time_ms: npt.NDArray[np.floating], decay20_ms: float) -> So
     return np.asarray(burst / max(float(np.abs(burst).max()), 1e-9), np.float32)
 
 
-def _modes(rng: Rng, low_hz: float, high_hz: float, decay_ms: float, n_modes: int, length_s: float) -> Sound:
+def modes(rng: Rng, low_hz: float, high_hz: float, decay_ms: float, n_modes: int, length_s: float) -> Sound:
+    """Return damped sine waves with frequencies in a range, logarithmically distributed; peak 1."""
     n = int(length_s * RATE_HZ)
     time_ms = np.arange(n) * (1000 / RATE_HZ)
     sound = np.zeros(n)
@@ -109,15 +112,15 @@ def _modes(rng: Rng, low_hz: float, high_hz: float, decay_ms: float, n_modes: in
 
 
 def knock(rng: Rng) -> Sound:
-    """Wood or plaster struck: low modes that ring for tens of milliseconds, and a click on top."""
-    sound = _modes(rng, 90, 700, float(rng.uniform(8, 45)), 6, 0.3)
-    click = _modes(rng, 800, 5000, float(rng.uniform(0.5, 3)), 4, 0.3)
+    """A knock on wood or plaster: low modes that ring for tens of milliseconds, and a click."""
+    sound = modes(rng, 90, 700, float(rng.uniform(8, 45)), 6, 0.3)
+    click = modes(rng, 800, 5000, float(rng.uniform(0.5, 3)), 4, 0.3)
     return sound + float(rng.uniform(0.05, 0.8)) * click
 
 
 def metal(rng: Rng) -> Sound:
     """Cutlery, keys, a dropped clamp: high modes that ring."""
-    return _modes(rng, 1500, 14000, float(rng.uniform(10, 120)), 9, 0.4)
+    return modes(rng, 1500, 14000, float(rng.uniform(10, 120)), 9, 0.4)
 
 
 def click(rng: Rng) -> Sound:
@@ -126,14 +129,14 @@ def click(rng: Rng) -> Sound:
     at = 0.0
     for _ in range(rng.integers(1, 4)):
         start = int(at * RATE_HZ)
-        burst = _modes(rng, 1500, 12000, float(rng.uniform(0.3, 4)), 5, 0.03)
+        burst = modes(rng, 1500, 12000, float(rng.uniform(0.3, 4)), 5, 0.03)
         out[start : start + len(burst)] += float(rng.uniform(0.2, 1)) * burst
         at += float(np.exp(rng.uniform(np.log(0.004), np.log(0.05))))
     return out
 
 
 def cloth(rng: Rng) -> Sound:
-    """Clothing rubbed: noise that swells and fades, with a grain of small snaps."""
+    """Rubbing clothes: noise that swells and fades, with small snaps."""
     n = int(rng.uniform(0.15, 0.8) * RATE_HZ)
     noise = coloured_noise(rng, n, float(rng.uniform(2, 7)))
     swell = np.sin(np.pi * np.linspace(0, 1, n)) ** float(rng.uniform(0.7, 3))
@@ -142,8 +145,8 @@ def cloth(rng: Rng) -> Sound:
 
 
 def footstep(rng: Rng) -> Sound:
-    """Heel and sole."""
-    heel = _modes(rng, 60, 900, float(rng.uniform(6, 25)), 5, 0.25)
+    """A footstep: heel, then sole."""
+    heel = modes(rng, 60, 900, float(rng.uniform(6, 25)), 5, 0.25)
     sole = cloth(rng)[: int(0.12 * RATE_HZ)] * 0.5
     out = heel.copy()
     lag = int(rng.uniform(0.03, 0.1) * RATE_HZ)
@@ -173,9 +176,9 @@ def speech_like(rng: Rng) -> Sound:
 
 
 def mouth_clicks(rng: Rng) -> Sound:
-    """Lips and tongue part: one to six wet clicks, tens of milliseconds apart, that ring at a pitch of the mouth.
+    """Clicks of lips and tongue: one to six, tens of milliseconds apart.
 
-    In recorded speech they swell for a fraction of a millisecond and ring for 1.5 to 3 ms, most at 4 to 5 kHz.
+    In recorded speech such clicks rise in a fraction of a millisecond and ring for 1.5 to 3 ms, most at 4 to 5 kHz.
     """
     n_clicks = int(rng.integers(1, 7))
     gaps_s = rng.lognormal(np.log(0.025), 0.6, n_clicks - 1)
@@ -190,7 +193,7 @@ def mouth_clicks(rng: Rng) -> Sound:
 
 
 def _wet_click(rng: Rng) -> Sound:
-    """One or two resonances, each with the envelope of a gamma tone; peak 1."""
+    """Return one or two resonances, each with the envelope of a gammatone; peak 1."""
     time_ms = np.arange(int(0.012 * RATE_HZ)) * (1000 / RATE_HZ)
     sound = np.zeros(len(time_ms))
     for _ in range(rng.integers(1, 3)):
@@ -203,14 +206,14 @@ def _wet_click(rng: Rng) -> Sound:
 
 
 def glitch(rng: Rng) -> Sound:
-    """A digital fault: one wrong sample, or a few repeated ones."""
+    """A digital error: one wrong sample, or a few repeated ones."""
     out = np.zeros(64, np.float32)
     out[8 : 8 + int(rng.choice([1, 1, 1, 2, 4]))] = 1
     return out
 
 
 def noise_burst(rng: Rng) -> Sound:
-    """A breath, a cough, a chair: noise with a fast or slow start that lasts."""
+    """A breath, a cough or a chair: noise with a fast or slow start and a longer duration."""
     n = int(rng.uniform(0.05, 0.5) * RATE_HZ)
     noise = coloured_noise(rng, n, float(rng.uniform(-1, 8)))
     attack = max(2, int(np.exp(rng.uniform(np.log(0.001), np.log(0.1))) * RATE_HZ))
@@ -232,7 +235,7 @@ DISTRACTORS: dict[str, Callable[[Rng], Sound]] = {
 
 
 def background(rng: Rng, n: int) -> Sound:
-    """A room: coloured noise that breathes a little, with or without mains hum; RMS about 1."""
+    """Background of a room: coloured noise whose level varies slowly, with or without mains hum; RMS about 1."""
     noise = coloured_noise(rng, n, float(rng.uniform(0, 9)))
     breathing = 1 + 0.3 * np.sin(
         2 * np.pi * (float(rng.uniform(0.1, 1)) * np.arange(n) / RATE_HZ + float(rng.random()))
@@ -249,7 +252,7 @@ def background(rng: Rng, n: int) -> Sound:
 
 
 def room(rng: Rng) -> Sound:
-    """An impulse response: the direct sound, a few reflections, a tail; RT60 0.15 to 0.7 s."""
+    """Impulse response of a room: direct sound, a few reflections, a tail; RT60 0.15 to 0.7 s."""
     rt60 = float(rng.uniform(0.15, 0.7))
     n = int(rt60 * RATE_HZ)
     time = np.arange(n) / RATE_HZ

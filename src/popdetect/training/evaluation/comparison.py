@@ -1,7 +1,14 @@
 """A new model against the current one, on the same held-out people; and whether to adopt it.
 
-The new model's answers on a person come from a fit that had not heard that person. Both are also run on sound
-without pops (`negative_controls`).
+The new model's answer on a clip comes from a fit without the person's clips. Two conditions decide:
+
+* In the negative controls (sound without pops) the new model must not find more pops than the current one. Without a
+  current model, it must not find more than `MAX_FALSE_PER_MIN` in noise and speech.
+* On the labelled clips both are compared in pairs: people are resampled, the same ones for both models. A difference
+  counts only if its 95 % interval does not contain 0.
+
+Figures of a current model that was trained on some of these clips are too high. Then only people count whose clips it
+was not trained on, if there are enough; otherwise the new model can be called better or equal, but not worse.
 """
 
 from __future__ import annotations
@@ -14,30 +21,37 @@ import numpy as np
 
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import Model
-from popdetect.training.evaluation import comparison, negative_controls
-from popdetect.training.evaluation.held_out import clip_of, scored
-from popdetect.training.evaluation.intervals import N_BOOT, Figure, Floats, Ranking, interval, ratio, resamples, units
+from popdetect.errors import Empty
+from popdetect.training.data.examples import CandidateSet, Example
+from popdetect.training.evaluation import negative_controls
+from popdetect.training.evaluation.held_out import scored, scored_clip
+from popdetect.training.evaluation.intervals import N_BOOT, Figure, Ranking, interval, ratio, resamples, units
+from popdetect.training.evaluation.matching import ClipCounts, ScoredClip
 from popdetect.training.evaluation.negative_controls import ControlResult
-from popdetect.training.evaluation.scores import EventCounts, ScoredClip, Scores, matched, score
-from popdetect.training.models.fitting import Example, Fitted
+from popdetect.training.evaluation.scores import Scores, f1_ratio, score
+from popdetect.training.models.fitting import Fitted
+
+MAX_FALSE_PER_MIN = 1.0
+MIN_GROUPS = 5  # fewer groups can agree by chance: four do in one of eight cases, five in one of sixteen
+MIN_UNSEEN = 10  # clips of each kind, of people whose clips the current model was not trained on
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Both models' scores, and the advice.
+    """The scores of both models, and the advice.
 
     Attributes
     ----------
     new, current : Scores
-        On the same clips. The new one's are held-out.
+        On the same clips. Those of the new model are held out.
     controls_new, controls_current : ControlResult
-        False pops on the guard set.
+        False pops in the negative controls.
     adopt : bool
     advice : str
-        One sentence with the figures it rests on; starts with ``Adopt: ``, ``Keep the current model: `` or ``No clear
-        difference: ``, and where there is no current model with ``Adopt: `` or ``Do not adopt: ``.
-    n_heard_by_current : int
-        Clips of these that the current model is known to have learned from: where there are some, its figures flatter.
+        One sentence with the figures behind it; starts with ``Adopt: ``, ``Keep the current model: `` or ``No clear
+        difference: ``; without a current model with ``Adopt: `` or ``Do not adopt: ``.
+    n_seen_by_current : int
+        Number of these clips that the current model was trained on. If there are any, its figures are too high.
     """
 
     new: Scores
@@ -46,88 +60,7 @@ class Comparison:
     controls_current: ControlResult | None
     adopt: bool
     advice: str
-    n_heard_by_current: int = 0
-
-
-def held_out(fitted: Fitted, examples: Sequence[Example]) -> list[ScoredClip]:
-    """Each clip as judged by a fit that had not heard its group, at the default operating point."""
-    return scored(fitted.model, fitted.heard, fitted.held_out_logits, examples)
-
-
-def judged(model: Model, examples: Sequence[Example]) -> list[ScoredClip]:
-    """Each clip as judged by a finished model."""
-    detector = Detector(model)
-    made = []
-    for example in examples:
-        detection = detector.detect(*example.sound())
-        found = tuple(event.onset_s for event in detection.pops)
-        made.append(clip_of(example, detection.p_pop, detection.label, found, detection.duration_s))
-    return made
-
-
-def compare(
-    fitted: Fitted,
-    examples: Sequence[Example],
-    current: Model | None,
-    *,
-    seed: int = 0,
-    heard: Collection[str] = (),
-    caveat: str = "",
-    own_controls: Sequence[Path] = (),
-) -> Comparison:
-    """Score both, and advise.
-
-    Parameters
-    ----------
-    fitted : Fitted
-    examples : sequence of Example
-        Those it was fitted to.
-    current : Model or None
-    seed : int
-        Of the resampling.
-    heard : collection of str
-        Files of these clips that the current model learned from: its figures on them flatter.
-    caveat : str
-        What else must be known of the figures; goes into the advice.
-    own_controls : sequence of Path
-        Recordings without pops, for the guard set.
-    """
-    ours = held_out(fitted, examples)
-    new, controls_new = score(ours, seed=seed), negative_controls.listen(fitted.model, own_controls)
-    if current is None:
-        return Comparison(new, None, controls_new, None, *comparison.alone(new, controls_new, caveat=caveat))
-    theirs = judged(current, examples)
-    guard_old = negative_controls.listen(current, own_controls)
-    advised = comparison.advise(ours, theirs, controls_new, guard_old, heard=heard, caveat=caveat, seed=seed)
-    n_heard = len({example.file for example in examples} & set(heard))
-    return Comparison(new, score(theirs, seed=seed), controls_new, guard_old, *advised, n_heard)
-
-
-def figures(scores: Scores) -> dict[str, object]:
-    """The scores that a card shows, in its order."""
-    known = scores.to_dict()
-    events = known["events"]
-    return {
-        "clips": f"{scores.n_clips} ({scores.n_pop} with pops), {scores.n_groups} groups",
-        "clip AUROC": known["auroc"],
-        "sensitivity (uncertain counts as missed)": known["sensitivity"],
-        "specificity (uncertain counts as wrong)": known["specificity"],
-        "share of uncertain clips": known["uncertain_share"],
-        "sensitivity at specificity 0.95": known["sensitivity_at_specificity_95"],
-        "calibration error (ECE) of the clip probability": known["ece"],
-        "event precision (±5 ms)": events["precision"],
-        "event recall (±5 ms)": events["recall"],
-        "event F1 (±5 ms)": events["f1"],
-        "median timing error, ms": events["median_error_ms"],
-        "mean absolute count error per clip": events["count_error"],
-        "false pops per minute of clips without pops": known["false_pops_per_minute"],
-    }
-
-
-MAX_FALSE_PER_MIN = 1.0
-# of fewer, all may agree by chance: four do in one of eight cases, five in one of sixteen
-MIN_GROUPS = 5
-MIN_UNHEARD = 10  # clips of each kind, of people of whom the current model has heard nothing
+    n_seen_by_current: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +74,72 @@ class Difference:
     high: float | None
 
     def __str__(self) -> str:
-        """As the sentence has it."""
+        """Text for the advice."""
         known = self.low is not None and self.high is not None
         span = f", 95 % interval {self.low:+.3f} to {self.high:+.3f}" if known else ""
         return (
             f"{self.name} {self.new:.3f} against {self.current:.3f} (difference {self.new - self.current:+.3f}{span})"
         )
+
+
+def held_out(fitted: Fitted, examples: Sequence[Example]) -> list[ScoredClip]:
+    """Return the verdict on each clip by a fit without its group, at the default operating point."""
+    return scored(fitted.model, fitted.candidates, fitted.held_out_logits, examples)
+
+
+def detect_all(model: Model, examples: Sequence[Example]) -> list[ScoredClip]:
+    """Return the verdict of a finished model on each clip."""
+    detector = Detector(model)
+    made = []
+    for example in examples:
+        samples, rate_hz = example.sound()
+        try:
+            detection = detector.detect(samples, rate_hz)
+        except Empty:  # simulated clips may be digital silence: no candidates
+            nothing = CandidateSet.empty(len(model.feature_names), len(samples) / rate_hz)
+            made += scored(model, nothing, np.empty(0), [example])
+            continue
+        found = tuple(event.onset_s for event in detection.pops)
+        made.append(scored_clip(example, detection.p_pop, detection.label, found, detection.duration_s))
+    return made
+
+
+def compare(
+    fitted: Fitted,
+    examples: Sequence[Example],
+    current: Model | None,
+    *,
+    seed: int = 0,
+    seen: Collection[str] = (),
+    caveat: str = "",
+    own_controls: Sequence[Path] = (),
+) -> Comparison:
+    """Score both models and advise.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    examples : sequence of Example
+        The clips that it was fitted to.
+    current : Model or None
+    seed : int
+        Of the resampling.
+    seen : collection of str
+        Files of these clips that the current model was trained on.
+    caveat : str
+        A limitation of the figures; becomes part of the advice.
+    own_controls : sequence of Path
+        Own recordings without pops.
+    """
+    ours = held_out(fitted, examples)
+    new, controls_new = score(ours, seed=seed), negative_controls.run(fitted.model, own_controls)
+    if current is None:
+        return Comparison(new, None, controls_new, None, *advise_alone(new, controls_new, caveat=caveat))
+    theirs = detect_all(current, examples)
+    controls_current = negative_controls.run(current, own_controls)
+    advice = advise(ours, theirs, controls_new, controls_current, seen=seen, caveat=caveat, seed=seed)
+    n_seen = len({example.file for example in examples} & set(seen))
+    return Comparison(new, score(theirs, seed=seed), controls_new, controls_current, *advice, n_seen)
 
 
 def advise(
@@ -155,23 +148,19 @@ def advise(
     controls_new: ControlResult,
     controls_current: ControlResult,
     *,
-    heard: Collection[str] = (),
+    seen: Collection[str] = (),
     caveat: str = "",
     seed: int = 0,
 ) -> tuple[bool, str]:
-    """Compare two models' verdicts on the same clips.
+    """Compare the verdicts of two models on the same clips.
 
     Parameters
     ----------
     new, current : sequence of ScoredClip
-        The same clips in the same order; `new` by fits that had not heard the group.
+        The same clips in the same order; `new` are held out.
     controls_new, controls_current : ControlResult
-        False pops in sound without pops.
-    heard : collection of str
-        Files of these that the current model learned from.
-    caveat : str
-        What else must be known of the figures; goes into the sentence.
-    seed : int ≥ 0
+    seen, caveat, seed
+        As in `compare`.
 
     Returns
     -------
@@ -179,63 +168,62 @@ def advise(
     sentence : str
         Starts with ``Adopt: ``, ``Keep the current model: `` or ``No clear difference: ``.
     """
-    n_heard = len({clip.file for clip in new} & set(heard))
-    fair = _unheard(new, heard) if n_heard else list(range(len(new)))
-    judged_fairly = bool(fair)
-    used = fair or list(range(len(new)))
+    n_seen = len({clip.file for clip in new} & set(seen))
+    unseen = _unseen(new, seen) if n_seen else list(range(len(new)))
+    is_fair = bool(unseen)
+    used = unseen or list(range(len(new)))
     found = differences([new[i] for i in used], [current[i] for i in used], seed=seed)
     n_groups = len({new[i].group for i in used})
     notes = [str(one) for one in found]
     if found:
         notes[-1] += f" on the same {len(used)} held-out clips of {n_groups} groups"
-    if n_heard:
-        flatters = f"the current model was trained on {n_heard} of these {len(new)} clips: its figures flatter"
-        notes.append(
-            f"{flatters}, so only people that it has not heard are counted here" if judged_fairly else flatters
-        )
+    if n_seen:
+        note = f"the current model was trained on {n_seen} of these {len(new)} clips, so its figures are too high"
+        notes.append(f"{note}; only people whose clips it was not trained on are counted here" if is_fair else note)
     notes += [caveat] if caveat else []
-    guards = (
-        f"{controls_new.per_min:.1f} pops per minute in sound that has none "
-        f"(the current one {controls_current.per_min:.1f})"
+    rates = (
+        f"{controls_new.per_min:.1f} pops per minute in sound without pops "
+        f"(the current model {controls_current.per_min:.1f})"
     )
-    worse_on = controls_new.worse_than(controls_current)
-    if worse_on:
-        why = f"the new one hears more pops where there are none, on {worse_on[0]}: {guards}"
+    worse_in = controls_new.worse_than(controls_current)
+    if worse_in:
+        why = f"the new model finds more pops where there are none, in {worse_in[0]}: {rates}"
         return False, _sentence("Keep the current model", [why, *notes])
-    notes.append(f"the new one hears {guards}")
+    notes.append(f"the new model finds {rates}")
     if not found:
         return False, _sentence("No clear difference", ["nothing could be compared", *notes])
     if 1 < n_groups < MIN_GROUPS:
-        why = f"clips of {n_groups} people are too few to tell, at least {MIN_GROUPS} are needed"
+        why = f"clips of {n_groups} people are too few, at least {MIN_GROUPS} are needed"
         return False, _sentence("No clear difference", [why, *notes])
     better = any(one.low is not None and one.low > 0 for one in found)
     worse = any(one.high is not None and one.high < 0 for one in found)
-    if worse and judged_fairly:
-        return False, _sentence("Keep the current model", ["the new one does worse", *notes])
+    if worse and is_fair:
+        return False, _sentence("Keep the current model", ["the new model is worse", *notes])
     if better and not worse:
-        return True, _sentence("Adopt", ["the new one does better", *notes])
-    why = "the new one seems worse, but was tried on what it had not heard" if worse else "it may well be chance"
+        return True, _sentence("Adopt", ["the new model is better", *notes])
+    why = "the new model seems worse, but only it was tested on unseen clips" if worse else "it may be chance"
     return False, _sentence("No clear difference", [why, *notes])
 
 
-def alone(scores: Scores, controls_new: ControlResult, *, caveat: str = "") -> tuple[bool, str]:
-    """Where there is no current model: by its guard set alone; the sentence has the other figures too."""
+def advise_alone(scores: Scores, controls_new: ControlResult, *, caveat: str = "") -> tuple[bool, str]:
+    """Advise without a current model: the negative controls decide; the sentence has the other figures too."""
     adopt = controls_new.steady_per_min <= MAX_FALSE_PER_MIN
     figures = (("clip AUROC", scores.auroc), ("event F1", scores.events.f1))
-    notes = [f"{name} {_spoken(value)}" for name, value in figures if value is not None]
+    notes = [f"{name} {_in_words(value)}" for name, value in figures if value is not None]
     if notes:
         notes[-1] += f" on {scores.n_clips} held-out clips of {scores.n_groups} groups"
     notes.append(
-        f"it hears {controls_new.steady_per_min:.1f} pops per minute in noise and speech that have none "
+        f"it finds {controls_new.steady_per_min:.1f} pops per minute in noise and speech without pops "
         f"(allowed is {MAX_FALSE_PER_MIN:g})"
     )
     notes += [caveat] if caveat else []
-    why = f"there is no current model to compare with, and by its guard set it is {'usable' if adopt else 'not usable'}"
+    usable = "usable" if adopt else "not usable"
+    why = f"there is no current model to compare with, and by the negative controls it is {usable}"
     return adopt, _sentence("Adopt" if adopt else "Do not adopt", [why, *notes])
 
 
 def differences(new: Sequence[ScoredClip], current: Sequence[ScoredClip], *, seed: int = 0) -> list[Difference]:
-    """Clip AUROC and event F1 of both, with paired bootstrap intervals; without those that are undefined.
+    """Return clip AUROC and event F1 of both, with paired bootstrap intervals; undefined figures are left out.
 
     Raises
     ------
@@ -251,42 +239,36 @@ def differences(new: Sequence[ScoredClip], current: Sequence[ScoredClip], *, see
     if not pairs:
         return []
     unit_of, _ = units([a.group for a, _ in pairs])
-    sides = [_Side([pair[k] for pair in pairs]) for k in (0, 1)]
-    whole = [side.figures(np.ones((1, len(pairs))))[0] for side in sides]
-    drawn = [sides[0].figures(weights) - sides[1].figures(weights) for weights in resamples(unit_of, seed, N_BOOT)]
-    replicates = np.concatenate(drawn)
+    sides = [ClipCounts.of([pair[k] for pair in pairs]) for k in (0, 1)]
+    rankings = [Ranking(side.p_pop, side.is_pop) for side in sides]
+    f1 = [f1_ratio(side) for side in sides]
+    weights = [np.ones((1, len(pairs))), *resamples(unit_of, seed, N_BOOT)]
+    # clip AUROC and event F1 of each model, shape (2, 1 + N_BOOT, 2); the first row is the figure itself
+    figures = [
+        np.concatenate(
+            [np.column_stack([rankings[k].figures(w)[0], ratio(w @ f1[k][0], w @ f1[k][1])]) for w in weights]
+        )
+        for k in (0, 1)
+    ]
     found = []
     for k, name in enumerate(("clip AUROC", "event F1")):
-        if not np.isnan(whole[0][k]) and not np.isnan(whole[1][k]):
-            low, high = interval(replicates[:, k]) or (None, None)
-            found.append(Difference(name, float(whole[0][k]), float(whole[1][k]), low, high))
+        values = figures[0][0, k], figures[1][0, k]
+        if not np.isnan(values).any():
+            low, high = interval((figures[0] - figures[1])[1:, k]) or (None, None)
+            found.append(Difference(name, float(values[0]), float(values[1]), low, high))
     return found
 
 
-class _Side:
-    """One model's verdicts, ready to be weighed."""
-
-    def __init__(self, clips: Sequence[ScoredClip]) -> None:
-        is_pop = np.array([clip.truth_label == "pop" for clip in clips], bool)
-        self._ranking = Ranking(np.array([clip.p_pop for clip in clips], float), is_pop)
-        _, _, self._f1, *_ = EventCounts.of([matched(clip) for clip in clips]).ratios()
-
-    def figures(self, weights: Floats) -> Floats:
-        """Clip AUROC and event F1, shape (b, 2), for weights (b, n)."""
-        top, bottom = self._f1
-        return np.column_stack([self._ranking.figures(weights)[0], ratio(weights @ top, weights @ bottom)])
-
-
-def _unheard(clips: Sequence[ScoredClip], heard: Collection[str]) -> list[int]:
-    """The clips of people of whom the current model has heard nothing; none where they are too few to decide."""
-    known = {clip.group for clip in clips if clip.file in heard}
+def _unseen(clips: Sequence[ScoredClip], seen: Collection[str]) -> list[int]:
+    """Clips of people of whom the current model was trained on none; empty if they are too few to decide."""
+    known = {clip.group for clip in clips if clip.file in seen}
     left = [i for i, clip in enumerate(clips) if clip.group not in known]
     n_pop = sum(clips[i].truth_label == "pop" for i in left)
-    enough = min(n_pop, len(left) - n_pop) >= MIN_UNHEARD and len({clips[i].group for i in left}) >= MIN_GROUPS
+    enough = min(n_pop, len(left) - n_pop) >= MIN_UNSEEN and len({clips[i].group for i in left}) >= MIN_GROUPS
     return left if enough else []
 
 
-def _spoken(value: Figure) -> str:
+def _in_words(value: Figure) -> str:
     known = value.low is not None and value.high is not None
     return f"{value.value:.3f}" + (f" (95 % interval {value.low:.3f} to {value.high:.3f})" if known else "")
 

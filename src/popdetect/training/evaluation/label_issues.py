@@ -1,18 +1,18 @@
-"""Labels that contradict a confident model: slips of the hand, perhaps, or what the model has yet to learn.
+"""Label issues: clips whose label contradicts a confident held-out answer.
 
-The answers are held-out ones: a fit that had heard the clip with its wrong label would have learned the slip.
+The label may be wrong, or the model may not know such clips yet. Only held-out answers can show this: a fit that was
+trained on the clip would have learned the wrong label.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from popdetect.training.data.examples import Example
-from popdetect.training.evaluation.scores import ScoredClip
+from popdetect.training.evaluation.matching import ScoredClip
 from popdetect.training.models.fitting import Fitted
 
 CONFIDENT = 0.9
@@ -20,17 +20,17 @@ CONFIDENT = 0.9
 
 @dataclass(frozen=True, slots=True)
 class LabelIssue:
-    """A clip to be heard again.
+    """A clip to check again; `records.to_json` gives its JSON form.
 
     Attributes
     ----------
     file : str
     label : str
-        What a person said.
+        The label that a person gave.
     p_pop : float
-        By a fit that had not heard the clip, nor others of its group.
+        By a fit without the clip and its group; 4 decimals.
     look_s : tuple of float
-        Where to look: the likely pops of a ``no_pop``, the marks of a ``pop``.
+        Where to look: likely pops of a ``no_pop`` clip, marked onsets of a ``pop`` clip; 5 decimals.
     """
 
     file: str
@@ -38,22 +38,20 @@ class LabelIssue:
     p_pop: float
     look_s: tuple[float, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Ready for `json.dumps`."""
-        look_s = [round(time_s, 5) for time_s in self.look_s]
-        return {"file": self.file, "label": self.label, "p_pop": round(self.p_pop, 4), "look_s": look_s}
 
-
-def possible(fitted: Fitted, examples: Sequence[Example], scored: Sequence[ScoredClip]) -> tuple[LabelIssue, ...]:
-    """The clips whose label the held-out answer contradicts with confidence, the surest first."""
+def find(fitted: Fitted, examples: Sequence[Example], scored: Sequence[ScoredClip]) -> tuple[LabelIssue, ...]:
+    """Return the label issues, the most confident first."""
     found = []
     for index, (example, clip) in enumerate(zip(examples, scored, strict=True)):
-        against = clip.p_pop <= 1 - CONFIDENT if example.is_pop else clip.p_pop >= CONFIDENT
-        if not against:
+        contradicts = clip.p_pop <= 1 - CONFIDENT if example.is_pop else clip.p_pop >= CONFIDENT
+        if not contradicts:
             continue
         look_s = (example.onsets_s or ()) if example.is_pop else clip.found_onsets_s
-        own = fitted.heard.clip == index
+        own = fitted.candidates.clip == index
         if not look_s and own.any():
-            look_s = (float(fitted.heard.onsets_s[own][int(np.argmax(fitted.held_out_logits[own]))]),)
-        found.append(LabelIssue(example.file, clip.truth_label, clip.p_pop, look_s))
-    return tuple(sorted(found, key=lambda slip: (-abs(slip.p_pop - 0.5), slip.file)))
+            look_s = (float(fitted.candidates.onsets_s[own][int(np.argmax(fitted.held_out_logits[own]))]),)
+        found.append((-abs(clip.p_pop - 0.5), example.file, clip, look_s))
+    return tuple(
+        LabelIssue(file, clip.truth_label, round(clip.p_pop, 4), tuple(round(time_s, 5) for time_s in look_s))
+        for _, file, clip, look_s in sorted(found, key=lambda one: one[:2])
+    )

@@ -1,7 +1,7 @@
-"""Which found onset is which true one: the ground that every event score stands on.
+"""Matching of found onsets with true ones, and the counts that all scores are computed from.
 
-Onsets are seconds from the start of one clip, in any order. A true and a found onset may be paired when they lie at
-most the tolerance apart, the edge included. Times are compared in whole microseconds, because in floats
+Onsets are seconds from the start of one clip, in any order. A true and a found onset can be paired if their distance is
+at most the tolerance (inclusive). Times are compared in whole microseconds, because in floats
 ``abs(0.65 - 0.60) <= 0.05`` is False and ``abs(0.35 - 0.30) <= 0.05`` is True.
 """
 
@@ -10,12 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-TOLERANCE_S = 0.005  # pops of one thrust follow each other by 10 ms and more, so no found one can be two pops
+import numpy as np
+import numpy.typing as npt
+
+from popdetect.records import Label
+
+Floats = npt.NDArray[np.float64]
+TOLERANCE_S = 0.005  # pops of one thrust are at least 10 ms apart, so a found onset cannot match two of them
 
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """Every true and every found onset exactly once.
+    """A matching: it contains every true and every found onset exactly once.
 
     Attributes
     ----------
@@ -40,17 +46,17 @@ class Matching:
 def match(
     true_onsets_s: Sequence[float], found_onsets_s: Sequence[float], tolerance_s: float = TOLERANCE_S
 ) -> Matching:
-    """Pair as many onsets as can be paired, each at most once.
+    """Pair as many onsets as possible, each at most once.
 
-    With one tolerance for all, pairing the earliest true onset left with the earliest found one in reach is such a
-    maximum: whatever else either could be paired with is in reach of nothing earlier. Among several maxima it takes
-    the earliest, which need not be the closest; that matters only to onsets less than two tolerances apart.
+    The earliest true onset is paired with the earliest found one within the tolerance, and so on; with one tolerance
+    for all this gives the greatest number of pairs. Pairs need not be the closest ones; this matters only for onsets
+    less than two tolerances apart.
 
     Parameters
     ----------
     true_onsets_s, found_onsets_s : sequence of float
     tolerance_s : float ≥ 0
-        The edge counts as a hit.
+        Inclusive.
 
     Returns
     -------
@@ -78,3 +84,94 @@ def match(
 
 def _microseconds(onsets_s: Iterable[float]) -> list[tuple[int, float]]:
     return sorted((round(onset_s * 1e6), onset_s) for onset_s in onsets_s)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredClip:
+    """The truth and the verdict on one clip.
+
+    Attributes
+    ----------
+    file : str
+    group : str
+        Patient, or source; clips of one group are resampled together.
+    truth_label, label : {"pop", "no_pop", "uncertain"}
+    p_pop : float in [0, 1]
+    true_onsets_s : tuple of float, or None
+        None when not marked.
+    found_onsets_s : tuple of float
+        Onsets of the events that were counted as pops.
+    duration_s : float ≥ 0
+    """
+
+    file: str
+    group: str
+    truth_label: Label
+    p_pop: float
+    label: Label
+    true_onsets_s: tuple[float, ...] | None
+    found_onsets_s: tuple[float, ...]
+    duration_s: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.p_pop <= 1:
+            raise ValueError(f"{self.file}: p_pop {self.p_pop}; a probability from 0 to 1 is allowed")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipCounts:
+    """What each clip contributes to the metrics; arrays of shape (n,).
+
+    Attributes
+    ----------
+    p_pop : ndarray
+    is_pop : ndarray of bool
+    marked : ndarray
+        1 where the onsets are marked.
+    tp, fn, fp : ndarray
+        Onsets found, missed and false; 0 where not marked.
+    n_false : ndarray
+        Pops found in a no_pop clip.
+    minutes : ndarray
+        Duration of a no_pop clip.
+    errors_ms : tuple of float
+        Distances of all paired onsets.
+    """
+
+    p_pop: Floats
+    is_pop: npt.NDArray[np.bool_]
+    marked: Floats
+    tp: Floats
+    fn: Floats
+    fp: Floats
+    n_false: Floats
+    minutes: Floats
+    errors_ms: tuple[float, ...]
+
+    @classmethod
+    def of(cls, clips: Sequence[ScoredClip]) -> ClipCounts:
+        """Match onsets and count."""
+        matchings = [matched(clip) for clip in clips]
+        rows = [(1, len(m.pairs), len(m.missed), len(m.false)) if m else (0, 0, 0, 0) for m in matchings]
+        marked, tp, fn, fp = np.array(rows, float).reshape(len(rows), 4).T
+        is_pop = np.array([clip.truth_label == "pop" for clip in clips], bool)
+        found = np.array([len(clip.found_onsets_s) for clip in clips], float)
+        minutes = np.array([clip.duration_s / 60 for clip in clips], float)
+        return cls(
+            np.array([clip.p_pop for clip in clips], float),
+            is_pop,
+            marked,
+            tp,
+            fn,
+            fp,
+            n_false=np.where(is_pop, 0, found),
+            minutes=np.where(is_pop, 0, minutes),
+            errors_ms=tuple(abs(1000 * error) for matching in matchings if matching for error in matching.errors_s),
+        )
+
+
+def matched(clip: ScoredClip) -> Matching | None:
+    """Pair the found onsets of a clip with the true ones; None where those are not marked."""
+    if clip.true_onsets_s is None:
+        return None
+    return match(clip.true_onsets_s, clip.found_onsets_s, TOLERANCE_S)

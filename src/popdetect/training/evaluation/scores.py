@@ -1,18 +1,21 @@
-"""How good the verdicts are: counts first, rates last, an interval beside every rate that can have one.
+"""How good the verdicts are: counts first, then rates, each with its interval.
+
+`METRICS` is the one table of metrics: a new metric is one entry there and one field of `Scores` or `EventScores`. Text
+tables, the model card and the bootstrap follow from it.
 
 Conventions
 -----------
-* ``pop`` is the positive class. Clips whose truth is ``uncertain`` are counted as not scored and otherwise left out.
-* Sensitivity and specificity are strict: a clip that was called ``uncertain`` is right on neither side. The share of
-  such clips, and the whole table of truth by verdict, stand beside them.
-* Events are scored over the clips whose onsets are marked: ``no_pop`` clips (none), and ``pop`` clips with onsets.
-  Where only some of the ``pop`` clips are marked, false alarms weigh more than in life; `n_marked_pop` tells.
-* What is undefined is None: no rate over nothing, no event rate without a true event.
+* ``pop`` is the positive class. Clips whose truth is ``uncertain`` are counted as not scored, and otherwise left out.
+* Sensitivity and specificity are strict: a clip called ``uncertain`` counts as wrong in both. The share of such clips
+  and the table of truth by verdict are given with them.
+* Events are scored on clips whose onsets are marked: all ``no_pop`` clips (no onsets), and ``pop`` clips with onsets.
+  If only some ``pop`` clips are marked, false alarms count for more than in reality; see `n_marked_pop`.
+* An undefined metric is None: a rate over nothing, or an event rate without a true event.
 
-Intervals are 95 %. Those of sensitivity, specificity and the uncertain share are Wilson's, which take clips as
-independent. All others resample whole groups (people) where there are two or more, else clips; `resampled` says which.
-With few groups they are too narrow, as all such intervals are. Where a resample says nothing (all give the same
-figure, as when not one error was made, or more than one in ten are undefined) the interval is None, not a point.
+Intervals are 95 %. Those of sensitivity, specificity and the uncertain share are Wilson's, which assume independent
+clips. All others are bootstrapped over groups (people), or over clips if there is only one group (`resampled`). With
+few groups they are too narrow, as all such intervals are. If all resamples give the same figure (no error was made), or
+more than one in ten are undefined, there is no interval.
 
 References
 ----------
@@ -21,9 +24,8 @@ Wilson (1927), J Am Stat Assoc 22:209; Naeini et al. (2015), AAAI (expected cali
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,10 +34,10 @@ import numpy.typing as npt
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from popdetect.intervals import wilson
-from popdetect.records import LABELS, Label
+from popdetect.records import LABELS, to_json
 from popdetect.training.evaluation.intervals import (
-    CONFIDENCE,
     N_BOOT,
+    Figure,
     Floats,
     Ranking,
     figure,
@@ -43,47 +45,14 @@ from popdetect.training.evaluation.intervals import (
     resamples,
     units,
 )
-from popdetect.training.evaluation.intervals import Figure as Figure
-from popdetect.training.evaluation.matching import TOLERANCE_S, Matching, match
+from popdetect.training.evaluation.matching import ClipCounts, ScoredClip
 
 N_BINS = 10  # of equal width, over p_pop
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredClip:
-    """One clip: what is true of it and what was said of it.
-
-    Attributes
-    ----------
-    file : str
-    group : str
-        Whose clip it is; clips of one group are resampled together.
-    truth_label, label : {"pop", "no_pop", "uncertain"}
-    p_pop : float in [0, 1]
-    true_onsets_s : tuple of float, or None
-        None when not marked.
-    found_onsets_s : tuple of float
-        The events that were counted as pops.
-    duration_s : float ≥ 0
-    """
-
-    file: str
-    group: str
-    truth_label: Label
-    p_pop: float
-    label: Label
-    true_onsets_s: tuple[float, ...] | None
-    found_onsets_s: tuple[float, ...]
-    duration_s: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.p_pop <= 1:
-            raise ValueError(f"{self.file}: p_pop {self.p_pop}; a probability from 0 to 1 is allowed")
-
-
-@dataclass(frozen=True, slots=True)
 class Bin:
-    """The clips with `low` ≤ p_pop < `high` (the last bin has 1.0 too): what was said and what was so."""
+    """Clips with `low` ≤ p_pop < `high` (the last bin includes 1.0): mean probability and share of pops."""
 
     low: float
     high: float
@@ -127,7 +96,7 @@ class EventScores:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """How the verdicts on a set of clips compare with the truth; conventions in the module's head.
+    """Comparison of verdicts with the truth; `records.to_json` gives the JSON form.
 
     Attributes
     ----------
@@ -137,7 +106,7 @@ class Scores:
         Clips whose truth is uncertain.
     n_groups : int
     resampled : {"groups", "clips"}
-        What the bootstrap intervals draw.
+        What the bootstrap draws.
     table : dict
         ``table[truth][verdict]``, truth ``pop`` or ``no_pop``: number of clips.
     sensitivity, specificity : Figure or None
@@ -147,20 +116,20 @@ class Scores:
     auroc : Figure or None
         Chance that a pop clip has a higher p_pop than a no_pop clip (a tie counts half).
     sensitivity_at_specificity_95 : Figure or None
-        At the best threshold on p_pop that at most one no_pop clip in 20 reaches. The threshold is chosen on these
-        very clips, in the resamples too, so this describes the ranking, not an operating point.
+        At the lowest threshold on p_pop that at most one no_pop clip in 20 reaches. The threshold is chosen on the same
+        clips, also in the resamples, so this describes the ranking, not an operating point.
     threshold_at_specificity_95 : float or None
-        The least p_pop of the pop clips called there; None where not one is.
+        The lowest p_pop of the pop clips called at this threshold; None if there is none.
     brier : Figure or None
         Mean of (p_pop - truth)².
     ece : float in [0, 1], or None
-        Mean distance of p_pop from the share of pops over ten bins, weighted by their clips. Small sets make it large.
+        Mean distance of p_pop from the share of pops in ten bins, weighted by clips. It is larger in small sets.
     reliability : tuple of Bin
     events : EventScores
     n_false_pops : int
         Pops found in no_pop clips.
     no_pop_minutes : float
-        How long those clips are together.
+        Their total duration.
     false_pops_per_minute : Figure or None
     """
 
@@ -185,11 +154,88 @@ class Scores:
     no_pop_minutes: float
     false_pops_per_minute: Figure | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain dicts, lists, numbers and None, ready for `json.dumps`."""
-        plain = dataclasses.asdict(self)
-        plain["reliability"] = list(plain["reliability"])
-        return plain
+
+Ratio = tuple[Floats, Floats]
+
+
+def _event_ratio(top: Callable[[ClipCounts], Floats], bottom: Callable[[ClipCounts], Floats]) -> Callable[..., Ratio]:
+    """Return the ratio of an event metric; undefined if only clips without pops are marked."""
+
+    def of(counts: ClipCounts) -> Ratio:
+        if not (counts.tp + counts.fn).any():
+            nothing = np.zeros_like(counts.tp)
+            return nothing, nothing
+        return top(counts), bottom(counts)
+
+    return of
+
+
+f1_ratio = _event_ratio(lambda c: 2 * c.tp, lambda c: 2 * c.tp + c.fp + c.fn)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric: its place in `Scores`, its names, and how it is computed.
+
+    Attributes
+    ----------
+    name : str
+        Field of `Scores`; ``events.`` and a field of `EventScores` for metrics of events.
+    title : str
+        In the table of ``popdetect evaluate``.
+    card_title : str
+        On the model card; empty: not shown there.
+    ratio : callable or None
+        Numerators and denominators by clip, each of shape (n,): the metric is the ratio of their sums, and is
+        bootstrapped. None: it is computed in `score`.
+    """
+
+    name: str
+    title: str
+    card_title: str = ""
+    ratio: Callable[[ClipCounts], Ratio] | None = None
+
+    def of(self, scores: Scores) -> Figure | float | None:
+        """Return the value in a set of scores."""
+        holder, _, field = self.name.rpartition(".")
+        value: Figure | float | None = getattr(getattr(scores, holder) if holder else scores, field)
+        return value
+
+
+METRICS = (
+    Metric("sensitivity", "sensitivity", "sensitivity (uncertain counts as missed)"),
+    Metric("specificity", "specificity", "specificity (uncertain counts as wrong)"),
+    Metric("uncertain_share", "called uncertain", "share of uncertain clips"),
+    Metric("auroc", "AUROC", "clip AUROC"),
+    Metric("sensitivity_at_specificity_95", "sensitivity at specificity 0.95", "sensitivity at specificity 0.95"),
+    Metric("brier", "Brier score", "", lambda c: (np.square(c.p_pop - c.is_pop), np.ones(len(c.p_pop)))),
+    Metric("ece", "calibration error (ECE, 10 bins)", "calibration error (ECE) of the clip probability"),
+    Metric(
+        "false_pops_per_minute", "false pops per minute of no_pop", "false pops per minute of clips without pops",
+        lambda c: (c.n_false, c.minutes),
+    ),
+    Metric(
+        "events.precision", "precision", "event precision (±5 ms)", _event_ratio(lambda c: c.tp, lambda c: c.tp + c.fp)
+    ),
+    Metric("events.recall", "recall", "event recall (±5 ms)", _event_ratio(lambda c: c.tp, lambda c: c.tp + c.fn)),
+    Metric("events.f1", "F1", "event F1 (±5 ms)", f1_ratio),
+    Metric("events.median_error_ms", "timing error, median, ms", "median timing error, ms"),
+    Metric("events.p95_error_ms", "timing error, 95th percentile, ms"),
+    Metric(
+        "events.count_error", "count error, mean per clip", "mean absolute count error per clip",
+        _event_ratio(lambda c: np.abs(c.fp - c.fn), lambda c: c.marked),
+    ),
+    Metric(
+        "events.count_bias", "count bias, mean per clip", "",
+        _event_ratio(lambda c: c.fp - c.fn, lambda c: c.marked),
+    ),
+)  # fmt: skip
+
+
+def card_figures(scores: Scores) -> dict[str, Any]:
+    """Return the figures of the model card by title, in the order of `METRICS` and in JSON types."""
+    clips = f"{scores.n_clips} ({scores.n_pop} with pops), {scores.n_groups} groups"
+    return {"clips": clips} | {metric.card_title: to_json(metric.of(scores)) for metric in METRICS if metric.card_title}
 
 
 def score(clips: Sequence[ScoredClip], *, seed: int = 0, n_boot: int = N_BOOT) -> Scores:
@@ -198,53 +244,42 @@ def score(clips: Sequence[ScoredClip], *, seed: int = 0, n_boot: int = N_BOOT) -
     Parameters
     ----------
     clips : sequence of ScoredClip
-        In any order; the order changes nothing, not even the intervals.
+        Their order has no effect, not even on the intervals.
     seed : int ≥ 0
         Of the resampling.
     n_boot : int ≥ 0
-        Resamples; 0 for no bootstrap intervals.
-
-    Returns
-    -------
-    Scores
+        Number of resamples; 0 for no bootstrap intervals.
     """
-    # one fixed order, so that the resamples and the rounding of sums do not depend on the caller's
+    # one fixed order, so that resamples and rounding do not depend on the order of the caller
     scored = sorted((c for c in clips if c.truth_label != "uncertain"), key=lambda c: (c.group, c.file, repr(c)))
     unit_of, n_groups = units([clip.group for clip in scored])
-
-    p_pop = np.array([clip.p_pop for clip in scored], float)
-    is_pop = np.array([clip.truth_label == "pop" for clip in scored], bool)
-    counts = Counter((clip.truth_label, clip.label) for clip in scored)
+    counts = ClipCounts.of(scored)
+    is_pop, p_pop = counts.is_pop, counts.p_pop
+    verdicts = Counter((clip.truth_label, clip.label) for clip in scored)
     table: dict[str, dict[str, int]] = {
-        truth: {label: counts[truth, label] for label in LABELS} for truth in ("pop", "no_pop")
+        truth: {label: verdicts[truth, label] for label in LABELS} for truth in ("pop", "no_pop")
     }
     n_pop, n_no_pop = int(is_pop.sum()), int((~is_pop).sum())
-    matchings = [matched(clip) for clip in scored]
-    events = EventCounts.of(matchings)
-    n_false = np.array([0 if pop else len(c.found_onsets_s) for c, pop in zip(scored, is_pop, strict=True)], float)
-    minutes = np.array([0 if pop else c.duration_s / 60 for c, pop in zip(scored, is_pop, strict=True)], float)
 
     ranking = Ranking(p_pop, is_pop)
-    tops, bottoms = zip(
-        (np.square(p_pop - is_pop), np.ones(len(scored))), (n_false, minutes), *events.ratios(), strict=True
-    )
-    top, bottom = np.stack(tops, axis=1), np.stack(bottoms, axis=1)
+    ratios = {metric.name: metric.ratio(counts) for metric in METRICS if metric.ratio}
+    top, bottom = (np.stack(parts, axis=1) for parts in zip(*ratios.values(), strict=True))
 
     def statistics(weights: Floats) -> Floats:
         return np.column_stack([*ranking.figures(weights), ratio(weights @ top, weights @ bottom)])
 
-    values = statistics(np.ones((1, len(scored))))[0]
+    names = ("auroc", "sensitivity_at_specificity_95", *ratios)
+    values = dict(zip(names, statistics(np.ones((1, len(scored))))[0].tolist(), strict=True))
     resampled = [statistics(weights) for weights in resamples(unit_of, seed, n_boot)] if scored else []
-    replicates = np.concatenate(resampled) if resampled else np.empty((0, len(values)))
+    replicates = np.concatenate(resampled) if resampled else np.empty((0, len(names)))
     if n_pop and n_no_pop:
-        values[0] = roc_auc_score(is_pop, p_pop)
+        values["auroc"] = float(roc_auc_score(is_pop, p_pop))
     if scored:
-        values[2] = brier_score_loss(is_pop, p_pop, labels=[False, True])
-    figures = [figure(float(value), replicates[:, k]) for k, value in enumerate(values)]
-    auroc, at_95, brier, false_rate, precision, recall, f1, count_error, count_bias = figures
+        values["brier"] = float(brier_score_loss(is_pop, p_pop, labels=[False, True]))
+    figures = {name: figure(values[name], replicates[:, k]) for k, name in enumerate(names)}
 
-    errors_ms = [abs(1000 * error) for matching in matchings if matching for error in matching.errors_s]
     reliability = _reliability(p_pop, is_pop)
+    errors_ms = counts.errors_ms
     return Scores(
         n_clips=len(scored),
         n_pop=n_pop,
@@ -253,86 +288,38 @@ def score(clips: Sequence[ScoredClip], *, seed: int = 0, n_boot: int = N_BOOT) -
         n_groups=n_groups,
         resampled="groups" if n_groups >= 2 else "clips",
         table=table,
-        sensitivity=_wilson(table["pop"]["pop"], n_pop),
-        specificity=_wilson(table["no_pop"]["no_pop"], n_no_pop),
-        uncertain_share=_wilson(table["pop"]["uncertain"] + table["no_pop"]["uncertain"], len(scored)),
-        auroc=auroc,
-        sensitivity_at_specificity_95=at_95,
+        sensitivity=_share(table["pop"]["pop"], n_pop),
+        specificity=_share(table["no_pop"]["no_pop"], n_no_pop),
+        uncertain_share=_share(table["pop"]["uncertain"] + table["no_pop"]["uncertain"], len(scored)),
         threshold_at_specificity_95=ranking.threshold(),
-        brier=brier,
         ece=_ece(reliability),
         reliability=reliability,
         events=EventScores(
-            n_marked=int(events.marked.sum()),
-            n_marked_pop=int((events.marked.astype(bool) & is_pop).sum()),
-            tp=int(events.tp.sum()),
-            fn=int(events.fn.sum()),
-            fp=int(events.fp.sum()),
-            precision=precision,
-            recall=recall,
-            f1=f1,
+            n_marked=int(counts.marked.sum()),
+            n_marked_pop=int((counts.marked.astype(bool) & is_pop).sum()),
+            tp=int(counts.tp.sum()),
+            fn=int(counts.fn.sum()),
+            fp=int(counts.fp.sum()),
             median_error_ms=float(np.median(errors_ms)) if errors_ms else None,
             p95_error_ms=float(np.quantile(errors_ms, 0.95)) if errors_ms else None,
-            count_error=count_error,
-            count_bias=count_bias,
+            **{name.removeprefix("events."): one for name, one in figures.items() if name.startswith("events.")},
         ),
-        n_false_pops=int(n_false.sum()),
-        no_pop_minutes=float(minutes.sum()),
-        false_pops_per_minute=false_rate,
+        n_false_pops=int(counts.n_false.sum()),
+        no_pop_minutes=float(counts.minutes.sum()),
+        **{name: one for name, one in figures.items() if not name.startswith("events.")},
     )
 
 
 def score_by_group(clips: Sequence[ScoredClip], *, seed: int = 0, n_boot: int = N_BOOT) -> dict[str, Scores]:
-    """Score each group for itself, in the order of their names; within one, the bootstrap draws clips."""
+    """Score each group separately, ordered by name; within a group, the bootstrap draws clips."""
     members: dict[str, list[ScoredClip]] = {}
     for clip in sorted(clips, key=lambda clip: clip.group):
         members.setdefault(clip.group, []).append(clip)
     return {group: score(own, seed=seed, n_boot=n_boot) for group, own in members.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class EventCounts:
-    """Counts by clip, each of shape (n,); zero where onsets are not marked."""
-
-    marked: Floats
-    tp: Floats
-    fn: Floats
-    fp: Floats
-
-    @classmethod
-    def of(cls, matchings: Sequence[Matching | None]) -> EventCounts:
-        """From the matching of each clip, None where its onsets are not marked."""
-        rows = [(1, len(m.pairs), len(m.missed), len(m.false)) if m else (0, 0, 0, 0) for m in matchings]
-        return cls(*np.array(rows, float).reshape(len(rows), 4).T)
-
-    def ratios(self) -> list[tuple[Floats, Floats]]:
-        """(numerators, denominators) of precision, recall, F1, count error and count bias."""
-        tp, fn, fp = self.tp, self.fn, self.fp
-        marked = self.marked
-        if not (tp + fn).any():
-            # only clips without pops are marked: every figure would be 0 or nonsense, not a finding
-            nothing = np.zeros_like(tp)
-            return [(nothing, nothing)] * 5
-        return [
-            (tp, tp + fp),
-            (tp, tp + fn),
-            (2 * tp, 2 * tp + fp + fn),
-            (np.abs(fp - fn), marked),
-            (fp - fn, marked),
-        ]
-
-
-def matched(clip: ScoredClip) -> Matching | None:
-    """How the found onsets of a clip pair with the true ones; None where those are not marked."""
-    if clip.true_onsets_s is None:
-        return None
-    return match(clip.true_onsets_s, clip.found_onsets_s, TOLERANCE_S)
-
-
-def _wilson(k: int, n: int) -> Figure | None:
-    if n == 0:
-        return None
-    return Figure(k / n, *wilson(k, n, CONFIDENCE))
+def _share(k: int, n: int) -> Figure | None:
+    return Figure(k / n, *wilson(k, n)) if n else None
 
 
 def _reliability(p_pop: Floats, is_pop: npt.NDArray[np.bool_]) -> tuple[Bin, ...]:
@@ -342,8 +329,8 @@ def _reliability(p_pop: Floats, is_pop: npt.NDArray[np.bool_]) -> tuple[Bin, ...
     for k in range(N_BINS):
         here = bin_of == k
         n = int(here.sum())
-        said, so = (float(p_pop[here].mean()), float(is_pop[here].mean())) if n else (None, None)
-        bins.append(Bin(edges[k], edges[k + 1], n, said, so))
+        mean_p, share = (float(p_pop[here].mean()), float(is_pop[here].mean())) if n else (None, None)
+        bins.append(Bin(edges[k], edges[k + 1], n, mean_p, share))
     return tuple(bins)
 
 

@@ -60,7 +60,7 @@ def write(
     check_target(folder, force=force, replace_shipped=replace_shipped)
     model = fitted.model
     _check_parity(fitted)
-    rows = fitted.heard.rows[_spread(fitted.held_out_logits)]
+    rows = fitted.candidates.rows[_spread(fitted.held_out_logits)]
     parity = {"rows": rows, "p": fitted.estimator.predict_proba(rows)[:, 1].astype(np.float64)}
     arrays: dict[str, npt.NDArray[Any]] = {}
     info: dict[str, Any] = {"format": bundle.FORMAT}
@@ -171,7 +171,7 @@ def golden_inputs() -> tuple[list[verification.Clip], npt.NDArray[Any]]:
 
 def _check_parity(fitted: Fitted) -> None:
     """Rows that were learned from get scikit-learn's probability; the bundle carries only a few to replay."""
-    rows = fitted.heard.rows[:: 1 + len(fitted.heard.rows) // CHECKED_ROWS]
+    rows = fitted.candidates.rows[:: 1 + len(fitted.candidates.rows) // CHECKED_ROWS]
     own = sigmoid(fitted.model.classifier.logit(rows))
     worst = float(np.abs(own - fitted.estimator.predict_proba(rows)[:, 1]).max())
     if not worst <= verification.PARITY_TOLERANCE:

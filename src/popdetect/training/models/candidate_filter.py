@@ -1,4 +1,4 @@
-"""Fitting the first look: the front end, the onset rule, and the gate that sends the hopeless candidates away."""
+"""Fitting the candidate filter: a small classifier that discards candidates that are almost certainly not pops."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from popdetect.training.data.dsp import mel_edges_hz
 from popdetect.training.data.examples import Example, FeatureExtractor, OnProgress, filter_inputs, mark, pseudo_labels
 from popdetect.training.models import estimators, export
 
-# 9 bands from 0.5 to 8 kHz: where pops have their energy, and within every recording of 16 kHz and more, so that one
-# decision serves all rates. 2 ms windows: the shortest that separates the bands; 3 and 4 ms did no better.
+# 9 bands from 0.5 to 8 kHz: pops have their energy there, and every recording of 16 kHz and more has these bands, so
+# one filter serves all sample rates. 2 ms windows are the shortest that separate the bands; 3 and 4 ms were no better.
 FRONT_END_MS = (1.0, 2)
 MEL_BANDS, LOW_HZ, HIGH_HZ = 9, 500.0, 8000.0
 
-LEAST_SHARE = 0.015  # of the weight that pops have, where the gate is fitted
-KEPT_SHARE = 0.9875  # of the pops among the candidates; the next in line are under the noise
+MIN_POP_WEIGHT = 0.015  # share of the total weight that pops have in the fit
+KEPT_SHARE = 0.9875  # of the pops among the candidates; the rest are below the noise
 
 
 def default_front_end() -> FrontEnd:
-    """The front end that new models get."""
+    """Return the front end of new models."""
     return FrontEnd(FRONT_END_MS[0], FRONT_END_MS[1], mel_edges_hz(MEL_BANDS, LOW_HZ, HIGH_HZ))
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateFinder:
-    """What finds candidates and drops the hopeless: front end, onset rule and gate."""
+    """The first stage of a detector: front end, onset rule and candidate filter."""
 
     front_end: FrontEnd
     onset_rule: OnsetRule
@@ -42,11 +42,11 @@ class CandidateFinder:
 
     @classmethod
     def of(cls, model: Model) -> CandidateFinder:
-        """That of a finished model."""
+        """Return the first stage of a fitted model."""
         return cls(model.front_end, model.onset_rule, model.candidate_filter, model.pass_from)
 
-    def listener(self) -> FeatureExtractor:
-        """What hears the candidates that it lets pass."""
+    def extractor(self) -> FeatureExtractor:
+        """Return an extractor of the candidates that pass the filter."""
         return FeatureExtractor(self.front_end, self.onset_rule, self.candidate_filter, self.pass_from)
 
 
@@ -55,55 +55,64 @@ def fit_candidate_filter(
     front_end: FrontEnd,
     rule: OnsetRule,
     seed: int,
-    say: OnProgress,
-    keeps: float = KEPT_SHARE,
+    on_progress: OnProgress,
+    kept_share: float = KEPT_SHARE,
 ) -> CandidateFinder:
-    """Fit the gate to a first look at all candidates, so that it keeps a share of the pops among them.
-
-    Parameters
-    ----------
-    keeps : float
-        This share.
+    """Fit the filter to all candidates; its threshold keeps `kept_share` of the pops among them.
 
     Raises
     ------
     UsageError
-        When no labelled pop is among them.
+        When no labelled pop is among the candidates.
     """
     rows, marks = [], []
     for index, example in enumerate(examples):
-        say("a first look", index, len(examples))
+        on_progress("finding candidates", index, len(examples))
         samples, rate_hz = example.sound()
         true = example.onsets_s if example.onsets_s is not None else pseudo_labels(samples, rate_hz, None)
         for channel in range(samples.shape[1]):
-            when, looks = filter_inputs(samples[:, channel], rate_hz, front_end, rule)
-            rows.append(looks)
-            marks.append(mark(when, true))
-    looks, known = np.concatenate(rows), np.concatenate(marks)
-    del rows  # a gigabyte where there are hours of sound
-    learnable = known >= 0
+            when_s, found = filter_inputs(samples[:, channel], rate_hz, front_end, rule)
+            rows.append(found)
+            marks.append(mark(when_s, true))
+    inputs, known = np.concatenate(rows), np.concatenate(marks)
+    del rows  # a gigabyte for hours of sound
     if not (known == 1).any():
         raise UsageError(
             "none of the labelled pops could be found in the sound; "
             "check that onsets_s are seconds from the start of the clip"
         )
-    estimator = estimators.small_boosting(seed).fit(looks[learnable], known[learnable], weights(known[learnable]))
-    gate = export.export_classifier(estimator)
-    logits = gate.logit(looks)
-    pass_from = float(np.quantile(logits[known == 1], 1 - keeps, method="lower"))
-    # on few clips the gate knows everything by heart; what must be told apart later has to pass
-    others = np.sort(logits[known == 0])[::-1]
-    if len(others):
-        pass_from = min(pass_from, float(others[min(3 * int((known == 1).sum()), len(others)) - 1]))
-    return CandidateFinder(front_end, rule, gate, pass_from)
+    return CandidateFinder(front_end, rule, *fit_filter(inputs, known, seed, kept_share))
 
 
-def weights(known: npt.NDArray[np.int8]) -> Floats | None:
-    """What each row counts for where pops are rarer than `LEAST_SHARE`: a pop for several; None where they are not.
+def fit_filter(
+    rows: Floats, marks: npt.NDArray[np.int8], seed: int, kept_share: float = KEPT_SHARE
+) -> tuple[Classifier, float]:
+    """Fit the filter to candidates: rows of shape (n, n_filter_features), marks of shape (n,).
 
-    A boosted tree's step is up to one over the share of pops, and the next must take it back: at one in 150 the steps
-    grew from tree to tree, to log-odds of -1,700, and the gate let everything pass.
+    Returns
+    -------
+    classifier : Classifier
+    pass_from : float
+        Candidates with at least these log-odds are kept.
     """
-    n_pops = int((known == 1).sum())
-    pop_counts_for = LEAST_SHARE / (1 - LEAST_SHARE) * (len(known) - n_pops) / n_pops
-    return np.where(known == 1, pop_counts_for, 1.0) if pop_counts_for > 1 else None
+    learnable = marks >= 0
+    estimator = estimators.filter_boosting(seed).fit(rows[learnable], marks[learnable], weights(marks[learnable]))
+    classifier = export.export_classifier(estimator)
+    logits = classifier.logit(rows)
+    pass_from = float(np.quantile(logits[marks == 1], 1 - kept_share, method="lower"))
+    # with few clips the filter fits them perfectly; at least three negatives per pop are kept for the classifier
+    others = np.sort(logits[marks == 0])[::-1]
+    if len(others):
+        pass_from = min(pass_from, float(others[min(3 * int((marks == 1).sum()), len(others)) - 1]))
+    return classifier, pass_from
+
+
+def weights(marks: npt.NDArray[np.int8]) -> Floats | None:
+    """Return weights that give pops at least `MIN_POP_WEIGHT` of the total; None if they have it already.
+
+    The step of a boosted tree is up to one over the share of pops, and the next tree must take it back. With one pop
+    in 150 candidates the steps grew from tree to tree, to log-odds of -1,700, and the filter kept every candidate.
+    """
+    n_pops = int((marks == 1).sum())
+    pop_weight = MIN_POP_WEIGHT / (1 - MIN_POP_WEIGHT) * (len(marks) - n_pops) / n_pops
+    return np.where(marks == 1, pop_weight, 1.0) if pop_weight > 1 else None

@@ -1,6 +1,6 @@
-"""Fitting the context: how a candidate's neighbours change the opinion on it.
+"""Fitting the context model: how the neighbours of a candidate change its log-odds.
 
-It is fitted on out-of-fold first opinions, so that it sees them as unsure as they will be on new sounds.
+It is fitted on held-out log-odds of the classifier, which are as uncertain as those on new sounds.
 """
 
 from __future__ import annotations
@@ -17,48 +17,43 @@ from popdetect.detection.signal import context, features
 from popdetect.training.data.examples import CandidateSet
 from popdetect.training.models import estimators, export
 
-MIN_POPS = 300  # with fewer, what neighbours mean cannot be learned: each candidate keeps its first opinion
-_APART_MS = 1000.0  # between clips, laid end to end: more than neighbours reach
+MIN_POPS = 300  # with fewer pops a context model cannot be fitted: each candidate keeps the log-odds of the classifier
+_APART_MS = 1000.0  # between clips placed one after another: more than the reach of the context
 
 
 @dataclass(frozen=True, slots=True)
 class ContextModel:
-    """A context model: its classifier, and its out-of-fold log-odds if it was fitted here."""
+    """A context model, with its held-out log-odds, shape (n,), if it was fitted on these candidates."""
 
     classifier: Classifier
     held_out_logits: Floats | None = None
 
 
-def context_rows(heard: CandidateSet, log_odds: Floats, n_columns: int) -> Floats:
-    """Rows for the context, shape (n, n_context), of all candidates: neighbours are those of the same clip."""
-    starts_ms = np.concatenate([[0.0], np.cumsum(heard.durations_s * 1000 + _APART_MS)])
-    onset_ms = heard.onsets_s * 1000 + starts_ms[heard.clip]
-    return context.describe(onset_ms, log_odds, *features.level_and_spectrum(heard.rows, n_columns))
-
-
-def lent(classifier: Classifier) -> ContextModel:
-    """A base_model's."""
-    return ContextModel(classifier)
+def context_rows(candidates: CandidateSet, log_odds: Floats, n_columns: int) -> Floats:
+    """Return the input of the context model, shape (n, n_context); neighbours are candidates of the same clip."""
+    starts_ms = np.concatenate([[0.0], np.cumsum(candidates.durations_s * 1000 + _APART_MS)])
+    onset_ms = candidates.onsets_s * 1000 + starts_ms[candidates.clip]
+    return context.describe(onset_ms, log_odds, *features.level_and_spectrum(candidates.rows, n_columns))
 
 
 def no_context() -> ContextModel:
-    """None: each candidate keeps its first opinion."""
-    return lent(first_feature(len(context.names())))
+    """Return a context model that changes nothing."""
+    return ContextModel(first_feature(len(context.names())))
 
 
 def fit_context_model(
-    rows: Floats, heard: CandidateSet, parts: Sequence[npt.NDArray[np.intp]], seed: int
+    rows: Floats, candidates: CandidateSet, parts: Sequence[npt.NDArray[np.intp]], seed: int
 ) -> ContextModel:
-    """Fit it, with the clips of each part held out in turn."""
-    learnable = (heard.marks >= 0) & (rows[:, 0] >= CONTEXT_FROM)
-    n_pops = np.array([(heard.marks[~np.isin(heard.clip, part)] == 1).sum() for part in parts])
+    """Fit the context model; its own held-out log-odds come from fits without the clips of each part."""
+    learnable = (candidates.marks >= 0) & (rows[:, 0] >= CONTEXT_FROM)
+    n_pops = np.array([(candidates.marks[~np.isin(candidates.clip, part)] == 1).sum() for part in parts])
     if n_pops.min() < MIN_POPS:
         return no_context()
     logits = np.zeros(len(rows))
     for part in parts:
-        test = np.isin(heard.clip, part)
-        learn = learnable & ~test
-        estimator = estimators.context_boosting(seed).fit(rows[learn], heard.marks[learn])
+        test = np.isin(candidates.clip, part)
+        train = learnable & ~test
+        estimator = estimators.context_boosting(seed).fit(rows[train], candidates.marks[train])
         logits[test] = context_logits(export.export_classifier(estimator), rows[test])
-    estimator = estimators.context_boosting(seed).fit(rows[learnable], heard.marks[learnable])
+    estimator = estimators.context_boosting(seed).fit(rows[learnable], candidates.marks[learnable])
     return ContextModel(export.export_classifier(estimator), logits)

@@ -1,7 +1,11 @@
-"""Candidate classifiers from scikit-learn.
+"""The classifiers that can be trained, from scikit-learn.
 
-Every candidate accepts NaN, even a column of nothing else, is deterministic for a seed, and can be exported
-without loss: `export` gives the classifier of the detector with the same `predict_proba`.
+Every estimator accepts NaN, also in whole columns, and gives the same result for the same seed. `export` turns a fitted
+one into plain arrays with the same `predict_proba`. `ESTIMATORS` is the table of candidates for the main classifier: a
+new kind is one entry here, and a case in `export` if its arrays differ.
+
+Rows have shape (n, n_features); labels are 1 (pop) and 0; `predict_proba` gives shape (n, 2); `logit` gives log-odds of
+"pop", shape (n,).
 """
 
 from __future__ import annotations
@@ -17,29 +21,147 @@ import numpy.typing as npt
 from popdetect.detection.model.classifiers import Floats, limited, sigmoid, standardised
 from popdetect.detection.signal import context
 
-Ints = npt.NDArray[np.int8]
+# the network, and the cascade of network and trees
+UNITS = (64, 32)
+EPOCHS = 10
+NOISE_SD = 0.2  # standard deviations of the noise added to every feature
+_RATE, _LEAST_RATE_SHARE = 1e-3, 0.02
+_PENALTY = 1e-3
+TREES_FROM = -6.0  # log-odds: two of three candidates are below, and one in a thousand of those is a pop
+_TRAIN_MARGIN = 0.5  # log-odds: the trees are also trained on rows that are this far below `TREES_FROM`
+
+
+class AllNanGuard:
+    """A guard for columns that hold nothing but NaN, which gradient boosting cannot bin.
+
+    Such columns are bands above half the sample rate, if every clip has 8 kHz. They are replaced by 0 for the fit, so
+    no split uses them and their later values have no effect.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, rows: Floats, labels: npt.NDArray[Any], weights: Floats | None = None) -> AllNanGuard:
+        """Fit the estimator; returns self."""
+        self.estimator.fit(without_all_nan(rows), labels, sample_weight=weights)
+        return self
+
+    def predict_proba(self, rows: Floats) -> Floats:
+        """Return the probabilities of the estimator."""
+        return np.asarray(self.estimator.predict_proba(rows))
+
+    def logit(self, rows: Floats) -> Floats:
+        """Return the log-odds of the estimator."""
+        return np.asarray(self.estimator.decision_function(rows))
+
+
+def without_all_nan(rows: Floats) -> Floats:
+    """Return the rows with 0 in columns that hold nothing but NaN."""
+    return np.where(np.isnan(rows).all(axis=0), 0.0, rows)
+
+
+class Perceptron:
+    """A network of two hidden layers (scikit-learn's `MLPClassifier`), trained epoch by epoch.
+
+    Each epoch adds fresh noise to the rows, against overfitting, and the learning rate falls. `seed` decides weights,
+    order and noise. NaN is replaced by the median.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def fit(self, rows: Floats, labels: npt.NDArray[Any], weights: Floats | None = None) -> Perceptron:
+        """Fit the network; returns self."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.neural_network import MLPClassifier
+
+        known = without_all_nan(rows)
+        self.centre = np.nanmedian(known, axis=0)
+        spread = np.nanstd(known, axis=0)
+        is_constant = ~(spread > 1e-9)
+        self.scale = np.where(is_constant, 1.0, spread)
+        inputs = standardised(known, self.centre, self.scale).astype(np.float32)
+        self.mlp = MLPClassifier(
+            UNITS,
+            alpha=_PENALTY,
+            batch_size=int(np.clip(len(rows) // 200, 16, 512)),  # 200 steps per epoch, more with many rows
+            max_iter=1,
+            warm_start=True,
+            random_state=self.seed,
+        )
+        rng = np.random.default_rng(self.seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # each call is one epoch only
+            for epoch in range(EPOCHS):
+                share = (1 + np.cos(np.pi * epoch / EPOCHS)) / 2 + _LEAST_RATE_SHARE
+                self.mlp.set_params(learning_rate_init=_RATE * share)
+                noise = rng.standard_normal(inputs.shape, dtype=np.float32)
+                self.mlp.fit(inputs + np.float32(NOISE_SD) * noise, labels, sample_weight=weights)
+        self.mlp.coefs_[0][is_constant] = 0  # later values of a constant column have no effect
+        return self
+
+    def logit(self, rows: Floats) -> Floats:
+        """Return log-odds, computed by scikit-learn and limited as in `classifiers.Network`."""
+        if not len(rows):
+            return np.empty(0)
+        p = self.mlp.predict_proba(standardised(rows, self.centre, self.scale))
+        with np.errstate(divide="ignore"):  # probabilities of exactly 0 or 1 are limited afterwards
+            return limited(np.log(p[:, 1]) - np.log(p[:, 0]))
+
+    def predict_proba(self, rows: Floats) -> Floats:
+        """Return the probabilities of both classes."""
+        return two_columns(self.logit(rows))
+
+
+class Cascade:
+    """A `Perceptron` for all rows, and `trees` (an estimator with `logit`) for the rows that are not clearly negative.
+
+    The trees are trained only on the rows that they will be used for.
+    """
+
+    def __init__(self, first: Perceptron, trees: Any) -> None:
+        self.network = first
+        self.trees = trees
+
+    def fit(self, rows: Floats, labels: npt.NDArray[Any], weights: Floats | None = None) -> Cascade:
+        """Fit both; returns self."""
+        self.network.fit(rows, labels, weights)
+        used = self.network.logit(rows) >= TREES_FROM - _TRAIN_MARGIN
+        if len(np.unique(labels[used])) < 2:  # few rows that the network fits perfectly: use all of them
+            used[:] = True
+        self.trees.fit(rows[used], labels[used], None if weights is None else weights[used])
+        return self
+
+    def predict_proba(self, rows: Floats) -> Floats:
+        """Return the probabilities of both classes."""
+        logits = self.network.logit(rows)
+        used = np.flatnonzero(logits >= TREES_FROM)
+        if len(used):
+            logits[used] = (logits[used] + self.trees.logit(rows[used])) / 2
+        return two_columns(logits)
+
+
+def two_columns(logits: Floats) -> Floats:
+    """Log-odds to the probabilities of "not a pop" and "pop", shape (n, 2)."""
+    p = sigmoid(logits)
+    return np.stack([1 - p, p], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class EstimatorSpec:
-    """A kind of classifier and how to fit it.
+    """A kind of classifier.
 
     Attributes
     ----------
     name, title : str
-        For tables and for the card.
+        For ``model.json``, and for tables and the card.
     make : callable
-        ``make(seed, n_rows)`` gives an unfitted scikit-learn estimator.
+        ``make(seed, n_rows)`` returns an unfitted estimator.
     """
 
     name: str
     title: str
     make: Callable[[int, int], Any]
-
-
-_NEVER_AGAINST = frozenset(
-    {"own", "best_before", "best_after", "sum_before", "sum_after", "sum"}
-)  # more never speaks against
 
 
 def _logistic(seed: int, n_rows: int) -> Any:
@@ -55,23 +177,24 @@ def _logistic(seed: int, n_rows: int) -> Any:
     )
 
 
-def _boosting(seed: int, n_rows: int) -> Any:
+def _histogram_boosting(**settings: Any) -> AllNanGuard:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    # few rows make small trees; the limits keep the walk through them short
-    plenty = n_rows > 20_000
-    return AllNanGuard(
-        HistGradientBoostingClassifier(
-            max_iter=220 if plenty else 160,
-            learning_rate=0.08,
-            max_leaf_nodes=28 if plenty else 20,
-            max_depth=7 if plenty else 6,
-            min_samples_leaf=int(np.clip(n_rows // 200, 5, 30)),
-            max_features=0.3 if plenty else 1.0,
-            l2_regularization=1.0,
-            early_stopping=False,
-            random_state=seed,
-        )
+    return AllNanGuard(HistGradientBoostingClassifier(early_stopping=False, **settings))
+
+
+def _boosting(seed: int, n_rows: int) -> Any:
+    # small trees for few rows; the limits keep the evaluation of the trees short
+    large = n_rows > 20_000
+    return _histogram_boosting(
+        max_iter=220 if large else 160,
+        learning_rate=0.08,
+        max_leaf_nodes=28 if large else 20,
+        max_depth=7 if large else 6,
+        min_samples_leaf=int(np.clip(n_rows // 200, 5, 30)),
+        max_features=0.3 if large else 1.0,
+        l2_regularization=1.0,
+        random_state=seed,
     )
 
 
@@ -93,46 +216,39 @@ ESTIMATORS = (
     EstimatorSpec("forest", "extremely randomised trees", _forest),
     EstimatorSpec("cascade", "a small network, then gradient boosting where it is in doubt", _cascade),
 )
-BY_NAME = {recipe.name: recipe for recipe in ESTIMATORS}
-REFIT = BY_NAME["boosting"]  # where a model is fitted anew together with the rows that travel
+BY_NAME = {spec.name: spec for spec in ESTIMATORS}
+REFIT = BY_NAME["boosting"]  # for a new fit to own rows and replay rows together
 
 
-def small_boosting(seed: int) -> Any:
-    """The gate: two dozen trees of three levels.
+def filter_boosting(seed: int) -> Any:
+    """Return the candidate filter: 24 trees of three levels.
 
-    Shrunk a little: where pops are rare a leaf can hold next to no curvature, and an unshrunk step from it is huge.
+    The regularisation is needed: with rare pops a leaf can have almost no curvature, and its step would be huge.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    return _histogram_boosting(
+        max_iter=24, learning_rate=0.15, max_depth=3, min_samples_leaf=10, l2_regularization=1.0, random_state=seed
+    )
 
-    return AllNanGuard(
-        HistGradientBoostingClassifier(
-            max_iter=24, learning_rate=0.15, max_depth=3, min_samples_leaf=10, l2_regularization=1.0,
-            early_stopping=False, random_state=seed,
-        )
-    )  # fmt: skip
+
+# context features in which a higher value never lowers the probability of a pop
+_INCREASING = frozenset({"own", "best_before", "best_after", "sum_before", "sum_after", "sum"})
 
 
 def context_boosting(seed: int) -> Any:
-    """The context: small trees, in which a likelier neighbour never makes a candidate less likely."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    grows = [int(name in _NEVER_AGAINST) for name in context.names()]
-    return AllNanGuard(
-        HistGradientBoostingClassifier(
-            max_iter=120,
-            learning_rate=0.08,
-            max_leaf_nodes=12,
-            max_depth=5,
-            min_samples_leaf=60,
-            monotonic_cst=grows,
-            early_stopping=False,
-            random_state=seed,
-        )
+    """Return the context model: small trees in which a likelier neighbour never makes a candidate less likely."""
+    return _histogram_boosting(
+        max_iter=120,
+        learning_rate=0.08,
+        max_leaf_nodes=12,
+        max_depth=5,
+        min_samples_leaf=60,
+        monotonic_cst=[int(name in _INCREASING) for name in context.names()],
+        random_state=seed,
     )
 
 
 def small_tree(seed: int, leaves: int, leaf_share: float) -> Any:
-    """A regression tree of few leaves, each of which holds at least so great a share of the weight."""
+    """Return a regression tree with few leaves, each with at least this share of the weight."""
     from sklearn.tree import DecisionTreeRegressor
 
     return DecisionTreeRegressor(
@@ -141,143 +257,22 @@ def small_tree(seed: int, leaves: int, leaf_share: float) -> Any:
 
 
 def folds(labels: npt.NDArray[Any], groups: list[str], n_splits: int, seed: int) -> list[npt.NDArray[np.intp]]:
-    """Clip indices of each fold, groups kept together, classes as even as may be (`StratifiedGroupKFold`)."""
+    """Return the clip indices of each fold: whole groups, classes as even as possible (`StratifiedGroupKFold`)."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     splitter = StratifiedGroupKFold(n_splits=n_splits, shuffle=True, random_state=seed)
     return [test for _, test in splitter.split(np.zeros(len(labels)), labels, groups)]
 
 
-def platt(logits: Floats, labels: npt.NDArray[Any]) -> tuple[float, float]:
-    """Slope and offset of Platt's scaling, lightly regularised; the slope is kept above 0.05."""
-    from sklearn.linear_model import LogisticRegression
-
-    fitted = LogisticRegression(C=10.0, max_iter=1000).fit(logits[:, None], labels)
-    return max(float(fitted.coef_[0, 0]), 0.05), float(fitted.intercept_[0])
-
-
 def average_precision(labels: npt.NDArray[Any], logits: Floats) -> float:
-    """Area under the precision-recall curve of the candidates."""
+    """Return the area under the precision-recall curve."""
     from sklearn.metrics import average_precision_score
 
     return float(average_precision_score(labels, logits))
 
 
 def auroc(labels: npt.NDArray[Any], scores: Floats) -> float:
-    """Area under the ROC curve."""
+    """Return the area under the ROC curve."""
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(labels, scores))
-
-
-class AllNanGuard:
-    """An estimator that is spared columns without one number: to it they hold 0 throughout, and no split rests on them.
-
-    Bands above half the sample rate are such columns where every clip was recorded at 8 kHz; gradient boosting cannot
-    bin them. What such a column holds later changes nothing.
-    """
-
-    def __init__(self, estimator: Any) -> None:
-        self.estimator = estimator
-
-    def fit(self, rows: Floats, labels: npt.NDArray[Any], weights: Floats | None = None) -> AllNanGuard:
-        """Fit the estimator; gives itself back."""
-        self.estimator.fit(np.where(np.isnan(rows).all(axis=0), 0.0, rows), labels, sample_weight=weights)
-        return self
-
-    def predict_proba(self, rows: Floats) -> Floats:
-        """The estimator's own, shape (n, 2)."""
-        return np.asarray(self.estimator.predict_proba(rows))
-
-    def logit(self, rows: Floats) -> Floats:
-        """The estimator's own log-odds, shape (n,)."""
-        return np.asarray(self.estimator.decision_function(rows))
-
-
-UNITS = (64, 32)
-EPOCHS = 10
-JITTER = 0.2  # standard deviations of noise on every feature
-_RATE, _LEAST_RATE_SHARE = 1e-3, 0.02
-_PENALTY = 1e-3
-TREES_FROM = -6.0  # log-odds: two candidates in three lie below, and of those one in a thousand is a pop
-_ALSO_FITTED = 0.5  # log-odds below it, of rows that the trees learn from as well
-
-
-class Perceptron:
-    """A network of two layers for rows with NaN in them; `seed` decides weights, order and noise."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def fit(self, rows: Floats, labels: npt.NDArray[Any], weights: Floats | None = None) -> Perceptron:
-        """Fit it; gives itself back."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.neural_network import MLPClassifier
-
-        unknown = np.isnan(rows).all(axis=0)
-        known = np.where(unknown, 0.0, rows)
-        self.centre = np.nanmedian(known, axis=0)
-        spread = np.nanstd(known, axis=0)
-        says_nothing = ~(spread > 1e-9)
-        self.scale = np.where(says_nothing, 1.0, spread)
-        inputs = standardised(known, self.centre, self.scale).astype(np.float32)
-        self.mlp = MLPClassifier(
-            UNITS,
-            alpha=_PENALTY,
-            batch_size=int(np.clip(len(rows) // 200, 16, 512)),  # 200 steps an epoch, and more where rows are many
-            max_iter=1,
-            warm_start=True,
-            random_state=self.seed,
-        )
-        rng = np.random.default_rng(self.seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # each call is one epoch, and knows of no others
-            for epoch in range(EPOCHS):
-                share = (1 + np.cos(np.pi * epoch / EPOCHS)) / 2 + _LEAST_RATE_SHARE
-                self.mlp.set_params(learning_rate_init=_RATE * share)
-                noise = rng.standard_normal(inputs.shape, dtype=np.float32)
-                self.mlp.fit(inputs + np.float32(JITTER) * noise, labels, sample_weight=weights)
-        self.mlp.coefs_[0][says_nothing] = 0  # what such a column holds later changes nothing
-        return self
-
-    def logit(self, rows: Floats) -> Floats:
-        """Log-odds, shape (n,), by scikit-learn."""
-        if not len(rows):
-            return np.empty(0)
-        p = self.mlp.predict_proba(standardised(rows, self.centre, self.scale))
-        with np.errstate(divide="ignore"):  # a certain 0 or 1 is limited like all that is nearly so
-            return limited(np.log(p[:, 1]) - np.log(p[:, 0]))
-
-    def predict_proba(self, rows: Floats) -> Floats:
-        """Probabilities of "not" and "pop", shape (n, 2)."""
-        return _both_sides(self.logit(rows))
-
-
-class Cascade:
-    """A `Perceptron`, and `trees` (unfitted, with scikit-learn's methods and `logit`) where it is in doubt."""
-
-    def __init__(self, first: Perceptron, trees: Any) -> None:
-        self.network = first
-        self.trees = trees
-
-    def fit(self, rows: Floats, labels: npt.NDArray[Any], weights: Floats | None = None) -> Cascade:
-        """Fit both; gives itself back."""
-        self.network.fit(rows, labels, weights)
-        asked = self.network.logit(rows) >= TREES_FROM - _ALSO_FITTED
-        if len(np.unique(labels[asked])) < 2:  # few rows, and all known by heart: nothing is left to tell apart
-            asked[:] = True
-        self.trees.fit(rows[asked], labels[asked], None if weights is None else weights[asked])
-        return self
-
-    def predict_proba(self, rows: Floats) -> Floats:
-        """Probabilities of "not" and "pop", shape (n, 2)."""
-        logits = self.network.logit(rows)
-        asked = np.flatnonzero(logits >= TREES_FROM)
-        if len(asked):
-            logits[asked] = (logits[asked] + self.trees.logit(rows[asked])) / 2
-        return _both_sides(logits)
-
-
-def _both_sides(logits: Floats) -> Floats:
-    p = sigmoid(logits)
-    return np.stack([1 - p, p], axis=1)

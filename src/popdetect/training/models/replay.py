@@ -1,10 +1,8 @@
-"""What a model learned from, in little: rows that travel with its bundle, so that it can be adapted and not destroyed.
+"""Replay rows: a sample of a model's training rows, stored with its bundle so that it can be adapted.
 
-A few dozen clips of one clinic teach little of what everybody else's noise sounds like. So ``replay.npz`` carries
-whole clips out of the training material, as feature rows and not as sound: half-precision numbers, each with its mark
-and the log-odds that a fit which had not heard its source gave it. It is read when a model is trained, never when one
-decides; its sha256 stands in ``model.json``. A bundle without one is as good a detector and cannot be adapted, only
-trained anew.
+A few dozen clips of one clinic show little of other people's noise. So ``replay.npz`` carries rows of the training
+material: features, not sound, in half precision; each with its mark and its held-out log-odds. It is read by training
+only, never for detection. A bundle without it detects as well, but cannot be adapted, only trained anew.
 """
 
 from __future__ import annotations
@@ -24,13 +22,14 @@ from popdetect.errors import ModelError
 from popdetect.training.data.examples import CandidateSet
 
 NAME = bundle.REPLAY
-MAX_ROWS = 4_500  # at some 200 bytes packed: more made no adapted model better
-_HALF = 6e4  # the greatest number that half precision holds, and a little less
+MAX_ROWS = 4_500  # about 200 bytes each, packed; more rows made no adapted model better
+_HARD_FROM = -3.0  # log-odds of negatives that are hard to tell from pops
+_HALF = 6e4  # a little less than the greatest number of half precision
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Rows to be learned from again.
+    """Training rows of a model.
 
     Attributes
     ----------
@@ -38,9 +37,9 @@ class Replay:
     marks : ndarray of int8, shape (n,)
         1 pop, 0 not.
     logits : ndarray, shape (n,)
-        Of the model's recipe, fitted without the row's source.
+        Held-out log-odds of the classifier.
     weights : ndarray, shape (n,)
-        How many rows of the material each stands for.
+        The number of training rows that each row stands for.
     """
 
     rows: Floats
@@ -49,22 +48,20 @@ class Replay:
     weights: Floats
 
 
-def of(heard: CandidateSet, logits: Floats, seed: int, n_rows: int = MAX_ROWS) -> Replay:
-    """Choose rows: all pops and all that are hard to tell from them count the same as what is easy, up to a third each.
+def choose(candidates: CandidateSet, logits: Floats, seed: int, n_rows: int = MAX_ROWS) -> Replay:
+    """Choose replay rows: up to a third each of pops, of negatives that are hard to tell from pops, and of others.
 
     Parameters
     ----------
-    heard : CandidateSet
-        All that the model learned from.
+    candidates : CandidateSet
+        The training material of the model.
     logits : ndarray, shape (n,)
-        Each by a fit that had not heard its group.
+        Held-out log-odds.
     """
     rng = np.random.default_rng([seed, 777])
-    pops = np.flatnonzero(heard.marks == 1)
-    others = np.flatnonzero(heard.marks == 0)
-    hard = others[logits[others] > -3.0]
-    easy = others[logits[others] <= -3.0]
-    kinds = [kind for kind in (pops, hard, easy) if len(kind)]
+    others = np.flatnonzero(candidates.marks == 0)
+    hard = logits[others] > _HARD_FROM
+    kinds = [kind for kind in (np.flatnonzero(candidates.marks == 1), others[hard], others[~hard]) if len(kind)]
     chosen, weights = [], []
     for kind in kinds:
         few = np.sort(rng.permutation(kind)[: n_rows // len(kinds)])
@@ -74,15 +71,18 @@ def of(heard: CandidateSet, logits: Floats, seed: int, n_rows: int = MAX_ROWS) -
     order = np.argsort(index, kind="stable")
     index = index[order]
     return Replay(
-        np.clip(heard.rows[index], -_HALF, _HALF), heard.marks[index], logits[index], np.concatenate(weights)[order]
+        np.clip(candidates.rows[index], -_HALF, _HALF),
+        candidates.marks[index],
+        logits[index],
+        np.concatenate(weights)[order],
     )
 
 
 def to_start_from(path: Path | None) -> tuple[Model, Replay | None, tuple[Model, Replay | None] | None]:
-    """The model to adapt, the rows that travel with it, and the shipped model with its own.
+    """Return the model to adapt, its replay rows, and the shipped model with its rows.
 
-    The last is None where the shipped model is the one to adapt, or where the other has no rows: it is what is adapted
-    instead of a model that has heard some of the clips.
+    The shipped model is adapted instead of a model that was trained on some of the clips. It is None if it is itself
+    the model to adapt, or if that model has no replay rows.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def to_start_from(path: Path | None) -> tuple[Model, Replay | None, tuple[Model,
 
 
 def arrays(replay: Replay) -> dict[str, npt.NDArray[Any]]:
-    """As they are written: features one after another, which packs better than rows."""
+    """Return the arrays of ``replay.npz``; feature by feature, which compresses better than row by row."""
     return {
         "rows": np.ascontiguousarray(replay.rows.T.astype(np.float16)),
         "marks": replay.marks.astype(np.int8),
@@ -111,13 +111,13 @@ def arrays(replay: Replay) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def read(folder: Path, model: bundle.Model) -> Replay | None:
-    """The rows that travel with a bundle; None where none do.
+def read(folder: Path, model: Model) -> Replay | None:
+    """Return the replay rows of a bundle; None if it has none.
 
     Raises
     ------
     ModelError
-        When they are missing though the bundle names them, or are not what was written; names the file.
+        When the bundle names the file and it is missing or changed.
     """
     if NAME not in model.info["files"]:
         return None
