@@ -104,6 +104,11 @@ DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
     ("changed byte", _flip, "changed since the bundle was made"),
     ("newer format", lambda f: edit(f, lambda i: i.update(format=99)), "format 99; .*update popdetect"),
     ("older format", lambda f: edit(f, lambda i: i.update(format=0)), "train it again"),
+    (
+        "format 3",
+        lambda f: edit(f, lambda i: i.update(format=3)),
+        "format 3; this version reads format 4; train it again",
+    ),
     ("no format", lambda f: edit(f, lambda i: i.pop("format")), "names no format"),
     ("other features", lambda f: edit(f, lambda i: i["feature_names"].append("colour")), "other features .*colour"),
     ("no calibration", lambda f: edit(f, lambda i: i.pop("event_calibration")), "'event_calibration' is missing"),
