@@ -76,8 +76,13 @@ class Detector:
         UsageError
             If `sr` is missing for an array, or given for a file.
         """
-        recording = _opened(source, sr)
-        found = self._begin(recording)
+        try:
+            recording = _opened(source, sr)
+            found = self._begin(recording)
+        except AudioError as error:
+            if isinstance(source, str | os.PathLike):
+                error.add_note(f"file: {os.fspath(source)}")
+            raise
         return found if isinstance(found, Detection) else self._batch(recording.rate_hz, [found])[0]
 
     def stream(self, sr: float, channels: int = 1) -> Stream:
