@@ -1,1 +1,1 @@
-"""TrainingLabels clips to a better model. The only room that knows librosa and scikit-learn."""
+"""Training and evaluation on labelled clips; the only package that imports librosa and scikit-learn."""
