@@ -1,4 +1,4 @@
-"""Sounds that several tests of this room need, made from nothing."""
+"""Made sounds that several tests of detection use."""
 
 from __future__ import annotations
 

@@ -28,24 +28,24 @@ from popdetect.training.data.dsp import RATE_HZ, coloured_noise, resample
 from popdetect.training.data.manifest import read_manifest
 
 Clip = Callable[..., np.ndarray]
-TRAIN = (0.800, 0.840, 0.871, 0.919)
+BURST = (0.800, 0.840, 0.871, 0.919)
 
 
 def onsets(detection: Detection) -> list[float]:
     return [event.onset_s for event in detection.pops]
 
 
-def test_a_clear_train_is_found_counted_and_timed(detector: Detector, clip: Clip) -> None:
-    found = detector.detect(clip(TRAIN), RATE_HZ)
+def test_a_clear_burst_is_found_counted_and_timed(detector: Detector, clip: Clip) -> None:
+    found = detector.detect(clip(BURST), RATE_HZ)
 
     assert found.label == "pop"
-    assert len(found.pops) == len(TRAIN)
-    np.testing.assert_allclose(onsets(found), TRAIN, atol=0.001)
+    assert len(found.pops) == len(BURST)
+    np.testing.assert_allclose(onsets(found), BURST, atol=0.001)
 
 
 @pytest.mark.parametrize("gain", [0.01, 0.037, 0.1, 0.5, 2.0])
 def test_the_verdict_is_the_same_at_any_gain(detector: Detector, clip: Clip, gain: float) -> None:
-    sound = clip(TRAIN)
+    sound = clip(BURST)
     plain = detector.detect(sound, RATE_HZ)
     scaled = detector.detect(sound * np.float32(gain), RATE_HZ)
 
@@ -56,7 +56,7 @@ def test_the_verdict_is_the_same_at_any_gain(detector: Detector, clip: Clip, gai
 
 @pytest.mark.parametrize("size", [48, 777, 48_000, 100_000])
 def test_blocks_of_any_size_give_the_same_to_the_bit(detector: Detector, clip: Clip, size: int) -> None:
-    times = tuple(t + s for s in (0.0, 0.9, 3.95, 7.1) for t in TRAIN)
+    times = tuple(t + s for s in (0.0, 0.9, 3.95, 7.1) for t in BURST)
     sound = clip(times, 12.0)[:, None]
     whole = detector.detect(sound, RATE_HZ)
     stream = detector.stream(RATE_HZ, 1)
@@ -67,21 +67,21 @@ def test_blocks_of_any_size_give_the_same_to_the_bit(detector: Detector, clip: C
     assert len(whole.pops) >= 12
 
 
-def test_clips_judged_together_give_the_same_to_the_bit(detector: Detector, clip: Clip, tmp_path: Path) -> None:
-    sounds = {"a.wav": clip(TRAIN), "b.wav": clip(()), "c.wav": clip((0.004, 1.0), 1.02), "d.wav": clip(TRAIN, seed=3)}
+def test_clips_processed_together_give_the_same_to_the_bit(detector: Detector, clip: Clip, tmp_path: Path) -> None:
+    sounds = {"a.wav": clip(BURST), "b.wav": clip(()), "c.wav": clip((0.004, 1.0), 1.02), "d.wav": clip(BURST, seed=3)}
     for name, sound in sounds.items():
         audio.write_wav(tmp_path / name, sound, RATE_HZ)
-    audio.write_wav(tmp_path / "e.wav", resample(clip(TRAIN), RATE_HZ, 16_000), 16_000)
-    audio.write_wav(tmp_path / "f.wav", np.stack([clip(TRAIN)] * 2, axis=1), RATE_HZ)
+    audio.write_wav(tmp_path / "e.wav", resample(clip(BURST), RATE_HZ, 16_000), 16_000)
+    audio.write_wav(tmp_path / "f.wav", np.stack([clip(BURST)] * 2, axis=1), RATE_HZ)
     (tmp_path / "g.wav").write_text("no sound")
-    audio.write_wav(tmp_path / "h.wav", np.tile(clip(TRAIN), 8), RATE_HZ)  # more than one block
+    audio.write_wav(tmp_path / "h.wav", np.tile(clip(BURST), 8), RATE_HZ)  # more than one block
     sources = [(path, path.name) for path in sorted(tmp_path.iterdir())]
 
     assert detector.verdicts(sources) == [detector.verdict(path, name) for path, name in sources]
 
 
 def test_silence_before_moves_the_pops_and_nothing_else(detector: Detector, clip: Clip) -> None:
-    sound = clip(TRAIN)
+    sound = clip(BURST)
     plain = detector.detect(sound, RATE_HZ)
     later = detector.detect(np.concatenate([np.zeros(RATE_HZ, np.float32), sound]), RATE_HZ)
 
@@ -89,15 +89,15 @@ def test_silence_before_moves_the_pops_and_nothing_else(detector: Detector, clip
     np.testing.assert_allclose(np.array(onsets(later)) - 1.0, onsets(plain), atol=1e-9)
 
 
-def test_a_second_train_leaves_the_first(detector: Detector, clip: Clip) -> None:
-    first = onsets(detector.detect(clip(TRAIN), RATE_HZ))
-    both = onsets(detector.detect(clip((*TRAIN, *(t + 1 for t in TRAIN))), RATE_HZ))
+def test_a_second_burst_leaves_the_first(detector: Detector, clip: Clip) -> None:
+    first = onsets(detector.detect(clip(BURST), RATE_HZ))
+    both = onsets(detector.detect(clip((*BURST, *(t + 1 for t in BURST))), RATE_HZ))
 
     assert [t for t in both if t < 1.5] == pytest.approx(first, abs=1e-9)
 
 
 def test_two_equal_channels_are_one(detector: Detector, clip: Clip) -> None:
-    sound = clip(TRAIN)
+    sound = clip(BURST)
     mono = detector.detect(sound, RATE_HZ)
     stereo = detector.detect(np.stack([sound, sound], axis=1), RATE_HZ)
 
@@ -106,16 +106,16 @@ def test_two_equal_channels_are_one(detector: Detector, clip: Clip) -> None:
 
 
 def test_opposite_channels_do_not_cancel_and_the_louder_is_named(detector: Detector, clip: Clip) -> None:
-    sound = clip(TRAIN)
+    sound = clip(BURST)
     found = detector.detect(np.stack([-0.3 * sound, sound], axis=1).astype(np.float32), RATE_HZ)
 
-    assert len(found.pops) == len(TRAIN)
+    assert len(found.pops) == len(BURST)
     assert {event.channel for event in found.pops} == {"2"}
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 22_050, 44_100, 96_000])
 def test_recordings_of_other_rates_agree(detector: Detector, clip: Clip, rate_hz: int) -> None:
-    sound = clip(TRAIN)
+    sound = clip(BURST)
     plain = detector.detect(sound, RATE_HZ)
     other = detector.detect(resample(sound, RATE_HZ, rate_hz), rate_hz)
 
@@ -152,7 +152,7 @@ def test_what_is_no_pop_gives_none(detector: Detector, name: str) -> None:
 def test_a_clip_is_a_pop_exactly_when_it_holds_one(detector: Detector, clip: Clip) -> None:
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        sound = clip(TRAIN[: seed % 4], seed=seed, noise=float(rng.uniform(0.001, 0.1)))
+        sound = clip(BURST[: seed % 4], seed=seed, noise=float(rng.uniform(0.001, 0.1)))
         found = detector.detect(sound, RATE_HZ)
 
         assert (found.label == "pop") == bool(found.pops)
@@ -161,7 +161,7 @@ def test_a_clip_is_a_pop_exactly_when_it_holds_one(detector: Detector, clip: Cli
 
 
 def test_flags_say_clipped_and_quiet(detector: Detector, clip: Clip) -> None:
-    sound = clip(TRAIN)
+    sound = clip(BURST)
 
     assert detector.detect(sound, RATE_HZ).quality == ()
     assert detector.detect(np.clip(sound * 50, -1, 1), RATE_HZ).quality == ("clipped",)
@@ -189,7 +189,7 @@ def _counted(times: list[float], sure: str, likely: str) -> str:
     return "".join("#" if c else "." for c in counted)
 
 
-def test_counting_follows_a_train_and_no_further() -> None:
+def test_counting_follows_a_burst_and_no_further() -> None:
     times = [0.0, 0.1, 0.2, 0.6, 1.0]
 
     assert _counted(times, ".#...", "+.+++") == "###.."
@@ -215,7 +215,7 @@ def test_deciding_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.shared
-def test_real_pops_are_heard_and_clock_ticks_are_not(detector: Detector, shared_audio: Path) -> None:
+def test_real_pops_are_found_and_clock_ticks_are_not(detector: Detector, shared_audio: Path) -> None:
     neck = detector.detect(shared_audio / "dev-test/pop/halleck_21914_with_leadin_cabin.mp3")
     ticks = sorted((shared_audio / "dev-test/distractor/esc10").glob("clock*/*.ogg"))
 
@@ -237,10 +237,10 @@ def test_recorded_speech_gives_no_pops(detector: Detector, shared_audio: Path) -
 def test_pops_of_many_voices_are_found_and_timed(detector: Detector, clip: Clip) -> None:
     found, errors = 0, []
     for seed in range(20):
-        heard = onsets(detector.detect(clip(TRAIN, 2.0, seed), RATE_HZ))
-        nearest = [min((abs(t - onset) for t in heard), default=9.0) for onset in TRAIN]
+        found_s = onsets(detector.detect(clip(BURST, 2.0, seed), RATE_HZ))
+        nearest = [min((abs(t - onset) for t in found_s), default=9.0) for onset in BURST]
         errors += [error for error in nearest if error < 0.005]
-        found += len(heard) == len(TRAIN)
+        found += len(found_s) == len(BURST)
 
     assert found >= 19
     assert len(errors) >= 78
@@ -268,7 +268,7 @@ def test_a_long_file_with_pops_across_its_blocks(detector: Detector, clip: Clip,
 
 
 def test_a_pop_waits_for_the_neighbour_in_the_next_second(detector: Detector, clip: Clip) -> None:
-    # frames come by the second: the first of each pair could be judged when the second is not yet known
+    # frames come by the second: the first of each pair could be scored when the second is not yet known
     pairs = [(second + 0.87, second + 0.87 + gap / 1000) for second, gap in enumerate((135, 138, 141, 143, 145, 148))]
     for seed in range(4):
         sound = clip(tuple(t for pair in pairs for t in pair), 7.0, seed, noise=0.01)[:, None]
@@ -294,7 +294,7 @@ def test_blocks_do_not_matter_where_silence_and_two_channels_mix(detector: Detec
 
 
 def test_a_constant_offset_changes_no_verdict(detector: Detector, clip: Clip) -> None:
-    sound = clip(TRAIN)
+    sound = clip(BURST)
     plain, lifted = (detector.detect(sound + np.float32(offset), RATE_HZ) for offset in (0, 0.2))
 
     assert lifted.label == plain.label
@@ -302,7 +302,7 @@ def test_a_constant_offset_changes_no_verdict(detector: Detector, clip: Clip) ->
 
 
 def test_one_silent_channel_or_six_equal_ones_change_no_verdict(detector: Detector, clip: Clip) -> None:
-    sound = clip(TRAIN)
+    sound = clip(BURST)
     plain = detector.detect(sound, RATE_HZ)
     for channels in ([sound, 0 * sound], [sound] * 6):
         found = detector.detect(np.stack(channels, axis=1), RATE_HZ)
@@ -323,10 +323,10 @@ def test_no_damage_to_a_file_makes_the_verdict_raise(detector: Detector, clip: C
         # not AIFF from memory: without its sound chunk libsndfile seeks to -1, and Python prints a complaint of its own
         in_memory = [] if kind == "AIFF" else [io.BytesIO(bytes(raw))]
         for source in (tmp_path / "a", *in_memory):
-            said = detector.verdict(source, "a")
-            assert (said.status == "ok") == (said.detection is not None) == (said.error == "")
-            assert "\n" not in said.error
-            assert len(said.sha256) == 64
+            verdict = detector.verdict(source, "a")
+            assert (verdict.status == "ok") == (verdict.detection is not None) == (verdict.error == "")
+            assert "\n" not in verdict.error
+            assert len(verdict.sha256) == 64
 
 
 # gaps in ms, never on the very edge of a rule (9 and 150 ms), where the last digit would decide
@@ -364,7 +364,7 @@ def test_counted_pops_lie_9_ms_apart_and_every_sure_one_is_there(drawn: list[tup
 
 
 @pytest.mark.parametrize("duration_ms", [11, 15, 19, 25, 32, 40])
-def test_the_shortest_clips_are_judged(detector: Detector, duration_ms: int) -> None:
+def test_the_shortest_clips_are_processed(detector: Detector, duration_ms: int) -> None:
     sound = 1e-3 * np.random.default_rng(0).standard_normal(duration_ms * 48)
     sound[duration_ms * 24 :] *= 100
 
@@ -390,7 +390,7 @@ def test_a_gap_of_exactly_9_or_150_ms_is_the_same_anywhere() -> None:
 
 def test_the_hash_is_that_of_the_bytes(detector: Detector, clip: Clip, tmp_path: Path) -> None:
     path = tmp_path / "clip.wav"
-    audio.write_wav(path, clip(TRAIN), RATE_HZ)
+    audio.write_wav(path, clip(BURST), RATE_HZ)
     by_name = detector.verdict(path, "clip.wav")
     in_memory = io.BytesIO(path.read_bytes())
     in_memory.seek(7)

@@ -77,7 +77,7 @@ def test_half_of_it_is_truncated_and_all_of_it_is_not(
 
 @pytest.mark.parametrize("size", PLACEHOLDERS)
 @pytest.mark.parametrize("riff_size", [None, 0, 36, 0x7FFF_F024, 0xFFFF_FFFF])
-def test_a_recorder_that_could_not_go_back_is_heard(tmp_path: Path, size: int, riff_size: int | None) -> None:
+def test_a_recorder_that_could_not_go_back_is_read(tmp_path: Path, size: int, riff_size: int | None) -> None:
     raw = bytearray(CONTAINERS["wav"])
     at = raw.index(b"data")
     raw[at + 4 : at + 8] = struct.pack("<I", size)

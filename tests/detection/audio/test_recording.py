@@ -1,4 +1,4 @@
-"""Which files are recordings, and what is said of those that are not."""
+"""Which files are recordings, and the errors of those that are not."""
 
 from __future__ import annotations
 

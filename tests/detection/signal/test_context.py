@@ -1,4 +1,4 @@
-"""Laws of the second opinion: who is a neighbour, what is said of it, and that nobody else matters."""
+"""Laws of the inputs of the context model: which candidates are neighbours, and how they are described."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ N_COLUMNS = 10
 
 
 def rows_of(
-    onset_ms: list[float], opinions: list[float], wanted: slice | None = None, level: float = 30.0
+    onset_ms: list[float], log_odds: list[float], wanted: slice | None = None, level: float = 30.0
 ) -> list[dict[str, float]]:
     """Rows as dictionaries, of sounds that are otherwise alike."""
     n = len(onset_ms)
     rows = context.describe(
-        np.array(onset_ms, float), np.array(opinions, float), np.full(n, level), np.zeros((n, N_COLUMNS)), wanted
+        np.array(onset_ms, float), np.array(log_odds, float), np.full(n, level), np.zeros((n, N_COLUMNS)), wanted
     )
     return [dict(zip(context.names(), row.tolist(), strict=True)) for row in rows]
 
 
-def test_one_alone_has_its_first_feature_and_nobody_else() -> None:
+def test_one_alone_has_its_first_feature_and_no_neighbour() -> None:
     (row,) = rows_of([500], [1.25])
 
     assert row["own"] == 1.25
@@ -37,7 +37,7 @@ def test_one_alone_has_its_first_feature_and_nobody_else() -> None:
 _SIDES = ("before", "after")
 
 
-def test_a_neighbour_is_told_on_its_side() -> None:
+def test_a_neighbour_is_described_on_its_side() -> None:
     first, second = rows_of([500, 530], [1.0, 3.0])
 
     assert (first["best_after"], first["best_before"]) == (3.0, context.NO_NEIGHBOUR)
@@ -48,12 +48,12 @@ def test_a_neighbour_is_told_on_its_side() -> None:
     assert first["count_after"] == 1
 
 
-def test_the_likeliest_neighbour_speaks_and_the_hardly_likely_are_counted() -> None:
+def test_the_likeliest_neighbour_is_used_and_the_hardly_likely_are_counted() -> None:
     n = 4
-    shapes = np.zeros((n, N_COLUMNS))
-    shapes[2] = 6.0
+    spectra = np.zeros((n, N_COLUMNS))
+    spectra[2] = 6.0
     level = np.array([30.0, 28.0, 36.0, 20.0])
-    rows = context.describe(np.array([0.0, 20, 50, 90]), np.array([0.0, -5.0, 2.0, -3.0]), level, shapes)
+    rows = context.describe(np.array([0.0, 20, 50, 90]), np.array([0.0, -5.0, 2.0, -3.0]), level, spectra)
     row = dict(zip(context.names(), rows[0].tolist(), strict=True))
 
     assert (row["best_after"], row["gap_ms_after"], row["step_db_after"], row["unlike_db_after"]) == (2, 50, 6, 6)
@@ -84,16 +84,16 @@ def test_what_lies_further_off_changes_nothing() -> None:
     own = np.array([1000.0, 1030, 1100])
     far = np.array([100.0, 400, 849, 1251, 1300, 2000])
     onset_ms = np.sort(np.concatenate([own, far]))
-    level, shapes, opinions = rng.uniform(5, 50, 9), rng.normal(0, 4, (9, N_COLUMNS)), rng.normal(0, 2, 9)
+    level, spectra, log_odds = rng.uniform(5, 50, 9), rng.normal(0, 4, (9, N_COLUMNS)), rng.normal(0, 2, 9)
     inside = np.isin(onset_ms, own)
-    alone = context.describe(own, opinions[inside], level[inside], shapes[inside])
+    alone = context.describe(own, log_odds[inside], level[inside], spectra[inside])
 
-    np.testing.assert_array_equal(context.describe(onset_ms, opinions, level, shapes)[inside], alone)
+    np.testing.assert_array_equal(context.describe(onset_ms, log_odds, level, spectra)[inside], alone)
 
 
 def test_no_number_is_lost_where_nothing_could_be_measured() -> None:
-    shapes = np.full((2, N_COLUMNS), np.nan)
-    row = context.describe(np.array([0.0, 30]), np.zeros(2), np.full(2, np.nan), shapes)[0]
+    spectra = np.full((2, N_COLUMNS), np.nan)
+    row = context.describe(np.array([0.0, 30]), np.zeros(2), np.full(2, np.nan), spectra)[0]
 
     assert not np.isnan(row[[0, 1, 2, 3]]).any()
     assert context.describe(np.empty(0), np.empty(0), np.empty(0), np.empty((0, N_COLUMNS))).shape == (0, 18)
@@ -107,8 +107,8 @@ def test_first_feature_repeats_the_first_number() -> None:
 
 
 @pytest.mark.parametrize("name", ["own", "best_before", "best_after", "sum_before", "sum_after", "sum"])
-def test_a_likelier_neighbour_never_speaks_against_a_pop(name: str) -> None:
-    """The shipped context, along each opinion, whatever the other numbers."""
+def test_a_likelier_neighbour_never_makes_a_pop_less_likely(name: str) -> None:
+    """The shipped context, along each base score, whatever the other inputs."""
     model, rng = load(), np.random.default_rng(3)
     given = rows_of([0, 31, 64, 90, 160], [1.0, 3.0, -1.0, 0.5, -4.0])
     column = context.names().index(name)
@@ -119,13 +119,13 @@ def test_a_likelier_neighbour_never_speaks_against_a_pop(name: str) -> None:
         assert (np.diff(model.context_model.logit(rows)) >= -1e-12).all()
 
 
-def test_the_hopeless_keep_their_opinion_and_only_they() -> None:
+def test_unlikely_candidates_keep_their_base_score_and_only_they() -> None:
     context_of_two = first_feature(18)
     rows = np.zeros((4, 18))
     rows[:, 0] = (-9.0, CONTEXT_FROM, 0.0, -5.001)
-    said = context_logits(_Always(), rows)
+    logits = context_logits(_Always(), rows)
 
-    assert said.tolist() == [-9.0, 1.5, 1.5, -5.001]
+    assert logits.tolist() == [-9.0, 1.5, 1.5, -5.001]
     assert context_logits(context_of_two, rows).tolist() == rows[:, 0].tolist()
     assert context_logits(_Always(), rows[:0]).shape == (0,)
 

@@ -17,14 +17,14 @@ FRONT = default_front_end()
 
 
 def frames_of_librosa(sound: np.ndarray, rate_hz: int) -> np.ndarray:
-    shape = spectrum.transform(FRONT, rate_hz)
+    transform = spectrum.transform(FRONT, rate_hz)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # empty bands below 16 kHz are meant
         return librosa.feature.melspectrogram(
-            y=sound[: len(sound) // shape.hop * shape.hop],
+            y=sound[: len(sound) // transform.hop * transform.hop],
             sr=rate_hz,
-            n_fft=shape.window,
-            hop_length=shape.hop,
+            n_fft=transform.window,
+            hop_length=transform.hop,
             center=False,
             n_mels=MEL_BANDS,
             fmin=LOW_HZ,
@@ -33,11 +33,11 @@ def frames_of_librosa(sound: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def assert_same_frames(sound: np.ndarray, rate_hz: int) -> None:
-    shape = spectrum.transform(FRONT, rate_hz)
+    transform = spectrum.transform(FRONT, rate_hz)
     expected = frames_of_librosa(sound, rate_hz)
-    there = shape.present[1:]
+    there = transform.present[1:]
 
-    actual = shape.power(sound)[:, 1:]
+    actual = transform.power(sound)[:, 1:]
     np.testing.assert_allclose(actual[:, there], expected[:, there], rtol=1e-5, atol=1e-5 * expected.max())
 
 
@@ -61,17 +61,17 @@ def test_the_bank_equals_librosas() -> None:
 
 def test_a_constant_offset_changes_nothing(rng: np.random.Generator) -> None:
     sound = 0.01 * rng.standard_normal(48_000).astype(np.float32)
-    shape = spectrum.transform(FRONT, 48_000)
+    transform = spectrum.transform(FRONT, 48_000)
 
     # to the precision that float32 leaves below an offset a hundred times the sound
-    np.testing.assert_allclose(shape.power(sound + np.float32(0.5)), shape.power(sound), rtol=0.01, atol=1e-8)
+    np.testing.assert_allclose(transform.power(sound + np.float32(0.5)), transform.power(sound), rtol=0.01, atol=1e-8)
 
 
 def test_silence_is_nan_and_sound_is_not(rng: np.random.Generator) -> None:
     sound = np.zeros(4_800, np.float32)
     sound[2_400:] = rng.standard_normal(2_400)
-    shape = spectrum.transform(FRONT, 48_000)
-    frames_db = spectrum.to_db(shape.power(sound), shape.present)
+    transform = spectrum.transform(FRONT, 48_000)
+    frames_db = spectrum.to_db(transform.power(sound), transform.present)
 
     assert np.isnan(frames_db[:48]).all()
     assert np.isfinite(frames_db[50:]).all()
@@ -79,9 +79,9 @@ def test_silence_is_nan_and_sound_is_not(rng: np.random.Generator) -> None:
 
 def test_the_low_band_hears_a_thud_and_the_mel_bands_do_not() -> None:
     time = np.arange(48_000) / 48_000
-    shape = spectrum.transform(FRONT, 48_000)
-    thud = shape.power((0.1 * np.sin(2 * np.pi * 120 * time)).astype(np.float32)).mean(axis=0)
-    hiss = shape.power((0.1 * np.sin(2 * np.pi * 4_000 * time)).astype(np.float32)).mean(axis=0)
+    transform = spectrum.transform(FRONT, 48_000)
+    thud = transform.power((0.1 * np.sin(2 * np.pi * 120 * time)).astype(np.float32)).mean(axis=0)
+    hiss = transform.power((0.1 * np.sin(2 * np.pi * 4_000 * time)).astype(np.float32)).mean(axis=0)
 
     assert thud[0] > 100 * hiss[0]
     assert hiss[1:].max() > 50 * thud[1:].max()
@@ -105,15 +105,15 @@ def test_the_bank_equals_librosas_at_other_rates(rate_hz: int) -> None:
 
 def test_the_low_band_does_not_hear_a_constant() -> None:
     time = np.arange(48_000) / 48_000
-    shape = spectrum.transform(FRONT, 48_000)
-    constant = shape.power(np.full(48_000, 0.1, np.float32))[:, 0]
-    tone = shape.power((0.1 * np.sin(2 * np.pi * 100 * time)).astype(np.float32))[:, 0]
+    transform = spectrum.transform(FRONT, 48_000)
+    constant = transform.power(np.full(48_000, 0.1, np.float32))[:, 0]
+    tone = transform.power((0.1 * np.sin(2 * np.pi * 100 * time)).astype(np.float32))[:, 0]
 
     assert constant.max() < 1e-9 * tone.mean()
 
 
 def test_twice_the_amplitude_is_exactly_four_times_the_power(rng: np.random.Generator) -> None:
     sound = rng.standard_normal(4_800).astype(np.float32)
-    shape = spectrum.transform(FRONT, 48_000)
+    transform = spectrum.transform(FRONT, 48_000)
 
-    np.testing.assert_array_equal(shape.power(2 * sound), 4 * shape.power(sound))
+    np.testing.assert_array_equal(transform.power(2 * sound), 4 * transform.power(sound))

@@ -26,12 +26,12 @@ Clip = Callable[..., np.ndarray]
 
 
 def candidates(sound: np.ndarray, rule: OnsetRule = RULE, rate_hz: int = RATE_HZ) -> np.ndarray:
-    shape = spectrum.transform(FRONT, rate_hz)
-    power = shape.power(np.ascontiguousarray(sound))
-    return onsets.pick(onsets.greatest(onsets.rise(power, shape.groups, FRONT.window_hops, rule)), rule)
+    transform = spectrum.transform(FRONT, rate_hz)
+    power = transform.power(np.ascontiguousarray(sound))
+    return onsets.pick(onsets.greatest(onsets.rise(power, transform.groups, FRONT.window_hops, rule)), rule)
 
 
-def heard_at(sound: np.ndarray, rate_hz: int = RATE_HZ) -> np.ndarray:
+def onsets_of(sound: np.ndarray, rate_hz: int = RATE_HZ) -> np.ndarray:
     return FeatureExtractor(FRONT, RULE).extract(sound, rate_hz).onsets_s
 
 
@@ -72,19 +72,19 @@ def test_raising_a_threshold_only_takes_away(clip: Clip) -> None:
 @pytest.mark.parametrize("gap_ms", [12, 15, 20, 40])
 def test_pops_12_ms_apart_are_two(clip: Clip, gap_ms: int) -> None:
     first, second = 0.5, 0.5 + gap_ms / 1000
-    heard = heard_at(clip((first, second)))
+    found_s = onsets_of(clip((first, second)))
 
-    assert np.abs(heard - first).min() < 0.001
-    assert np.abs(heard - second).min() < 0.001
+    assert np.abs(found_s - first).min() < 0.001
+    assert np.abs(found_s - second).min() < 0.001
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100, 96_000, 192_000])
 def test_onsets_are_found_within_half_a_millisecond_at_any_rate(clip: Clip, rate_hz: int) -> None:
     true = (0.3, 0.741, 1.2345)
-    heard = heard_at(resample(clip(true, 2.0), RATE_HZ, rate_hz), rate_hz)
+    found_s = onsets_of(resample(clip(true, 2.0), RATE_HZ, rate_hz), rate_hz)
 
     for onset in true:
-        assert np.abs(heard - onset).min() < 0.0005
+        assert np.abs(found_s - onset).min() < 0.0005
 
 
 def test_a_single_wrong_sample_is_no_candidate() -> None:
@@ -92,15 +92,15 @@ def test_a_single_wrong_sample_is_no_candidate() -> None:
     sound = 0.001 * rng.standard_normal(48_000).astype(np.float32)
     for at in (10_000, 20_011, 30_023):
         sound[at] = 0.9
-    heard = heard_at(sound)
+    found_s = onsets_of(sound)
 
-    assert all(np.abs(heard - at / 48_000).min() > 0.003 for at in (10_000, 20_011, 30_023))
+    assert all(np.abs(found_s - at / 48_000).min() > 0.003 for at in (10_000, 20_011, 30_023))
 
 
 def test_silence_and_the_time_before_the_clip_are_the_same(clip: Clip) -> None:
     sound = clip((0.5,))
     padded = np.concatenate([np.zeros(48 * 500, np.float32), sound])
-    alone, after_silence = heard_at(sound), heard_at(padded) - 0.5
+    alone, after_silence = onsets_of(sound), onsets_of(padded) - 0.5
 
     np.testing.assert_allclose(alone[alone > 0.11], after_silence[after_silence > 0.11], atol=1e-9)
 
@@ -112,8 +112,8 @@ def test_the_marked_pops_of_real_recordings_are_candidates(shared_audio: Path) -
         marks = [row for row in csv.DictReader(handle) if row["confidence"] == "high"]
     for path in sorted({row["path"] for row in marks}):
         samples, rate_hz = audio.read(shared_audio / path)
-        heard = FeatureExtractor(FRONT, RULE).extract(samples, rate_hz).onsets_s
-        errors += [np.abs(heard - float(row["onset_s"])).min() for row in marks if row["path"] == path]
+        found_s = FeatureExtractor(FRONT, RULE).extract(samples, rate_hz).onsets_s
+        errors += [np.abs(found_s - float(row["onset_s"])).min() for row in marks if row["path"] == path]
 
     assert max(errors) < 0.001
     assert np.median(errors) < 0.0003
@@ -122,11 +122,11 @@ def test_the_marked_pops_of_real_recordings_are_candidates(shared_audio: Path) -
 @pytest.mark.parametrize("shift", [48, 48 * 7, 48 * 250, 1, 31, 48 * 100 + 17])
 def test_onsets_move_with_the_clip_by_any_number_of_samples(clip: Clip, shift: int) -> None:
     sound = clip((0.5, 0.53, 1.0))
-    moved = heard_at(np.concatenate([np.zeros(shift, np.float32), sound])) - shift / RATE_HZ
+    moved = onsets_of(np.concatenate([np.zeros(shift, np.float32), sound])) - shift / RATE_HZ
     tolerance = 1e-9 if shift % 48 == 0 else 0.00025  # whole hops: exact; else two bins of the fine envelope
 
     for onset in (0.5, 0.53, 1.0):
-        still = heard_at(sound)
+        still = onsets_of(sound)
         expected = still[np.abs(still - onset).argmin()]
         assert np.abs(moved - expected).min() <= tolerance
 
@@ -134,7 +134,7 @@ def test_onsets_move_with_the_clip_by_any_number_of_samples(clip: Clip, shift: i
 def test_where_a_pop_lies_between_the_frames_does_not_matter(clip: Clip) -> None:
     for offset_ms in np.arange(0, 1, 0.125):
         onset = 0.5 + offset_ms / 1000
-        assert np.abs(heard_at(clip((onset,), 1.0)) - onset).min() < 0.0005
+        assert np.abs(onsets_of(clip((onset,), 1.0)) - onset).min() < 0.0005
 
 
 def test_raising_the_prominence_only_takes_away(clip: Clip) -> None:

@@ -23,9 +23,9 @@ Clip = Callable[..., npt.NDArray[np.float32]]
 
 def voice_s(sound: npt.NDArray[np.float32], rate_hz: int = RATE_HZ) -> float:
     found = voice.Voice()
-    shape = spectrum.transform(load().front_end, rate_hz)
-    found.feed(voice.energy_db(shape.power(np.ascontiguousarray(sound))))
-    return found.seconds(shape.hop / rate_hz)
+    transform = spectrum.transform(load().front_end, rate_hz)
+    found.feed(voice.energy_db(transform.power(np.ascontiguousarray(sound))))
+    return found.seconds(transform.hop / rate_hz)
 
 
 def buzz(pitch_hz: float, duration_s: float = 1.0) -> npt.NDArray[np.float32]:
