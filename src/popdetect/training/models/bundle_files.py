@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,8 @@ def write(
     return bundle.load(folder)
 
 
-def add_facts(folder: Path, facts: dict[str, Any]) -> bundle.Model:
-    """Add facts for people to the ``model.json`` and the card of a bundle; what decides stays.
+def add_facts(folder: Path, facts: dict[str, Any], files: Mapping[str, bytes] | None = None) -> bundle.Model:
+    """Add facts for people to the ``model.json`` and the card of a bundle, or replace its `files`; weights stay.
 
     Raises
     ------
@@ -89,26 +89,10 @@ def add_facts(folder: Path, facts: dict[str, Any]) -> bundle.Model:
     UsageError
         When it cannot be written.
     """
-    return _rewritten(folder, facts, {})
-
-
-def replace_golden(folder: Path, clips: Sequence[verification.Clip], energies_db: npt.NDArray[Any]) -> bundle.Model:
-    """Give a bundle other golden clips and courses of energy, with all that the installed code computes of them.
-
-    Raises
-    ------
-    ModelError, UsageError
-        As of `add_facts`.
-    """
-    golden = npz_bytes(verification.golden_arrays(bundle.load(folder), clips, energies_db))
-    return _rewritten(folder, {}, {bundle.GOLDEN: golden})
-
-
-def _rewritten(folder: Path, facts: dict[str, Any], changed: dict[str, bytes]) -> bundle.Model:
     info = bundle.load(folder).info
-    raw = {name: changed.get(name) or (folder / name).read_bytes() for name in info["files"]}
-    hashes = {"files": {**info["files"], **{name: hashlib.sha256(one).hexdigest() for name, one in changed.items()}}}
-    _put({**{key: value for key, value in info.items() if key != "files"}, **facts, **hashes}, raw, folder)
+    raw = {name: (folder / name).read_bytes() for name in info["files"]} | dict(files or {})
+    hashes = {name: hashlib.sha256(one).hexdigest() for name, one in raw.items()}
+    _put({**{key: value for key, value in info.items() if key != "files"}, **facts, "files": hashes}, raw, folder)
     return bundle.load(folder)
 
 
