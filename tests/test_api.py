@@ -176,13 +176,6 @@ def test_wrong_arguments_are_named(arguments: tuple[Any, ...], error: type[Excep
     assert "\n" not in str(caught.value)
 
 
-def test_a_traceback_names_the_file() -> None:
-    with pytest.raises(popdetect.Unreadable) as caught:
-        popdetect.detect(Path("nothing.wav"))
-
-    assert caught.value.__notes__ == ["file: nothing.wav"]
-
-
 @pytest.mark.parametrize(("channels", "sr"), [(0, 48_000), (1.5, 48_000), ("2", 48_000), (1, 4_000)])
 def test_a_stream_needs_a_rate_and_channels_that_can_be(channels: Any, sr: Any) -> None:
     with pytest.raises((popdetect.UsageError, popdetect.Unreadable), match=r"channels|sample rate"):

@@ -38,8 +38,8 @@ LIBRARIES = {
     "starlette": {"app"},
     "uvicorn": {"app"},
 }
-# More than one adapter: the routes and the access control around them; the estimators, their calibration and export.
-SEVERAL = {("starlette", "app"): 2, ("sklearn", "training/models"): 3}
+# Two modules: the routes and the access control around them; the estimators and their export.
+TWO_ADAPTERS = {("starlette", "app"), ("sklearn", "training/models")}
 
 # Names of numpy.random that do not change the state of the process.
 SEEDED = {"default_rng", "Generator", "SeedSequence", "PCG64", "BitGenerator"}
@@ -83,7 +83,7 @@ def test_each_library_has_one_adapter_in_each_package_that_may_import_it() -> No
 
     assert len(adapters) > 10
     for key, modules in adapters.items():
-        assert len(modules) <= SEVERAL.get(key, 1), (key, modules)
+        assert len(modules) <= 1 + (key in TWO_ADAPTERS), (key, modules)
 
 
 def test_the_import_contract_holds() -> None:
@@ -236,39 +236,3 @@ def test_options_named_in_the_documents_exist() -> None:
     for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for command in re.findall(r"`(?:popdetect [^`]*)?(--[a-z][a-z-]*)[^`]*`", page.read_text(encoding="utf-8")):
             assert command in known, (page.name, command)
-
-
-# Names of the first version that readers had to guess. Design and glossary have the words of today.
-OLD_WORDS = re.compile(
-    r"\b(house|rooms?|doors?|fellows?|thaw\w*|gates?|teachers?|slips?|hopeless|amend\w*|bearing|contests?|merits?)\b",
-    re.IGNORECASE,
-)
-# Keys of files stay as they are, and some of the words have their usual meaning in the description of sound.
-FILE_KEYS = re.compile(r"\"(contest|gate)\"")
-SOUND = re.compile(r"\b(rooms?|doors?|noise gate|gates, guns)\b", re.IGNORECASE)
-ABOUT_SOUND = (
-    "training/data/",
-    "training/models/card.py",
-    "training/evaluation/",
-    "detection/signal/",
-    "docs/",
-    "README",
-)
-
-
-def test_old_words_are_gone() -> None:
-    pages = [
-        ROOT / "README.md",
-        ROOT / "CONTRIBUTING.md",
-        *(ROOT / "docs").rglob("*.md"),
-        *(ROOT / "docs").glob("*.ipynb"),
-    ]
-    found = []
-    for path in [*MODULES, *SOURCE.rglob("*.html"), *pages]:
-        name = path.relative_to(ROOT).as_posix().removeprefix("src/popdetect/")
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            kept = FILE_KEYS.sub("", line)
-            kept = SOUND.sub("", kept) if name.startswith(ABOUT_SOUND) else kept
-            found += [f"{name}:{number}: {match[0]}: {line.strip()[:90]}" for match in OLD_WORDS.finditer(kept)]
-
-    assert not found, "\n".join(["", *found])

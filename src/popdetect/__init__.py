@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
+    from pathlib import Path
     from typing import BinaryIO
 
     import numpy.typing as npt
@@ -62,6 +63,7 @@ __all__ = [
     "label",
     "load_model",
     "open_session",
+    "simulate",
 ]
 
 # modules of the classes, which are imported when a class is first used; those not listed are in `errors`
@@ -171,6 +173,30 @@ def open_session(folder: str | os.PathLike[str], out: str | os.PathLike[str] | N
     from popdetect.session.session import Session
 
     return Session.read(folder, out)
+
+
+def simulate(folder: str | os.PathLike[str], *, clips: int = 60, patients: int = 12, seed: int = 0) -> Path:
+    """Make a session folder of simulated recordings with known truth, like ``popdetect simulate``; return the folder.
+
+    The truth is in ``labels.csv`` in the folder. The same arguments give the same files.
+
+    Parameters
+    ----------
+    folder : path
+        Must not exist, or be empty.
+    clips, patients : int ≥ 1
+    seed : int ≥ 0
+
+    Raises
+    ------
+    UsageError
+        If a number is out of range, or the folder cannot be written.
+    """
+    from pathlib import Path
+
+    from popdetect.training.data import simulated_sessions
+
+    return simulated_sessions.simulate(Path(folder), n_clips=clips, n_patients=patients, seed=seed).folder
 
 
 def __getattr__(name: str) -> Any:

@@ -65,7 +65,7 @@ def as_text(done: Demonstration) -> str:
         f"  {command('label', 'practice')}",
         f"  {command('log', 'practice', '--journal', 'practice.db')}",
         f"  {command('report', 'practice.db', '-o', 'practice.html')}",
-        f"All data here are simulated; the scores are not clinical accuracy. {options.NOTE}",
+        f"All data here are simulated; they do not show clinical accuracy. {options.NOTE}",
     ])  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def as_text(done: Retrained, labelled: TrainingLabels, current: str) -> str:
         f"\n{compared.advice}",
         f"Written: {one_line(done.out)}. To use it, add --model {one_line(done.out)} to classify, label or evaluate.",
         f"All scores: {command('model', 'show', done.out)}",
-        "Scores from simulated sound are not clinical accuracy.",
+        "Scores from simulated sound do not show clinical accuracy.",
     ])  # fmt: skip
 
 

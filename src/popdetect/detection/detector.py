@@ -76,13 +76,8 @@ class Detector:
         UsageError
             If `sr` is missing for an array, or given for a file.
         """
-        try:
-            recording = _opened(source, sr)
-            found = self._begin(recording)
-        except AudioError as error:
-            if isinstance(source, str | os.PathLike):
-                error.add_note(f"file: {os.fspath(source)}")
-            raise
+        recording = _opened(source, sr)
+        found = self._begin(recording)
         return found if isinstance(found, Detection) else self._batch(recording.rate_hz, [found])[0]
 
     def stream(self, sr: float, channels: int = 1) -> Stream:

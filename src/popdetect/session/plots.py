@@ -1,4 +1,4 @@
-"""A picture of one clip: waveform and spectrogram with the pops marked; the adapter of matplotlib in this package.
+"""A picture of one clip: waveform and spectrogram with the pops marked; this room's one door to matplotlib.
 
 Colours are told apart by the colour-blind, and pops also by the shape of their marks. The lower row looks closer at
 the 300 ms around the pops, because a train of five pops is one thin line in a clip of three seconds.

@@ -1,1 +1,1 @@
-"""Training and evaluation on labelled clips; the only package that imports librosa and scikit-learn."""
+"""TrainingLabels clips to a better model. The only room that knows librosa and scikit-learn."""

@@ -174,7 +174,7 @@ def _open(source: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
 
 def _decoder(handle: BinaryIO, unset_at: int) -> soundfile.SoundFile:
     try:
-        # the descriptor of an unbuffered file, at the position of the handle: 0.05 ms faster, and Ctrl-C needs no care
+        # the descriptor of an unbuffered file: its position is that of the handle
         if isinstance(handle, io.FileIO) and os.name != "nt" and not unset_at:
             return soundfile.SoundFile(handle.fileno(), closefd=False)
         with defer_interrupts():

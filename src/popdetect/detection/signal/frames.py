@@ -191,7 +191,7 @@ def has_sound(power: Array) -> npt.NDArray[np.bool_]:
 def to_db(power: Array, present: npt.NDArray[np.bool_]) -> Array:
     """Power to dB, in place; NaN in digital silence and in bands above half the sample rate."""
     sounds = has_sound(power)
-    np.maximum(power, np.float32(POWER_FLOOR), out=power)
+    np.clip(power, np.float32(POWER_FLOOR), np.float32(np.inf), out=power)
     np.log10(power, out=power)
     power *= 10
     if not sounds.all():
