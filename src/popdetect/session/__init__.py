@@ -1,5 +1,7 @@
-"""A folder of clips to labels beside them.
+"""One labelled folder on disk.
 
-`batch` runs the whole: `files` finds the clips and writes what is written, `pool` judges them in one process or
-several, `progress` remembers what is done, `tables` and `formats` say it in files, `provenance` says how it was made.
+`session` reads and writes its tables as a `Session`, `clips` has their rows. `labelling` labels a folder: `files` lists
+the clips, `workers` process them, `progress` remembers finished clips, `run` describes the run. `labels` reads and
+writes the truth, `label_files` the formats of other programs, `corrections` the answers of reviews; `plots` draws
+clips.
 """

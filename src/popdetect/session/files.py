@@ -1,7 +1,7 @@
-"""Which files are clips, and how a file is written so that it is there whole or not at all.
+"""Listing the recordings of a folder, and writing files completely or not at all.
 
-A clip is known by its path relative to the session folder, with ``/`` separators, as readable text; sizes are in
-bytes and times of change in nanoseconds, both asked once, while listing.
+A clip is named by its path relative to the session folder, with ``/`` separators, as readable text. Sizes are in bytes
+and times of change in nanoseconds, both read once, while listing.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import NamedTuple
 from popdetect.detection.audio.recording import EXTENSIONS
 from popdetect.errors import NothingFound, UsageError
 
-OUT_NAME = "popdetect"  # the folder beside the clips that holds what was said of them
+OUT_NAME = "popdetect"  # the folder beside the clips with the results
 
 # what Windows keeps on memory cards; the first is full of deleted recordings
 _SYSTEM_FOLDERS = frozenset({"$RECYCLE.BIN", "System Volume Information"})
 
 
 class Clip(NamedTuple):
-    """One file to judge.
+    """One recording to process.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Clip(NamedTuple):
     path : str
         Where to open it.
     size, mtime_ns : int
-        As listed; -1 if they could not be asked.
+        As listed; -1 if unknown.
     """
 
     file: str
@@ -50,7 +50,7 @@ class Listing(NamedTuple):
     clips : list of Clip
         Sorted by `file`.
     unlisted : list of (str, str)
-        Folders that could not be looked into, relative, and why.
+        Folders that could not be listed, relative, and why.
     """
 
     clips: list[Clip]
@@ -176,11 +176,11 @@ def write_bytes(path: str | os.PathLike[str], content: bytes, *, durable: bool =
 
 
 def write_texts(texts: Mapping[Path, str]) -> None:
-    """Write files that belong together: all of them, or what was there before stays as it was.
+    """Write files that belong together: all of them or none.
 
-    All are written out beside their places before the first is put there, so a full disk is met while the old ones are
-    whole; and where one cannot be put there, those before it are taken back. Only a power cut in between, within a
-    millisecond, could leave one new and one old.
+    All are written to temporary files before the first old file is replaced, so a full disk is noticed while the old
+    files are complete. If one cannot be replaced, those before it are restored. Only a power cut within the millisecond
+    of replacing could leave new and old files.
 
     Raises
     ------
@@ -212,10 +212,7 @@ def write_texts(texts: Mapping[Path, str]) -> None:
 
 
 def _staged(target: Path, number: int) -> Path:
-    """Where a file is written before it is put in its place.
-
-    A short name of our own: the target's may already be as long as names can be.
-    """
+    """Return the temporary file for a target; a short name, as the target's may have the greatest length possible."""
     return target.parent / f".{os.getpid()}-{threading.get_ident()}-{number}.tmp"
 
 
@@ -240,7 +237,7 @@ def _drop(staged: Iterable[Path]) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> UsageError:
-    """Say in one line that `path` cannot be written, why, and what to do."""
+    """Return the error that `path` cannot be written, with the reason and what to do."""
     hint = ""
     if isinstance(error, PermissionError):
         hint = "; close it where it is open, or write elsewhere with --out"
@@ -276,7 +273,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Yes for a broken link too, which is a clip that cannot be read; a pipe would be waited on for ever."""
+    """True for a broken link too: it is a clip that cannot be read. False for a pipe, on which reading would wait."""
     try:
         return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
     except OSError:

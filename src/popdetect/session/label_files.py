@@ -43,12 +43,12 @@ RAVEN_COLUMNS = (
 
 
 def audacity(file_name: str, detection: Detection) -> str:
-    """Render an Audacity label track: a point per pop, ``pop`` and its probability."""
+    """Render an Audacity label track: a point label for each pop, with its probability."""
     return "".join(f"{pop.onset_s:.6f}\t{pop.onset_s:.6f}\t{_label(pop)}\n" for pop in detection.pops)
 
 
 def raven(file_name: str, detection: Detection) -> str:
-    """Render a Raven selection table; the boxes are as high as the recording goes, for a pop is broad in frequency."""
+    """Render a Raven selection table; the boxes extend over all frequencies, as a pop does."""
     lines = ["\t".join(RAVEN_COLUMNS)]
     begin_file = " ".join(file_name.rsplit("/", 1)[-1].split())
     high_hz = detection.sample_rate_hz / 2
@@ -92,7 +92,7 @@ def textgrid(file_name: str, detection: Detection) -> str:
 
 
 def label_file(format_name: str, file: str) -> str:
-    """Where the labels of a clip go, relative to the output folder; the clip's whole name stays in it.
+    """Return the path of a clip's label file, relative to the output folder; it contains the clip's whole name.
 
     >>> label_file("audacity", "a/b.wav")
     'audacity/a/b.wav.txt'

@@ -1,7 +1,7 @@
-"""A session folder to ``clips.csv``, ``events.csv``, ``run.json`` and label files: the one call behind ``label``.
+"""Label a folder of recordings: tables, run settings and label files.
 
-Decides what is judged anew and what is remembered, and in which order things are written. Rows are in the order of
-the clips' names, whatever the order in which they finished; the number of jobs changes no byte of the tables.
+Decides which clips are processed and which verdicts are reused, and writes the results. Rows are in the order of the
+clips' names; the number of jobs changes no byte of the tables.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def label(
     on_progress: OnProgress | None = None,
     detector_factory: Factory = load_detector,
 ) -> Summary:
-    """Judge every clip below a folder and write down what was heard.
+    """Label every clip below a folder and write the results.
 
-    Clips already judged by the same model, operating point and version, and unchanged since, are not judged again.
-    When interrupted, call it again with the same arguments: it goes on from there.
+    Clips that the same model, operating point and version have labelled are skipped if they are unchanged. If a run is
+    interrupted, a call with the same arguments continues it.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def label(
     out : path, optional
         Where to write; ``popdetect`` in the folder by default.
     model : path, optional
-        A bundle; the shipped one by default.
+        A bundle; the one that comes with popdetect by default.
     operating_point : str
         One of the model's.
     formats : iterable of str
@@ -60,16 +60,16 @@ def label(
     jobs : int ≥ 1
         Processes. With more than one, a recording that crashes the decoder costs only its own row.
     force : bool
-        Judge all clips again.
+        Process all clips again.
     on_progress : callable (done, total), optional
-        Called at the start with the number of remembered clips, then after each clip.
+        Called at the start with the number of skipped clips, then after each clip.
     detector_factory : callable (model, operating_point), optional
         Makes the detector; must be picklable when `jobs` > 1.
 
     Returns
     -------
     Summary
-        Clips that could not be judged are in it, and in ``clips.csv``; they raise nothing.
+        Clips that cannot be processed are in it and in the tables; they raise no error.
 
     Raises
     ------
@@ -160,19 +160,19 @@ def _detect(
 
 
 def _write_labels(target: Path, name: str, verdicts: Sequence[Verdict]) -> Path:
-    """One label file per judged clip; the folder they are in."""
+    """Write a label file for each clip with a label; return their folder."""
     render = FORMATS[name].write
     made: set[Path] = set()
     for verdict in verdicts:
         path = target / label_file(name, verdict.file)
         if verdict.detection is None:
-            _remove(path)  # what an earlier run heard in it is no longer known to be so
+            _remove(path)  # the label file of an earlier run may be wrong by now
             continue
         if path.parent not in made:
             make_folder(path.parent)
             made.add(path.parent)
         text = render(verdict.file, verdict.detection)
-        if not _holds(path, text):  # creating a file costs ten times as much as reading one
+        if not _holds(path, text):  # creating a file takes ten times as long as reading one
             write_text(path, text, durable=False)
     return target / name
 

@@ -28,16 +28,16 @@ CLASS_FOLDERS: tuple[Label, ...] = ("pop", "no_pop")
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a person says of one clip.
+    """The truth about one clip, by a person.
 
     Attributes
     ----------
     file : str
         As written, with ``/`` separators, relative to the table or folder it was read from.
     path : Path
-        Where that is; whether it exists is not known here.
+        Its place; the file may be missing.
     label : {"pop", "no_pop", "uncertain"}
-        ``uncertain`` clips are carried along and never scored.
+        ``uncertain`` clips are kept and never scored.
     onsets_s : tuple of float ≥ 0, increasing, or None
         None means that nobody marked them, ``()`` that there are none.
     patient_id : str
@@ -150,7 +150,7 @@ def _truth(row: dict[str, str], folder: Path, where: str) -> Truth:
 
 
 def _marked(label: Label, onsets_s: tuple[float, ...], where: str) -> tuple[float, ...] | None:
-    """The onsets, told apart from onsets that nobody marked."""
+    """Return the onsets, or None if nobody marked them."""
     if label == "no_pop":
         if onsets_s:
             raise TableError(

@@ -1,10 +1,10 @@
-"""A picture of one clip: waveform and spectrogram with the pops marked; this room's one door to matplotlib.
+"""A picture of one clip: waveform and spectrogram with the pops marked; the adapter to matplotlib for this package.
 
-Colours are told apart by the colour-blind, and pops also by the shape of their marks. The lower row looks closer at
-the 300 ms around the pops, because a train of five pops is one thin line in a clip of three seconds.
+The colours differ for colour-blind people too, and pops also have a different shape of mark. The right column shows the
+300 ms around the pops, because a burst of five pops is one thin line in a clip of three seconds.
 
-Many clips have their pictures in one folder; each is named after its clip, with as many of the folders above it as it
-takes to tell it from the others.
+The pictures of several clips are in one folder. Each has the name of its clip, with as many folder names as needed to
+make it different from the others.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WORDS = {"pop": "pop", "no_pop": "no pop", "uncertain": "uncertain"}
 
 
 def places(plot: Path, files: Sequence[str]) -> dict[str, Path]:
-    """Decide where each file's picture goes: to `plot` itself for one file, into that folder for several.
+    """Return the place of each file's picture: `plot` itself for one file, in that folder for several.
 
     The same files in the same order have the same pictures, and no two files share one. The folder is made.
 

@@ -1,8 +1,8 @@
-r"""What is already done, so that an interrupted run goes on where it stopped.
+r"""Finished clips, so that an interrupted run continues where it stopped.
 
-``progress.jsonl``: the first line is a fingerprint of all that changes verdicts; then one line per judged clip, in the
-order in which they finished. Only verdicts with status ``ok`` are kept: a clip that failed may have been locked or
-still being copied, and is tried again. Floats are written so that they read back bit for bit.
+``progress.jsonl``: the first line is a fingerprint of everything that changes verdicts; then one line per clip,
+in the order in which they finished. Only verdicts with status ``ok`` are kept: a clip that failed may have been locked
+or incomplete, and is tried again. Floats are read back bit for bit.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _event_values = attrgetter(*(field.name for field in fields(Event)))
 
 
 class ProgressFile:
-    """The record of one output folder, open for appending.
+    """The finished clips of one output folder, in a file open for appending.
 
     Parameters
     ----------
     path : Path
         Made if missing; its folder must exist.
     fingerprint : mapping of str to str
-        A record with another one is started over.
+        A file with another fingerprint is started again.
     fresh : bool
-        Start over in any case.
+        Start again in any case.
 
     Raises
     ------
@@ -57,12 +57,12 @@ class ProgressFile:
         try:
             self._file: TextIO = path.open("a", encoding="utf-8", newline="")
             if text and not text.endswith("\n"):
-                self._file.write("\n")  # a line torn by a crash must not swallow the next one
+                self._file.write("\n")  # the next line must not be added to one that a crash cut off
         except OSError as error:
             raise unwritable(path, error) from error
 
     def recall(self, clip: Clip) -> Verdict | None:
-        """What was said of this very file (same name, size and time of change), if anything."""
+        """Return the verdict on this file (same name, size and time of change), or None."""
         entry = self._known.get(clip.file)
         if entry is None or entry.get("size") != clip.size or entry.get("mtime_ns") != clip.mtime_ns:
             return None
@@ -72,7 +72,7 @@ class ProgressFile:
             return None
 
     def add(self, clip: Clip, verdict: Verdict) -> None:
-        """Remember a verdict; once this returns it outlives the process.
+        """Keep a verdict; after the return it survives the end of the process.
 
         Raises
         ------
@@ -91,15 +91,15 @@ class ProgressFile:
         """Keep only `finished`, and close."""
         self.close()
         lines = [self._lines.get(clip) or _line(clip, verdict) for clip, verdict in finished if verdict.status == "ok"]
-        # its lines were written before: nothing to wait for
+        # its lines are on the disk already
         write_text(self._path, "".join([self._header, *lines]), durable=False)
 
     def close(self) -> None:
-        """Let go of the file; harmless when done twice."""
+        """Close the file; a second call does nothing."""
         self._file.close()
 
     def __enter__(self) -> ProgressFile:
-        """Nothing to do: it is open already."""
+        """Return the file, which is open already."""
         return self
 
     def __exit__(
@@ -124,14 +124,14 @@ def _entries(text: str) -> Iterable[tuple[str, dict[str, Any]]]:
         try:
             entry = json.loads(line)
         except ValueError:
-            continue  # torn: its clip is judged again
+            continue  # incomplete: its clip is processed again
         if isinstance(entry, dict) and isinstance(entry.get("file"), str):
             yield entry["file"], entry
 
 
 def _line(clip: Clip, verdict: Verdict) -> str:
-    heard = verdict.detection
-    assert heard is not None  # the status is ok
+    found = verdict.detection
+    assert found is not None  # the status is ok
     return (
         _dump(
             {
@@ -139,13 +139,13 @@ def _line(clip: Clip, verdict: Verdict) -> str:
                 "size": clip.size,
                 "mtime_ns": clip.mtime_ns,
                 "sha256": verdict.sha256,
-                "label": heard.label,
-                "p_pop": heard.p_pop,
-                "duration_s": heard.duration_s,
-                "sample_rate_hz": heard.sample_rate_hz,
-                "channels": heard.channels,
-                "quality": heard.quality,
-                "events": [_event_values(event) for event in heard.events],
+                "label": found.label,
+                "p_pop": found.p_pop,
+                "duration_s": found.duration_s,
+                "sample_rate_hz": found.sample_rate_hz,
+                "channels": found.channels,
+                "quality": found.quality,
+                "events": [_event_values(event) for event in found.events],
             }
         )
         + "\n"
@@ -153,7 +153,7 @@ def _line(clip: Clip, verdict: Verdict) -> str:
 
 
 def _verdict(file: str, entry: Mapping[str, Any]) -> Verdict:
-    heard = Detection(
+    found = Detection(
         label=entry["label"],
         p_pop=entry["p_pop"],
         events=tuple(Event(*values) for values in entry["events"]),
@@ -162,4 +162,4 @@ def _verdict(file: str, entry: Mapping[str, Any]) -> Verdict:
         channels=entry["channels"],
         quality=tuple(entry["quality"]),
     )
-    return Verdict(file, "ok", heard, sha256=entry["sha256"])
+    return Verdict(file, "ok", found, sha256=entry["sha256"])

@@ -1,12 +1,11 @@
 """Many clips to verdicts, in this process or in several; yielded as they finish, in any order.
 
-What one clip does never ends the run: an exception becomes a verdict, and so does the death of the process that
-decoded it. Only jobs > 1 can survive that: with one job there is no other process.
+A clip never ends the run: an exception becomes a verdict, and so does the death of the process that decoded the clip.
+The latter needs `jobs` > 1; with one job there is no other process.
 """
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -15,11 +14,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import load
@@ -27,7 +23,7 @@ from popdetect.errors import UsageError
 from popdetect.records import Verdict
 from popdetect.session.files import Clip
 
-CHUNK = 30  # clips sent at once: three joins of 3 s clips, some 30 ms of work for one round trip
+CHUNK = 30  # clips sent at once: some 30 ms of work for one message
 CRASHED = "the decoder crashed on it"
 
 Result = tuple[Clip, Verdict]
@@ -35,7 +31,7 @@ Factory = Callable[[str | None, str], Detector]
 
 
 def load_detector(model: str | None, operating_point: str) -> Detector:
-    """Make the detector of a bundle; None is the shipped one.
+    """Return the detector of a bundle; None is the bundle that comes with popdetect.
 
     Raises
     ------
@@ -45,19 +41,19 @@ def load_detector(model: str | None, operating_point: str) -> Detector:
 
 
 class DetectorSpec(NamedTuple):
-    """How to make the same detector again, in another process."""
+    """How to make the same detector in another process."""
 
     factory: Factory
     model: str | None
     operating_point: str
 
     def make(self) -> Detector:
-        """Make it."""
+        """Make the detector."""
         return self.factory(self.model, self.operating_point)
 
 
 def check_jobs(jobs: int) -> None:
-    """Refuse a number of processes that cannot be.
+    """Refuse an impossible number of processes.
 
     Raises
     ------
@@ -72,29 +68,29 @@ def check_jobs(jobs: int) -> None:
 def detect_all(
     clips: Sequence[Clip], detector: Detector, spec: DetectorSpec, jobs: int
 ) -> Generator[Result, None, None]:
-    """Judge every clip once.
+    """Process every clip once.
 
     Parameters
     ----------
     detector : Detector
-        Used in this process, and in copies of it.
+        Used in this process and in copies of it.
     spec : DetectorSpec
-        How processes that are no copies make the same: it is pickled.
+        Used in processes that are not copies; it is pickled.
     """
     if jobs == 1:
-        _keep_memory()
         with one_thread():
             for i in range(0, len(clips), CHUNK):
                 yield from zip(clips[i : i + CHUNK], detect(detector, clips[i : i + CHUNK]), strict=True)
         return
     chunks = deque(_chunks(clips, jobs))
     while chunks:
-        suspects = yield from _side_by_side(chunks, detector, spec, min(jobs, len(chunks)))
-        yield from _one_by_one(suspects, detector, spec)
+        suspects = yield from _in_parallel(chunks, detector, spec, min(jobs, len(chunks)))
+        for chunk in suspects:
+            yield from _isolate(chunk, detector, spec)
 
 
 def _chunks(clips: Sequence[Clip], jobs: int) -> Iterator[Sequence[Clip]]:
-    """Part them: short sessions are spread over all processes too, and smaller parts come last, to end together."""
+    """Divide the clips so that all processes have work, with smaller chunks at the end, so that they end together."""
     size = max(1, min(CHUNK, len(clips) // (4 * jobs)))
     start = 0
     while start < len(clips):
@@ -107,29 +103,18 @@ def _chunks(clips: Sequence[Clip], jobs: int) -> Iterator[Sequence[Clip]]:
 def one_thread() -> AbstractContextManager[object]:
     """Have numpy multiply matrices with one thread, from this call until the context ends.
 
-    With more, the last digit of a sum depends on how many cores there are; and several processes with a thread per
-    core each, for matrices too small to gain from it, were five times slower than one.
+    With more threads, the last digit of a sum depends on the number of cores, and several processes with a thread per
+    core each were five times slower than one, as the matrices are small.
     """
-    # comes with scikit-learn, loads none of it; imported here because only this needs it
+    # installed with scikit-learn, without loading it
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
     limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
     return limits
 
 
-@cache
-def _keep_memory() -> None:
-    """Have the C library keep what was freed for the next clip.
-
-    glibc gives memory back to the system when more lies free than twice the largest block it ever freed, and takes it
-    anew, page by page, for the next clip: a tenth of the time. So let it free a large one, which costs nothing as no
-    page of it is touched (as `bytearray` would, with zeros); elsewhere it does no harm.
-    """
-    np.empty(31 << 20, np.uint8)
-
-
 def detect(detector: Detector, clips: Sequence[Clip]) -> list[Verdict]:
-    """Judge clips together, whatever happens; one by one if together they cannot be."""
+    """Process clips together, or one by one if that raises an error."""
     try:
         return detector.verdicts([(clip.path, clip.file) for clip in clips])
     except Exception:
@@ -148,87 +133,75 @@ def _failed(clip: Clip, why: str) -> Verdict:
     return Verdict(clip.file, "unreadable", None, error=why)
 
 
-def _side_by_side(
+def _in_parallel(
     chunks: deque[Sequence[Clip]], detector: Detector, spec: DetectorSpec, jobs: int
-) -> Generator[Result, None, list[Clip]]:
-    """Work `chunks` off until none is left or a worker dies; the clips that were then in flight are returned."""
-    suspects: list[Clip] = []
-    broken = False
+) -> Generator[Result, None, list[Sequence[Clip]]]:
+    """Process `chunks` until none is left or a process dies; return the chunks that were then in work."""
+    suspects: list[Sequence[Clip]] = []
     with _workers(detector, spec, jobs) as pool:
-        flying: dict[Future[list[Verdict]], Sequence[Clip]] = {}
-        while flying or (chunks and not broken):
-            # two chunks each: one at work, one waiting for it
-            while chunks and not broken and len(flying) < 2 * jobs:
+        running: dict[Future[list[Verdict]], Sequence[Clip]] = {}
+        while running or (chunks and not suspects):
+            # two chunks for each process: one in work, one waiting
+            while chunks and not suspects and len(running) < 2 * jobs:
                 try:
                     with _uninterrupted():
-                        flying[pool.submit(_detect_chunk, chunks[0])] = chunks[0]
-                    chunks.popleft()
+                        running[pool.submit(_detect_chunk, chunks[0])] = chunks[0]
                 except BrokenProcessPool:
-                    broken = True
-            for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                chunk = flying.pop(future)
+                    break  # the futures in `running` report it, too
+                chunks.popleft()
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                chunk = running.pop(future)
                 try:
                     verdicts = future.result()
                 except BrokenProcessPool:
-                    broken = True
-                    suspects += chunk
+                    suspects.append(chunk)
                 else:
                     yield from zip(chunk, verdicts, strict=True)
+            if not running and chunks and not suspects:
+                return []  # the pool broke between two chunks: go on with a new one
     return suspects
 
 
-def _one_by_one(suspects: Sequence[Clip], detector: Detector, spec: DetectorSpec) -> Iterator[Result]:
-    """Find out which of them kills its process: one process, one clip in flight."""
-    left = deque(suspects)
-    while left:
-        with _workers(detector, spec, 1) as pool:
-            try:
-                with _uninterrupted():
-                    ready = pool.submit(_ready)
-                ready.result()
-            except BrokenProcessPool:
-                raise UsageError(
-                    "worker processes die before they judge anything; use 1 job, or, in a script of your own, "
-                    'call label() below `if __name__ == "__main__":`'
-                ) from None
-            untouched = True
-            while left:
-                clip = left[0]
-                try:
-                    (verdict,) = pool.submit(_detect_chunk, [clip]).result()
-                except BrokenProcessPool:
-                    if not untouched:
-                        break  # an earlier clip may have done the damage: again, in a process of its own
-                    verdict = _failed(clip, CRASHED)
-                left.popleft()
-                yield clip, verdict
-                if verdict.error == CRASHED:
-                    break
-                untouched = False
+def _isolate(clips: Sequence[Clip], detector: Detector, spec: DetectorSpec) -> Iterator[Result]:
+    """Process clips in a process of their own; if it dies, halve them until the clip that kills it is alone."""
+    with _workers(detector, spec, 1) as pool:
+        try:
+            with _uninterrupted():
+                ready = pool.submit(_detector_is_ready)
+            ready.result()
+        except BrokenProcessPool:
+            raise UsageError(
+                "worker processes die before they process anything; use 1 job, or, in a script of your own, "
+                'call label() below `if __name__ == "__main__":`'
+            ) from None
+        try:
+            verdicts = pool.submit(_detect_chunk, clips).result()
+        except BrokenProcessPool:
+            verdicts = [_failed(clips[0], CRASHED)] if len(clips) == 1 else []
+    if verdicts:
+        yield from zip(clips, verdicts, strict=True)
+        return
+    for half in (clips[: len(clips) // 2], clips[len(clips) // 2 :]):
+        yield from _isolate(half, detector, spec)
 
 
 @contextmanager
 def _workers(detector: Detector, spec: DetectorSpec, jobs: int) -> Iterator[ProcessPoolExecutor]:
     copied = _may_fork()
     context = multiprocessing.get_context("fork" if copied else "spawn")
-    stop = context.RawValue("b", 0)  # no lock in it that a dying worker could take along
+    stop = context.RawValue("b", 0)  # without a lock, which a dying process could hold for ever
     pool = ProcessPoolExecutor(jobs, context, _start, (spec, stop, detector if copied else None))
     with one_thread():  # copies inherit it
-        gc.freeze()  # the collector would write to what they share with us, and have it copied page by page
         try:
             yield pool
         finally:
-            gc.unfreeze()
             stop.value = 1
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Keep Ctrl-C waiting while processes may be started: one that came before `_start` would have them complain.
-
-    They inherit that it waits; here it comes through at the end.
-    """
+    """Delay Ctrl-C while processes may start; before `_start` has run, they would print a traceback."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -240,10 +213,9 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _may_fork() -> bool:
-    """Whether this process is Linux's and has one thread only: then a copy of it is whole, and there at once.
+    """Whether this process is on Linux and has one thread: then it can be copied, which saves loading the model.
 
-    A spawned process imports numpy and loads the model anew, as long as judging 200 clips takes. With other threads,
-    a copy may hold a lock whose owner was not copied; macOS and Windows cannot, or must not.
+    With other threads, a copy may contain a lock that nobody releases; macOS and Windows cannot copy safely.
     """
     try:
         return len(list(Path("/proc/self/task").iterdir())) == 1
@@ -252,7 +224,7 @@ def _may_fork() -> bool:
 
 
 class _Worker:
-    """What a worker process holds."""
+    """The state of a worker process."""
 
     spec: DetectorSpec
     stop: Any
@@ -261,29 +233,22 @@ class _Worker:
 
 
 def _start(spec: DetectorSpec, stop: Any, detector: Detector | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
     _Worker.spec, _Worker.stop, _Worker.detector = spec, stop, detector
-    if detector is not None:  # a copy, and so are the limits it was made under
-        _keep_memory()
-        _Worker.limits = True
 
 
 def _detector() -> Detector:
-    """The detector, made if it is not there. Not in `_start`, where an error would look like a dead process."""
-    if _Worker.limits is None:
-        _Worker.limits = one_thread()  # never left
-        _keep_memory()
+    """Return the detector, made at first use: in `_start`, an error would look like a dead process."""
     if _Worker.detector is None:
+        _Worker.limits = one_thread()  # until the process ends
         _Worker.detector = _Worker.spec.make()
     return _Worker.detector
 
 
-def _ready() -> None:
+def _detector_is_ready() -> None:
     _detector()
 
 
 def _detect_chunk(clips: Sequence[Clip]) -> list[Verdict]:
     detector = _detector()
-    if _Worker.stop.value:
-        return []  # interrupted: nobody waits for these
-    return detect(detector, clips)
+    return [] if _Worker.stop.value else detect(detector, clips)  # stopped: nobody reads the verdicts
