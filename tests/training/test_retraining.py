@@ -84,7 +84,7 @@ def test_pops_that_nobody_marked_are_pointed_out_by_the_current_model(truths: li
 
     assert done.left_out == (("gone.wav", "no such file; check the name and the folder"),)
     assert done.model.info["provenance"]["pointed_out_by"] == bundle.load().title
-    with pytest.raises(UsageError, match="points the pops out"):
+    with pytest.raises(UsageError, match="finds the pops"):
         retraining.train(unmarked, tmp_path / "b", current=None)
 
 

@@ -142,7 +142,7 @@ def test_a_teacher_lends_its_front_end_and_its_gate() -> None:
 def test_pops_that_nobody_marked_need_a_teacher() -> None:
     unmarked = [replace(e, onsets_s=None) if e.is_pop else e for e in examples()]
 
-    with pytest.raises(UsageError, match="only be used where a current model points the pops out"):
+    with pytest.raises(UsageError, match="need a current model, which finds the pops in them"):
         fitting.fit(unmarked, name="a", version="1", specs=LOGISTIC)
     taught = fitting.fit(unmarked, name="a", version="1", specs=LOGISTIC, base=bundle.load())
     by_mouth = {taught.candidates.clip[i] for i in np.flatnonzero(taught.candidates.marks == 1)}

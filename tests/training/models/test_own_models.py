@@ -37,7 +37,7 @@ def truths(practice: Path) -> list[Truth]:
 @pytest.fixture
 def train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Train:
     """`retraining.train` with the quickest recipe, into `tmp_path`."""
-    monkeypatch.setattr(retraining.training, "fit", partial(fitting.fit, specs=LOGISTIC))
+    monkeypatch.setattr(retraining.fitting, "fit", partial(fitting.fit, specs=LOGISTIC))
 
     def run(truths: list[Truth], folder: str = "ours", **options: Any) -> Retrained:
         return retraining.train(truths, tmp_path / folder, **{"current": bundle.load(), **options})
@@ -142,19 +142,19 @@ def test_where_too_few_clips_can_be_read_that_is_said_too(train: Train, truths: 
 def test_where_nobody_was_sure_of_any_clip_that_is_what_is_said(train: Train, truths: list[Truth]) -> None:
     unsure = [replace(truth, label="uncertain", onsets_s=None) for truth in truths]
 
-    with pytest.raises(UsageError, match=r"^60 clips, none labelled pop or no_pop; there is nothing to learn from$"):
+    with pytest.raises(UsageError, match=r"^60 clips, none labelled pop or no_pop; there is nothing to train on$"):
         train(unsure)
 
 
-def test_clips_of_one_person_are_split_and_every_report_says_that_this_flatters(
+def test_clips_of_one_person_are_split_and_every_report_says_that_figures_are_too_high(
     train: Train, truths: list[Truth]
 ) -> None:
     done = train([replace(truth, patient_id="p01") for truth in truths], allow_ungrouped=True)
     card_text = (done.out / "CARD.md").read_text(encoding="utf-8")
 
-    assert "## Clips held out (one person only: these figures flatter)" in card_text
+    assert "## Clips held out (one person only: these figures are too high)" in card_text
     assert "60 of one person" in card_text
-    assert "one person only, so clips of one person are on both sides of the test and these figures flatter" in (
+    assert "one person only: clips of one person are on both sides of the split, so these figures are too high" in (
         done.comparison.advice
     )
     assert done.comparison.new.auroc
@@ -165,7 +165,7 @@ def test_clips_of_8_khz_only_make_a_model(train: Train, tmp_path: Path, monkeypa
     rule = SceneRule(duration_s=1.0, max_distractors=2, pop_db=(25.0, 45.0), rates_hz=(8_000,))
     sessions.simulate(tmp_path / "old", n_clips=40, n_patients=5, seed=6, rule=rule)
     boosting = [recipe for recipe in estimators.ESTIMATORS if recipe.name == "boosting"]
-    monkeypatch.setattr(retraining.training, "fit", partial(fitting.fit.func, specs=boosting))  # type: ignore[attr-defined]
+    monkeypatch.setattr(retraining.fitting, "fit", partial(fitting.fit.func, specs=boosting))  # type: ignore[attr-defined]
     done = train(read_labels(tmp_path / "old"))
 
     assert verification.verify(done.out).worst_parity <= verification.PARITY_TOLERANCE
@@ -193,9 +193,11 @@ def test_a_model_knows_the_clips_that_it_has_heard(train: Train, truths: list[Tr
     renamed = [replace(truth, file=f"again/{truth.file}") for truth in truths]
     second = train(renamed, "second", current=first.model)
     assert second.comparison.n_seen_by_current == 60
-    assert "the current model was trained on 60 of these 60 clips: its figures flatter" in second.comparison.advice
+    assert (
+        "the current model was trained on 60 of these 60 clips, so its figures are too high" in second.comparison.advice
+    )
     assert not second.comparison.advice.startswith("Keep the current model: the new model is worse")
-    assert "its figures flatter" in (second.out / "CARD.md").read_text(encoding="utf-8")
+    assert "its figures are too high" in (second.out / "CARD.md").read_text(encoding="utf-8")
 
 
 def test_digests_tell_clips_apart_by_sound_and_rate() -> None:
@@ -211,7 +213,7 @@ def test_digests_tell_clips_apart_by_sound_and_rate() -> None:
     assert card.known_digests(None) == card.known_digests(bundle.load()) == frozenset()
 
 
-def test_clips_without_people_are_their_own_groups_and_the_card_says_that_this_flatters(
+def test_clips_without_people_are_their_own_groups_and_the_card_says_that_figures_are_too_high(
     train: Train, truths: list[Truth], tmp_path: Path
 ) -> None:
     nameless = [replace(truth, patient_id="") for truth in truths]
@@ -224,8 +226,8 @@ def test_clips_without_people_are_their_own_groups_and_the_card_says_that_this_f
 
     done = train(nameless, allow_ungrouped=True)
     assert done.model.info["provenance"]["groups"] == done.comparison.new.n_groups == 60
-    assert "people unknown: these figures flatter" in (done.out / "CARD.md").read_text(encoding="utf-8")
-    assert "people unknown, so clips of one person may be on both sides" in done.comparison.advice
+    assert "people unknown: these figures are too high" in (done.out / "CARD.md").read_text(encoding="utf-8")
+    assert "people unknown: clips of one person may be on both sides" in done.comparison.advice
 
 
 def test_pops_that_nobody_marked_are_counted_as_such(train: Train, truths: list[Truth]) -> None:
@@ -244,7 +246,7 @@ def test_without_a_current_model_the_guard_set_decides(train: Train, truths: lis
     assert done.comparison.current is None
     assert done.comparison.adopt == (done.comparison.controls_new.steady_per_min <= 1)
     assert "no current model" in done.comparison.advice
-    assert done.model.info["provenance"]["pointed_out_by"] == "no_context"
+    assert done.model.info["provenance"]["pointed_out_by"] == "nobody"
     assert list(done.model.info["scores"]) == ["People held out"]
 
 
@@ -254,7 +256,7 @@ def test_a_taken_place_is_refused_before_the_long_work(
     def never(*args: object, **kwargs: object) -> None:
         raise AssertionError("the long work was begun")
 
-    monkeypatch.setattr(retraining.training, "fit", never)
+    monkeypatch.setattr(retraining.fitting, "fit", never)
     (tmp_path / "ours").mkdir()
     with pytest.raises(UsageError, match="not a model bundle"):
         train(truths)
