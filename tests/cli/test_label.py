@@ -51,6 +51,7 @@ def test_label_gives_the_results_of_classify(session: Path, tmp_path: Path, caps
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child alone")
+@pytest.mark.slow
 def test_an_interrupted_run_continues_and_gives_the_same_tables(session: Path, tmp_path: Path) -> None:
     many = tmp_path / "many"
     many.mkdir()
@@ -77,6 +78,7 @@ def test_an_interrupted_run_continues_and_gives_the_same_tables(session: Path, t
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child alone")
+@pytest.mark.slow
 def test_an_interrupted_run_with_two_jobs_leaves_no_process_and_continues(session: Path, tmp_path: Path) -> None:
     many = tmp_path / "many"
     many.mkdir()

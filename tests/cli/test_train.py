@@ -21,6 +21,7 @@ def test_too_few_clips_are_refused_with_the_number_needed(session: Path, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_train_makes_a_model_and_reports_what_it_left_out(tmp_path: Path, capsys: Capture) -> None:
     folder, ours = tmp_path / "s", tmp_path / "ours"
     simulated_sessions.simulate(folder, n_clips=24, n_patients=4, seed=2, rule=SceneRule(duration_s=1.0))
