@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from commands import Capture, json_lines, run
 
 from popdetect.cli import main as cli
