@@ -169,7 +169,7 @@ UNNOTICED: dict[str, tuple[str, ...]] = {
     "a case that no golden clip has": (
         "rate_hz / 2 * 1.01", "2 * transform.hop", "np.clip(led", "np.minimum(np.maximum(top", "step > -20",
         "np.maximum(gap_b, 0.1)", "np.abs(onset_ms.take(other)", "starts = [first - 5", "10 * np.log10(total",
-        "np.isnan(known[:, :, 1])",
+        "np.isnan(known[:, :, 1])", "(last + 1, n_channels",
     ),
 }  # fmt: skip
 
