@@ -6,6 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# a limit of time for each example would fail on a busy machine
+settings.register_profile("popdetect", deadline=None)
+settings.load_profile("popdetect")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "audio"
 
