@@ -2,7 +2,7 @@
 
 Decides whose answer counts. A clip that one person answered has that answer. Where several did, ``consensus`` settles
 it; else they must agree on the label, and the marks are those of the last answer that has any. Where they disagree, and
-no_context settled it, the clip is left out, and named. A ``pop`` without marks says that there was one: where it was is
+nobody settled it, the clip is left out, and named. A ``pop`` without marks says that there was one: where it was is
 for the current model to point out, and no score of events counts the clip.
 """
 
@@ -33,7 +33,7 @@ class TrainingLabels:
     truths : tuple of Truth
         With `uncertain` ones.
     disputed : tuple of str
-        Clips that people labelled differently, and no_context settled.
+        Clips that people labelled differently, and nobody settled.
     n_reviewed : int
         Clips of these whose truth is an answer in a review.
     """
@@ -112,7 +112,7 @@ def _settled(given: list[Correction]) -> Correction | None:
 
 
 def _patients(root: Path) -> dict[str, str]:
-    """Who each clip is of, by its name; empty where no_context wrote it down."""
+    """Who each clip is of, by its name; empty where nobody wrote it down."""
     table = root / SCORES_NAME
     if table.is_file():
         read_in = read_table(table, by_hand=True)
