@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from popdetect.app.queue import NEAR_LOGIT, Queue, estimate, is_corrected, make_queue
+from popdetect.app.queue import NEAR_LOGIT, Queue, estimate, in_random_order, is_corrected, make_queue
 from popdetect.intervals import wilson
 from popdetect.session.clips import LabelledClip
 from popdetect.session.corrections import Correction
@@ -38,12 +38,12 @@ def answer(clip: LabelledClip, label: str) -> Correction:
 
 def test_uncertain_then_near_then_random(mixed: Session) -> None:
     queue = make_queue(mixed)
-    why = [queue.drawn[number] for number in queue.order]
+    why, order, random = list(queue.values()), list(queue), in_random_order(queue)
 
     assert why == sorted(why, key=["uncertain", "near", "random"].index)
-    assert sorted(queue.order) == list(range(1, 401))  # all that could be processed, once
-    assert queue.order[-len(queue.random) :] == queue.random
-    near = [mixed.clips[n].p_pop or 0 for n in queue.order if queue.drawn[n] == "near"]
+    assert sorted(order) == list(range(1, 401))  # all that could be processed, once
+    assert order[-len(random) :] == random
+    near = [mixed.clips[n].p_pop or 0 for n in order if queue[n] == "near"]
     logit = [min(abs(np.log(p / (1 - p)) - np.log(t / (1 - t))) for t in THRESHOLDS) for p in near]
     assert logit == sorted(logit)
     assert max(logit) <= NEAR_LOGIT
@@ -53,9 +53,10 @@ def test_the_random_order_depends_on_the_seed_and_stays_when_clips_are_added(mix
     queue = make_queue(mixed, seed=3)
     fewer = Session(mixed.folder, mixed.out, mixed.clips[:200], RUN)
 
-    assert make_queue(mixed, seed=3) == queue
-    assert make_queue(mixed, seed=4).random != queue.random
-    assert make_queue(fewer, seed=3).random == tuple(n for n in queue.random if n < 200)
+    random = in_random_order(queue)
+    assert list(make_queue(mixed, seed=3).items()) == list(queue.items())
+    assert in_random_order(make_queue(mixed, seed=4)) != random
+    assert in_random_order(make_queue(fewer, seed=3)) == [n for n in random if n < 200]
 
 
 def test_the_first_random_clips_estimate_without_bias(rng: np.random.Generator) -> None:
@@ -67,11 +68,11 @@ def test_the_first_random_clips_estimate_without_bias(rng: np.random.Generator) 
     shares, held = [], 0
     for seed in range(300):
         queue = make_queue(made, seed=seed)
-        first = {made.clips[n].file for n in queue.random[:40]}
+        first = {made.clips[n].file for n in in_random_order(queue)[:40]}
         found = estimate(made, queue, {file: one for file, one in said.items() if file in first})
-        assert found.n == 40
-        shares.append(found.share)
-        held += (found.low or 0) <= 0.15 <= (found.high or 1)
+        assert found["n"] == 40
+        shares.append(found["share"])
+        held += found["low"] <= 0.15 <= found["high"]
 
     assert np.mean(shares) == pytest.approx(0.15, abs=3 * np.std(shares) / 300**0.5)
     assert held / 300 >= 0.93
@@ -79,34 +80,34 @@ def test_the_first_random_clips_estimate_without_bias(rng: np.random.Generator) 
 
 def test_answers_after_a_skipped_clip_do_not_count(mixed: Session) -> None:
     queue = make_queue(mixed)
-    clips = [mixed.clips[n] for n in queue.random[:10]]
+    clips = [mixed.clips[n] for n in in_random_order(queue)[:10]]
     said = {clip.file: answer(clip, clip.label) for clip in clips}
     said[clips[1].file] = answer(clips[1], "uncertain")
     del said[clips[4].file]
     found = estimate(mixed, queue, said)
 
-    assert (found.n, found.k, found.n_unsure, found.waits_for) == (3, 0, 1, clips[4].id)
-    assert (found.low, found.high) == wilson(0, 3)
+    assert (found["n"], found["k"], found["n_unsure"], found["waits_for"]) == (3, 0, 1, clips[4].id)
+    assert (found["low"], found["high"]) == wilson(0, 3)
 
 
 def test_without_answers_there_is_no_estimate(mixed: Session) -> None:
     found = estimate(mixed, make_queue(mixed), {})
 
-    assert (found.n, found.share, found.low) == (0, None, None)
+    assert (found["n"], found["share"], found["low"]) == (0, None, None)
 
 
 def test_blind_the_position_does_not_reveal_the_result(mixed: Session) -> None:
     def first(queue: Queue, n: int) -> list[str]:
-        return [queue.drawn[number] for number in queue.order[:n]]
+        return list(queue.values())[:n]
 
     shares = [
         np.mean([why == "random" for why in first(make_queue(mixed, seed=s, blind=True), 20)]) for s in range(200)
     ]
     open_queue, blind = make_queue(mixed), make_queue(mixed, blind=True)
 
-    assert sorted(blind.order) == sorted(open_queue.order)
-    assert blind.random == open_queue.random
-    head = 2 * sum(why != "random" for why in open_queue.drawn.values())
+    assert sorted(blind) == sorted(open_queue)
+    assert in_random_order(blind) == in_random_order(open_queue)
+    head = 2 * sum(why != "random" for why in open_queue.values())
     drawn = sum(why == "random" for why in first(blind, head)) / len(first(blind, head))
     assert np.mean(shares) == pytest.approx(drawn, abs=0.05)  # its beginning is mixed like the rest
 

@@ -10,34 +10,36 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OPEN_PATH = "/open"
 LARGEST_BODY = 64 * 1024  # bytes; answers are small, and nothing else is accepted
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; "  # nonce: the waveform's style sheet
+    "img-src 'self' data:; media-src 'self' blob:; connect-src 'self' blob:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "microphone=(), camera=(), geolocation=()",
+    "cache-control": "no-store",
+}
 
 
 class AccessControl:
-    """ASGI application that passes allowed requests on to another one.
+    """ASGI application that passes allowed requests on to `app`.
 
-    Parameters
-    ----------
-    app : ASGI application
-    port : int
-        Of the server; part of the host name and of the cookie's name, as browsers share cookies between ports.
+    `port` is part of the host name and of the cookie's name, because browsers share cookies between ports.
     """
 
-    def __init__(self, app: App, port: int) -> None:
+    def __init__(self, app: ASGIApp, port: int) -> None:
         self._app = app
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
         self._cookie = f"popdetect_{port}"
@@ -46,57 +48,50 @@ class AccessControl:
         self._used = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Pass a request on, or refuse it; every response gets the security headers."""
         if scope["type"] != "http":  # nothing else is served
             return
         nonce = secrets.token_urlsafe(16)
         scope.setdefault("state", {})["nonce"] = nonce
-        response = self._check(scope)
-        await (response or self._app)(scope, receive, _with_security_headers(send, nonce))
 
-    def _check(self, scope: Scope) -> Response | None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                policy = {"content-security-policy": _POLICY.format(nonce=nonce)}
+                MutableHeaders(scope=message).update(policy | _HEADERS)
+            await send(message)
+
+        await (self._check(Request(scope)) or self._app)(scope, receive, send_with_headers)
+
+    def _check(self, request: Request) -> Response | None:
         """Return the response to send instead of the page's; None if the request may pass."""
-        headers = Headers(scope=scope)
-        method = scope["method"]
-        host = headers.get("host", "")
+        headers, method = request.headers, request.method
+        host, origin = headers.get("host", ""), headers.get("origin")
+        is_opening = request.scope["path"] == OPEN_PATH
         if host not in self._hosts:
             return _refuse(403, "this page is only for 127.0.0.1")
         if method not in ("GET", "HEAD", "POST"):
             return _refuse(405, "only GET, HEAD and POST are allowed")
-        origin = headers.get("origin")
-        if (origin is not None or method == "POST") and origin != f"http://{host}":
-            return _refuse(403, "requested by another web site")
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and scope["path"] != OPEN_PATH:
+        is_foreign = (origin is not None or method == "POST") and origin != f"http://{host}"
+        if is_foreign or not (is_opening or headers.get("sec-fetch-site", "none") in ("none", "same-origin")):
             return _refuse(403, "requested by another web site")
         if method == "POST" and not _is_small_json(headers):
             return _refuse(415, "only answers are accepted: JSON of at most 64 kB")
-        has_cookie = self._has_cookie(headers)
-        if scope["path"] == OPEN_PATH:
-            return self._open(scope, has_cookie)
-        if not has_cookie:
-            return _refuse(403, "open the address that popdetect printed; it holds the token for this page")
-        return None
-
-    def _open(self, scope: Scope, has_cookie: bool) -> Response:
-        """Exchange the token for the cookie."""
-        if has_cookie:
-            return RedirectResponse("/", 303)
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if self._used or not hmac.compare_digest(given.encode(), self.token.encode()):
-            return _refuse(
-                403, "this address was used in another browser, or is of an earlier run; run popdetect review again"
-            )
-        self._used = True
+        has_cookie = _equal(request.cookies.get(self._cookie, ""), self._secret)
+        if not is_opening:
+            why = "open the address that popdetect printed; it holds the token for this page"
+            return None if has_cookie else _refuse(403, why)
         response = RedirectResponse("/", 303)
-        response.set_cookie(self._cookie, self._secret, httponly=True, samesite="strict", path="/")
+        if not has_cookie:  # exchange the token for the cookie
+            if self._used or not _equal(request.query_params.get("token", ""), self.token):
+                why = "this address was used in another browser, or is of an earlier run; run popdetect review again"
+                return _refuse(403, why)
+            self._used = True
+            response.set_cookie(self._cookie, self._secret, httponly=True, samesite="strict", path="/")
         return response
 
-    def _has_cookie(self, headers: Headers) -> bool:
-        for part in headers.get("cookie", "").split(";"):
-            name, _, value = part.strip().partition("=")
-            if name == self._cookie and hmac.compare_digest(value.encode(), self._secret.encode()):
-                return True
-        return False
+
+def _equal(given: str, secret: str) -> bool:
+    return hmac.compare_digest(given.encode(), secret.encode())
 
 
 def _is_small_json(headers: Headers) -> bool:
@@ -107,33 +102,3 @@ def _is_small_json(headers: Headers) -> bool:
 
 def _refuse(status: int, why: str) -> Response:
     return PlainTextResponse(f"popdetect: {why}\n", status)
-
-
-def _with_security_headers(send: Send, nonce: str) -> Send:
-    policy = "; ".join(
-        [
-            "default-src 'none'",
-            "script-src 'self'",
-            f"style-src 'self' 'nonce-{nonce}'",  # for the waveform's style sheet
-            "img-src 'self' data:",
-            "media-src 'self' blob:",
-            "connect-src 'self' blob:",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        ]
-    )
-
-    async def send_with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            headers["content-security-policy"] = policy
-            headers["x-content-type-options"] = "nosniff"
-            headers["referrer-policy"] = "no-referrer"
-            headers["cross-origin-opener-policy"] = "same-origin"
-            headers["cross-origin-resource-policy"] = "same-origin"
-            headers["permissions-policy"] = "microphone=(), camera=(), geolocation=()"
-            headers["cache-control"] = "no-store"
-        await send(message)
-
-    return send_with_headers

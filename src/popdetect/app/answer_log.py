@@ -47,55 +47,38 @@ class AnswerLog:
         self._log = corrections.Log([], [], [])
         self._of_clip: dict[tuple[str, str], list[Correction]] = {}
         with self._mutex, append_only.locked(path):
-            self._refresh()
+            self._lines()
             self._report_damage()
 
     def of_rater(self, rater: str) -> dict[str, Correction]:
         """Answers of one rater that count, by file; without undone ones."""
-        with self._mutex:
-            self._refresh()
-            return {file: of[-1] for (file, name), of in self._of_clip.items() if name == rater and of[-1].label}
+        return {file: of[-1] for (file, name), of in self._lines().items() if name == rater and of[-1].label}
 
     def raters(self) -> list[str]:
         """Names of all raters with an answer that counts, sorted; without the consensus."""
-        with self._mutex:
-            self._refresh()
-            found = {name for (_, name), of in self._of_clip.items() if of[-1].label}
-        return sorted(found - {CONSENSUS})
+        return sorted({name for (_, name), of in self._lines().items() if of[-1].label} - {CONSENSUS})
 
     def current(self, file: str, rater: str) -> tuple[Correction | None, int]:
         """The answer to a clip that counts, if any, and the clip's version."""
-        with self._mutex:
-            self._refresh()
-            of = self._of_clip.get((file, rater), [])
+        of = self._lines().get((file, rater), [])
         return (of[-1] if of and of[-1].label else None), len(of)
 
     def has_seen_verdict(self, file: str, rater: str) -> bool:
         """Whether the rater has been shown the detector's result for a clip, according to the lines about it."""
-        with self._mutex:
-            self._refresh()
-            return any(line.revealed or not line.blind for line in self._of_clip.get((file, rater), []))
+        return any(line.revealed or not line.blind for line in self._lines().get((file, rater), []))
 
     def last_answered(self, rater: str) -> str:
         """The file of the rater's latest answer that is not undone; empty without one."""
         with self._mutex:
-            self._refresh()
-            for line in reversed(self._log.answers):
-                is_answer = line.rater == rater and not (line.revealed or line.undone)
-                if is_answer and _not_undone(self._of_clip[line.file, rater]):
-                    return line.file
-        return ""
+            of_clip, lines = self._lines(), self._log.answers
+        answers = (line for line in reversed(lines) if line.rater == rater and not (line.revealed or line.undone))
+        return next((line.file for line in answers if _not_undone(of_clip[line.file, rater])), "")
 
     def answer(self, given: Correction, version: int) -> tuple[Correction, int]:
         """Append an answer of a rater who saw `version` of the clip; return it as written, and the new version.
 
-        The answer is marked as blind only if the rater had not seen the detector's result for the clip before.
-
-        Raises
-        ------
-        StaleAnswer
-        UsageError
-            When it cannot be written.
+        The answer is marked as blind only if the rater had not seen the detector's result for the clip before. Raises
+        StaleAnswer, or UsageError if it cannot be written.
         """
         with self._mutex, append_only.locked(self.path):
             self._check(given.file, given.rater, version)
@@ -103,12 +86,7 @@ class AnswerLog:
             return self._append(replace(given, blind=blind))
 
     def undo(self, file: str, rater: str, version: int) -> tuple[Correction, int]:
-        """Undo the last answer to a clip, so that the one before it counts again; return as `answer`.
-
-        Raises
-        ------
-        StaleAnswer, UsageError
-        """
+        """Undo the last answer to a clip, so that the one before it counts again; as `answer`."""
         with self._mutex, append_only.locked(self.path):
             self._check(file, rater, version)
             answers = _not_undone(self._of_clip.get((file, rater), []))
@@ -118,12 +96,7 @@ class AnswerLog:
             return self._append(replace(before, undone=True))
 
     def reveal(self, file: str, rater: str) -> tuple[Correction, int]:
-        """Note that the rater now sees the detector's result for an answered clip; return as `answer`.
-
-        Raises
-        ------
-        UsageError
-        """
+        """Note that the rater now sees the detector's result for an answered clip; as `answer`."""
         with self._mutex, append_only.locked(self.path):
             answer, version = self.current(file, rater)
             if answer is None:
@@ -140,31 +113,28 @@ class AnswerLog:
         """Append a line under the names of the columns; the caller holds the lock."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = replace(line, answered_at=now)
-        columns = self._log.columns
-        missing = [column for column in COLUMNS if column not in columns]
-        if missing:  # a new file, one with fewer columns, or one with a damaged header
-            columns = columns + missing
+        missing = [column for column in COLUMNS if column not in self._log.columns]
+        columns = self._log.columns + missing  # a new file, one with fewer columns, or one with a damaged header
         row = corrections.row(line)
         cells = [row.get(column, "") for column in columns]
         append_only.append(self.path, csv_lines([columns, cells] if missing else [cells]))
-        self._refresh()
+        of_clip = self._lines()
         self._report_damage()
-        return line, len(self._of_clip[line.file, line.rater])
+        return line, len(of_clip[line.file, line.rater])
 
-    def _refresh(self) -> None:
-        """Read the file again if its size or time of change differ."""
-        try:
-            about = self.path.stat()
-            state = (about.st_size, about.st_mtime_ns)
-        except OSError:
-            state = (0, 0)
-        if state == self._state:
-            return
-        log = corrections.load(self.path)
-        of_clip: dict[tuple[str, str], list[Correction]] = {}
-        for line in log.answers:
-            of_clip.setdefault((line.file, line.rater), []).append(line)
-        self._log, self._of_clip, self._state = log, of_clip, state
+    def _lines(self) -> dict[tuple[str, str], list[Correction]]:
+        """The lines of each clip and rater; the file is read again if its size or time of change differ."""
+        with self._mutex:
+            try:
+                about = self.path.stat()
+                state = (about.st_size, about.st_mtime_ns)
+            except OSError:
+                state = (0, 0)
+            if state != self._state:
+                self._log, self._of_clip, self._state = corrections.load(self.path), {}, state
+                for line in self._log.answers:
+                    self._of_clip.setdefault((line.file, line.rater), []).append(line)
+            return self._of_clip
 
     def _report_damage(self) -> None:
         """Copy damaged lines and warn of them; the caller holds the lock, so no line is half-written by another."""

@@ -14,93 +14,64 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from popdetect.intervals import wilson
 from popdetect.session.clips import LabelledClip
 from popdetect.session.corrections import Correction
 from popdetect.session.session import Session
 
-Drawn = Literal["uncertain", "near", "random"]
+# Why each clip is in the queue, by its id, in the order of the review; without clips that could not be processed.
+Queue = Mapping[int, Literal["uncertain", "near", "random"]]
 NEAR_LOGIT = 1.0  # natural log-odds: a clip this close to a threshold is worth a person's time
 MIN_MIXED = 20  # random clips at the beginning of a blind queue, at least
 SAME_POP_S = 0.002  # a mark moved by no more is not a correction
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """The order of the clips.
-
-    Attributes
-    ----------
-    order : tuple of int
-        Clips by id, without those that could not be processed.
-    drawn : mapping of int to {"uncertain", "near", "random"}
-        Why each clip is at its place in the order.
-    random : tuple of int
-        The clips in random order, a part of `order`.
-    """
-
-    order: tuple[int, ...]
-    drawn: Mapping[int, Drawn]
-    random: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorEstimate:
-    """The detector's share of errors among the clips it was sure of.
-
-    Attributes
-    ----------
-    n, k : int
-        Random clips that the rater called pop or no pop, and how many of them the detector labelled differently.
-    n_unsure : int
-        Random clips that the rater called uncertain; left out.
-    n_sure : int
-        All random clips, answered or not: the clips the detector was sure of.
-    share, low, high : float in [0, 1], or None
-        k / n with its 95 % interval.
-    waits_for : int or None
-        The first random clip without an answer; answers to clips after it do not count yet.
-    """
-
-    n: int
-    k: int
-    n_unsure: int
-    n_sure: int
-    share: float | None
-    low: float | None
-    high: float | None
-    waits_for: int | None
-
-
 def make_queue(session: Session, *, seed: int = 0, blind: bool = False) -> Queue:
     """Make the queue; the same session and seed give the same queue."""
-    labelled = [clip for clip in session.clips if clip.label and clip.p_pop is not None]
-    drawn = {clip.id: _why(clip, session.thresholds) for clip in labelled}
-    shuffled = sorted(labelled, key=lambda clip: hashlib.sha256(f"{seed}\0{clip.file}".encode()).digest())
-    random = tuple(clip.id for clip in shuffled if drawn[clip.id] == "random")
-    unsure = [clip for clip in shuffled if drawn[clip.id] != "random"]
+    clips = [clip for clip in session.clips if clip.label and clip.p_pop is not None]
+    clips.sort(key=lambda clip: hashlib.sha256(f"{seed}\0{clip.file}".encode()).digest())
+    limits = [_logit(threshold) for threshold in session.thresholds]
+    distance = {clip.id: min(abs(_logit(clip.p_pop or 0.0) - limit) for limit in limits) for clip in clips}
+    queue: Queue = {
+        clip.id: "uncertain" if clip.label == "uncertain" else "near" if distance[clip.id] <= NEAR_LOGIT else "random"
+        for clip in clips
+    }
+    random = in_random_order(queue)
+    unsure = [number for number in queue if queue[number] != "random"]
     if blind:
-        first = {clip.id for clip in unsure} | set(random[: max(MIN_MIXED, len(unsure))])
-        order = [clip.id for clip in shuffled if clip.id in first]
-        order += [number for number in random if number not in first]
+        first = {*unsure, *random[: max(MIN_MIXED, len(unsure))]}
+        order = sorted(queue, key=lambda number: number not in first)
     else:
-        unsure.sort(key=lambda clip: (drawn[clip.id] != "uncertain", _distance(clip, session.thresholds)))
-        order = [*(clip.id for clip in unsure), *random]
-    return Queue(tuple(order), drawn, random)
+        order = sorted(unsure, key=lambda number: (queue[number] != "uncertain", distance[number])) + random
+    return {number: queue[number] for number in order}
 
 
-def estimate(session: Session, queue: Queue, answers: Mapping[str, Correction]) -> ErrorEstimate:
-    """Estimate the share of errors from the answers of one rater, by file."""
+def in_random_order(queue: Queue) -> list[int]:
+    """Return the clips that the detector was sure of, which are in random order."""
+    return [number for number, why in queue.items() if why == "random"]
+
+
+def estimate(session: Session, queue: Queue, answers: Mapping[str, Correction]) -> dict[str, Any]:
+    """Estimate the detector's share of errors among the clips it was sure of, from the answers of one rater, by file.
+
+    Returns
+    -------
+    dict
+        ``n``, ``k``: random clips that the rater called pop or no pop, and how many of them the detector labelled
+        differently. ``n_unsure``: random clips that the rater called uncertain; left out. ``n_sure``: all random clips,
+        answered or not. ``share``, ``low``, ``high``: k / n with its 95 % interval, or None. ``waits_for``: the first
+        random clip without an answer, or None; answers to clips after it do not count yet.
+    """
     n = k = n_unsure = 0
     waits_for = None
-    for number in queue.random:
+    random = in_random_order(queue)
+    for number in random:
         clip = session.clips[number]
         answer = answers.get(clip.file)
-        if answer is None or not answer.label:
+        if answer is None:
             waits_for = number
             break
         if answer.label == "uncertain":
@@ -109,29 +80,20 @@ def estimate(session: Session, queue: Queue, answers: Mapping[str, Correction]) 
         n += 1
         k += answer.label != clip.label
     low, high = wilson(k, n) if n else (None, None)
-    return ErrorEstimate(n, k, n_unsure, len(queue.random), k / n if n else None, low, high, waits_for)
+    counts = {"n": n, "k": k, "n_unsure": n_unsure, "n_sure": len(random)}
+    return counts | {"share": k / n if n else None, "low": low, "high": high, "waits_for": waits_for}
 
 
 def is_corrected(clip: LabelledClip, answer: Correction) -> bool:
     """Whether an answer differs from the detector's result: another label, or marks at other times."""
     if answer.label != clip.label:
         return True
-    marked, found = answer.onsets_s, clip.pops_s
-    if answer.label != "pop" or not marked:
-        return False
-    if len(marked) != len(found):
-        return True
-    return any(abs(mine - theirs) > SAME_POP_S for mine, theirs in zip(marked, found, strict=True))
+    return answer.label == "pop" and bool(answer.onsets_s) and not same_pops(answer.onsets_s, clip.pops_s, SAME_POP_S)
 
 
-def _why(clip: LabelledClip, thresholds: tuple[float, float]) -> Drawn:
-    if clip.label == "uncertain":
-        return "uncertain"
-    return "near" if _distance(clip, thresholds) <= NEAR_LOGIT else "random"
-
-
-def _distance(clip: LabelledClip, thresholds: tuple[float, float]) -> float:
-    return min(abs(_logit(clip.p_pop or 0.0) - _logit(threshold)) for threshold in thresholds)
+def same_pops(one: Sequence[float], two: Sequence[float], within_s: float) -> bool:
+    """Whether two sorted lists of onsets, in seconds, are as many and differ by at most `within_s` each."""
+    return len(one) == len(two) and all(abs(a - b) <= within_s for a, b in zip(one, two, strict=True))
 
 
 def _logit(p: float) -> float:

@@ -9,6 +9,7 @@ not call them uncertain. The interval of kappa takes clips of one patient as dep
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import combinations
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from popdetect.app.answer_log import AnswerLog
+from popdetect.app.queue import same_pops
 from popdetect.app.views import answer_view
 from popdetect.errors import PopdetectError
 from popdetect.records import to_json
@@ -63,11 +65,8 @@ def _difference(one: Correction, two: Correction) -> str:
     """``label``; ``pops`` if both marked pops, but not the same ones; empty if there is no difference."""
     if one.label != two.label:
         return "label"
-    mine, theirs = one.onsets_s, two.onsets_s
-    if one.label != "pop" or not mine or not theirs:
-        return ""
-    same = len(mine) == len(theirs) and all(abs(a - b) <= SAME_POP_S for a, b in zip(mine, theirs, strict=True))
-    return "" if same else "pops"
+    both_marked = one.label == "pop" and one.onsets_s and two.onsets_s
+    return "pops" if both_marked and not same_pops(one.onsets_s, two.onsets_s, SAME_POP_S) else ""
 
 
 def _patients(session: Session) -> Mapping[str, int]:
@@ -75,10 +74,8 @@ def _patients(session: Session) -> Mapping[str, int]:
     names = {clip.file: str(PurePosixPath(clip.file).parent) for clip in session.clips}
     if len(set(names.values())) == 1:  # one folder for all clips: the patients are unknown
         names = {clip.file: clip.file for clip in session.clips}
-    try:
+    with suppress(PopdetectError, KeyError):  # session.csv may be missing or have no patients
         rows = read_table(session.folder / "session.csv", by_hand=True).rows
         names |= {row["file"]: f"patient {row['patient_id']}" for row in rows if row["patient_id"]}
-    except (PopdetectError, KeyError):
-        pass  # session.csv is missing or has no patients
     numbers = {name: i for i, name in enumerate(dict.fromkeys(names.values()))}
     return {file: numbers[name] for file, name in names.items()}

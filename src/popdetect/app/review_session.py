@@ -7,8 +7,8 @@ import threading
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from popdetect.app import queue, routes, views
 from popdetect.app.answer_log import AnswerLog
@@ -20,50 +20,26 @@ from popdetect.session.session import Session
 MAX_NAME = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Reviewed:
-    """Summary of a review: the file of the answers, the rater, and counts; `n_corrected` is None in blind mode."""
-
-    path: Path
-    rater: str
-    n_clips: int
-    n_answered: int
-    n_corrected: int | None
-
-
 def review(
     folder: Path,
     *,
     on_ready: Callable[[str, int], None],
-    out: Path | None = None,
-    rater: str | None = None,
-    blind: bool = False,
-    port: int = 0,
-    seed: int = 0,
-    browser: bool = False,
-) -> Reviewed:
-    """Serve the page of a session until interrupted.
+    out: Path | None,
+    rater: str | None,
+    blind: bool,
+    port: int,
+    seed: int,
+    browser: bool,
+) -> dict[str, Any]:
+    """Serve the page of a session until interrupted; return its summary as JSON types.
 
-    Parameters
-    ----------
-    folder, out : Path
-        The clips, and their tables if these are not in ``popdetect`` inside `folder`.
-    on_ready : callable (address, number of clips)
-        Called once, when the page can be opened.
-    rater : str, optional
-        Name to keep the answers under; by default the login name.
-    blind : bool
-        Hide the detector's result for a clip until it is answered.
-    port : int
-        On 127.0.0.1; 0 takes any free one.
-    seed : int ≥ 0
-        Of the random order.
-    browser : bool
-        Open the page in the user's browser.
+    `out` is the folder of the tables if these are not in ``popdetect`` inside `folder`. `on_ready` is called once, with
+    the address and the number of clips, when the page can be opened. The answers are kept under the name `rater`, by
+    default the login name. With `blind`, the detector's result for a clip is hidden until the clip is answered. A
+    `port` of 0 takes any free one. `seed` is that of the random order. `browser` opens the page in the user's browser.
 
-    Raises
-    ------
-    UsageError, NothingFound
+    The summary holds ``path``, the file of the answers, ``rater``, and the counts ``n_clips``, ``n_answered`` and
+    ``n_corrected``, which is None in blind mode. Raises UsageError or NothingFound.
     """
     name = rater_name(rater)
     session = Session.read(folder, out)
@@ -81,30 +57,21 @@ def review(
     with suppress(KeyboardInterrupt):  # Ctrl-C is the normal end; every answer is on disk already
         routes.serve(current, port, opened)
     progress = views.progress_view(current)
-    return Reviewed(path, name, progress["of"], progress["done"], progress.get("corrected"))
+    counts = {"n_clips": progress["of"], "n_answered": progress["done"], "n_corrected": progress.get("corrected")}
+    return {"path": str(path), "rater": name} | counts
 
 
 def rater_name(given: str | None) -> str:
-    """Check the name to keep answers under; without one, return the login name.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Check the name to keep answers under; without one, return the login name. Raises UsageError."""
+    try:
+        name = (getpass.getuser() if given is None else given).strip()
+    except (KeyError, OSError, ImportError):
+        name = ""
+    if 0 < len(name) <= MAX_NAME and name.isprintable() and name.casefold() != corrections.CONSENSUS:
+        return name
     if given is None:
-        try:
-            given = getpass.getuser()
-        except (KeyError, OSError, ImportError):
-            given = ""
-        return given if _is_name(given) else "reviewer"
-    if not _is_name(given):
-        raise UsageError(
-            f"rater {given!r}; a name of 1 to {MAX_NAME} printable characters is allowed, "
-            f"other than {corrections.CONSENSUS!r}, which is the name of answers that raters agreed on afterwards"
-        )
-    return given.strip()
-
-
-def _is_name(given: str) -> bool:
-    name = given.strip()
-    return 0 < len(name) <= MAX_NAME and name.isprintable() and name.casefold() != corrections.CONSENSUS
+        return "reviewer"
+    raise UsageError(
+        f"rater {given!r}; a name of 1 to {MAX_NAME} printable characters is allowed, "
+        f"other than {corrections.CONSENSUS!r}, which is the name of answers that raters agreed on afterwards"
+    )

@@ -34,13 +34,9 @@ from popdetect.session.session import inside
 
 HOST = "127.0.0.1"
 MAX_MARKS = 200
-_TYPES = {
-    "html": "text/html",
-    "css": "text/css",
-    "js": "text/javascript",
-    "txt": "text/plain",
-    "svg": "image/svg+xml",
-}  # not those of the operating system, which may be wrong
+# not those of the operating system, which may be wrong
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "txt": "text/plain", "svg": "image/svg+xml"}
+_STATUS = {UsageError: 400, AudioError: 422, NothingFound: 404}
 
 
 class Page:
@@ -63,15 +59,9 @@ class Page:
                 Route(one, self._clip),
                 Route(one + "/sound", self._sound),
                 Route(one + "/spectrogram", self._spectrogram),
-                Route(one + "/answer", self._answer, methods=["POST"]),
-                Route(one + "/undo", self._undo, methods=["POST"]),
-                Route(one + "/reveal", self._reveal, methods=["POST"]),
+                *(Route(f"{one}/{action}", self._write, methods=["POST"]) for action in ("answer", "undo", "reveal")),
             ],
-            exception_handlers={
-                UsageError: _error_response(400),
-                AudioError: _error_response(422),
-                NothingFound: _error_response(404),
-            },
+            exception_handlers=dict.fromkeys(_STATUS, _error_response),
         )
 
     def _index(self, request: Request) -> Response:
@@ -83,7 +73,7 @@ class Page:
         content = self._files.get(name)
         if content is None or name == "index.html":
             raise NothingFound("no such file")
-        return Response(content, media_type=_TYPES[_extension(name)])
+        return Response(content, media_type=_TYPES[name.rpartition(".")[2]])
 
     def _session(self, request: Request) -> Response:
         return JSONResponse(views.session_view(self._review))
@@ -99,51 +89,23 @@ class Page:
 
     def _spectrogram(self, request: Request) -> Response:
         sound = self._clip_sound(request)
-        about = {"columns": sound.n_columns, "bins": sound.n_bins, "first_s": sound.first_s, "hop_s": sound.hop_s}
-        headers = {"x-spectrogram": json.dumps(about | {"top_hz": sound.top_hz})}
+        headers = {"x-spectrogram": json.dumps(sound.about)}
         return Response(sound.levels, media_type="application/octet-stream", headers=headers)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _write(self, request: Request) -> Response:
+        """Answer, undo or reveal; respond with the state of the clip and of the session after that."""
         clip, body = self._clip_of(request), await _body(request)
-        if clip.id not in self._review.queue.drawn:
-            raise UsageError(
-                f"{clip.file}: the detector could not process this clip, so it has no label to confirm or correct"
-            )
-        label = next((allowed for allowed in LABELS if allowed == body.get("label")), None)
-        if label is None:
-            raise UsageError(f"label {body.get('label')!r}; {', '.join(LABELS)} are allowed")
-        given = Correction(
-            file=clip.file,
-            label=label,
-            onsets_s=_onsets(body.get("onsets_s"), clip) if label != "no_pop" else (),
-            rater=self._rater(body),
-            answered_at="",
-            detector_label=clip.label,
-            detector_p_pop=clip.p_pop,
-            model=clip.model,
-            model_sha256=clip.model_sha256,
-            blind=self._review.blind,
-            drawn=self._review.queue.drawn[clip.id],
-        )
-        return await self._write(clip, given.rater, lambda: self._review.answers.answer(given, _version(body)))
-
-    async def _undo(self, request: Request) -> Response:
-        clip, body = self._clip_of(request), await _body(request)
-        rater = self._rater(body)
-        return await self._write(clip, rater, lambda: self._review.answers.undo(clip.file, rater, _version(body)))
-
-    async def _reveal(self, request: Request) -> Response:
-        clip, body = self._clip_of(request), await _body(request)
-        rater = self._rater(body)
-        return await self._write(clip, rater, lambda: self._review.answers.reveal(clip.file, rater))
-
-    async def _write(self, clip: LabelledClip, rater: str, write: Callable[[], object]) -> Response:
-        """Write to the answer log; respond with the state of the clip and of the session after that."""
+        action, rater = request.scope["path"].rpartition("/")[2], self._rater(body)
 
         def act() -> Response:
-            status = 200
+            answers, status = self._review.answers, 200
             try:
-                write()
+                if action == "answer":
+                    answers.answer(self._given(clip, rater, body), _version(body))
+                elif action == "undo":
+                    answers.undo(clip.file, rater, _version(body))
+                else:
+                    answers.reveal(clip.file, rater)
             except StaleAnswer:
                 status = 409
             given = {
@@ -154,6 +116,29 @@ class Page:
             return JSONResponse(given, status)
 
         return await run_in_threadpool(act)
+
+    def _given(self, clip: LabelledClip, rater: str, body: dict[str, Any]) -> Correction:
+        """Return the answer that a request holds; raises UsageError."""
+        if clip.id not in self._review.queue:
+            raise UsageError(
+                f"{clip.file}: the detector could not process this clip, so it has no label to confirm or correct"
+            )
+        label = next((allowed for allowed in LABELS if allowed == body.get("label")), None)
+        if label is None:
+            raise UsageError(f"label {body.get('label')!r}; {', '.join(LABELS)} are allowed")
+        return Correction(
+            file=clip.file,
+            label=label,
+            onsets_s=_onsets(body.get("onsets_s"), clip) if label != "no_pop" else (),
+            rater=rater,
+            answered_at="",
+            detector_label=clip.label,
+            detector_p_pop=clip.p_pop,
+            model=clip.model,
+            model_sha256=clip.model_sha256,
+            blind=self._review.blind,
+            drawn=self._review.queue[clip.id],
+        )
 
     def _clip_of(self, request: Request) -> LabelledClip:
         number: int = request.path_params["id"]
@@ -176,42 +161,23 @@ class Page:
         return self._sounds.get(path)
 
 
-def listen(port: int) -> socket.socket:
-    """Bind a port on 127.0.0.1; 0 takes any free one.
-
-    Raises
-    ------
-    UsageError
-    """
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        if os.name != "nt":  # allows the port of a server that was stopped a moment ago
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((HOST, port))
-        bound.listen(64)
-    except OSError as error:
-        bound.close()
-        raise UsageError(
-            f"port {port} cannot be used: {error.strerror or error}; leave --port out for a free one"
-        ) from error
-    return bound
-
-
 def serve(review: ReviewSession, port: int, on_ready: Callable[[str], None]) -> None:
-    """Serve until interrupted; `on_ready` is called with the address to open, once the port is bound."""
-    with listen(port) as bound:
+    """Serve until interrupted; `on_ready` is called with the address to open, once the port is bound.
+
+    `port` is one on 127.0.0.1; 0 takes any free one. Raises UsageError if it cannot be bound.
+    """
+    try:
+        bound = socket.create_server((HOST, port))
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else error
+        raise UsageError(f"port {port} cannot be used: {why}; leave --port out for a free one") from error
+    with bound:
         number = bound.getsockname()[1]
         application = AccessControl(Page(review).app(), number)
         config = uvicorn.Config(
-            application,
-            log_level="error",
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=2,
-        )
+            application, log_level="error", access_log=False, lifespan="off", ws="none", server_header=False,
+            proxy_headers=False, timeout_graceful_shutdown=2,
+        )  # fmt: skip
         on_ready(f"http://{HOST}:{number}{OPEN_PATH}?token={application.token}")
         uvicorn.Server(config).run(sockets=[bound])
 
@@ -219,13 +185,8 @@ def serve(review: ReviewSession, port: int, on_ready: Callable[[str], None]) -> 
 def _own_files() -> dict[str, bytes]:
     """Read the files of the page, by name; no other file can be requested."""
     root = files("popdetect.app") / "static"
-    folders = {"": root, "vendor/": root / "vendor"}
-    entries = [(prefix, entry) for prefix, folder in folders.items() for entry in folder.iterdir()]
-    return {prefix + entry.name: entry.read_bytes() for prefix, entry in entries if _extension(entry.name) in _TYPES}
-
-
-def _extension(name: str) -> str:
-    return name.rpartition(".")[2]
+    found = [("", entry) for entry in root.iterdir()] + [("vendor/", entry) for entry in (root / "vendor").iterdir()]
+    return {prefix + e.name: e.read_bytes() for prefix, e in found if e.name.rpartition(".")[2] in _TYPES}
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -255,8 +216,6 @@ def _onsets(given: Any, clip: LabelledClip) -> tuple[float, ...]:
     return tuple(sorted({round(float(onset), 5) for onset in given}))
 
 
-def _error_response(status: int) -> Callable[[Request, Exception], Response]:
-    def respond(request: Request, error: Exception) -> Response:
-        return JSONResponse({"error": str(error)}, status)
-
-    return respond
+def _error_response(request: Request, error: Exception) -> Response:
+    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    return JSONResponse({"error": str(error)}, status)

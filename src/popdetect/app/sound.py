@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import io
 import threading
-import wave
-from collections import OrderedDict
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,66 +28,38 @@ MAX_COLUMNS = 6000  # moments of a spectrogram: one per millisecond, for six sec
 _N_CACHED = 6  # clips in memory: the one on the page, the next ones, and those before
 
 
-@dataclass(frozen=True, slots=True)
-class ClipSound:
+class ClipSound(NamedTuple):
     """The sound of one clip for the page.
 
-    Attributes
-    ----------
-    wav : bytes
-        16-bit PCM.
-    levels : bytes
-        Spectrogram, `n_columns` moments of `n_bins` bytes each.
-    n_columns, n_bins : int
-    first_s, hop_s : float
-        The middle of the first window, and the step from one window to the next.
-    top_hz : float
-        Upper edge of the last bin.
+    `wav` is 16-bit PCM. `levels` is the spectrogram, described by `about`: it has ``columns`` moments of ``bins`` bytes
+    each; ``first_s`` is the middle of the first window, ``hop_s`` the step to the next; the last bin ends at
+    ``top_hz``.
     """
 
     wav: bytes
     levels: bytes
-    n_columns: int
-    n_bins: int
-    first_s: float
-    hop_s: float
-    top_hz: float
+    about: dict[str, float]
 
 
 class SoundCache:
     """Decodes clips and keeps the last few; safe for several threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Path, int], ClipSound] = OrderedDict()
+        self._decode = lru_cache(_N_CACHED)(lambda path, mtime_ns: decode(path))
         self._mutex = threading.Lock()
 
     def get(self, path: Path) -> ClipSound:
-        """Decode a clip, or return it from memory.
-
-        Raises
-        ------
-        AudioError
-        """
+        """Decode a clip, or return it from memory if it is unchanged; raises AudioError."""
         try:
-            key = (path, path.stat().st_mtime_ns)
+            mtime_ns = path.stat().st_mtime_ns
         except OSError as error:
             raise Unreadable(f"cannot be read: {error.strerror or error}") from error
         with self._mutex:  # the page asks for sound and spectrogram at the same time: decode once
-            if key not in self._kept:
-                self._kept[key] = decode(path)
-                while len(self._kept) > _N_CACHED:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(key)
-            return self._kept[key]
+            return self._decode(path, mtime_ns)
 
 
 def decode(path: Path) -> ClipSound:
-    """Decode a recording and compute its spectrogram.
-
-    Raises
-    ------
-    AudioError
-    """
+    """Decode a recording and compute its spectrogram; raises AudioError."""
     recording = audio.Recording(path)
     blocks = []
     for block in recording:
@@ -103,20 +74,10 @@ def decode(path: Path) -> ClipSound:
     if step > 1:
         whole = samples[: len(samples) // step * step]
         samples, rate_hz = whole.reshape(-1, step, samples.shape[1]).mean(axis=1), rate_hz // step
-    peak = float(np.abs(samples).max())
-    if peak > 1:
-        samples = samples / peak
-    mono = samples.mean(axis=1)
-    levels, hop, window, top_hz = spectrogram(mono.astype(np.float32), rate_hz)
-    return ClipSound(
-        wav=wav_bytes(samples, rate_hz),
-        levels=levels.tobytes(),
-        n_columns=levels.shape[0],
-        n_bins=levels.shape[1],
-        first_s=window / 2 / rate_hz,
-        hop_s=hop / rate_hz,
-        top_hz=top_hz,
-    )
+    samples = samples / max(1.0, float(np.abs(samples).max()))
+    levels, hop, window, top_hz = spectrogram(samples.mean(axis=1).astype(np.float32), rate_hz)
+    about = {"columns": levels.shape[0], "bins": levels.shape[1], "first_s": window / 2 / rate_hz}
+    return ClipSound(wav_bytes(samples, rate_hz), levels.tobytes(), about | {"hop_s": hop / rate_hz, "top_hz": top_hz})
 
 
 def spectrogram(mono: npt.NDArray[np.float32], rate_hz: int) -> tuple[npt.NDArray[np.uint8], int, int, float]:
@@ -137,11 +98,6 @@ def spectrogram(mono: npt.NDArray[np.float32], rate_hz: int) -> tuple[npt.NDArra
 
 def wav_bytes(samples: npt.NDArray[np.floating], rate_hz: int) -> bytes:
     """Render a 16-bit wav, samples of shape (n, channels), full scale ±1."""
-    whole = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
     out = io.BytesIO()
-    with wave.open(out, "wb") as writer:
-        writer.setnchannels(samples.shape[1])
-        writer.setsampwidth(2)
-        writer.setframerate(rate_hz)
-        writer.writeframes(whole.tobytes())
+    audio.write_wav(out, np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16), rate_hz)
     return out.getvalue()

@@ -12,7 +12,6 @@ from typing import Any
 from popdetect import __version__
 from popdetect.app.answer_log import AnswerLog
 from popdetect.app.queue import Queue, estimate, is_corrected
-from popdetect.records import to_json
 from popdetect.session.clips import LabelledClip
 from popdetect.session.corrections import CONSENSUS, Correction
 from popdetect.session.session import Session
@@ -28,25 +27,18 @@ class ReviewSession:
     rater: str
     blind: bool
 
-    def shows_verdict(self, clip: LabelledClip, rater: str) -> bool:
-        """Whether the page may show the detector's result for a clip."""
-        if not self.blind:
-            return True
-        answer, _ = self.answers.current(clip.file, rater)
-        return answer is not None and self.answers.has_seen_verdict(clip.file, rater)
-
 
 def session_view(review: ReviewSession) -> dict[str, Any]:
     """The clips in the order of the queue, and the rater's progress."""
     clips = review.session.clips
-    failed = [clip.id for clip in clips if clip.id not in review.queue.drawn]
+    failed = [clip.id for clip in clips if clip.id not in review.queue]
     last = review.answers.last_answered(review.rater)
     return {
         "version": __version__,
         "folder": review.session.folder.resolve().name,
         "rater": review.rater,
         "blind": review.blind,
-        "clips": [item_view(review, clips[number]) for number in (*review.queue.order, *failed)],
+        "clips": [item_view(review, clips[number]) for number in (*review.queue, *failed)],
         "last": next((clip.id for clip in clips if clip.file == last), None),
         "progress": progress_view(review),
     }
@@ -55,12 +47,12 @@ def session_view(review: ReviewSession) -> dict[str, Any]:
 def progress_view(review: ReviewSession) -> dict[str, Any]:
     """The numbers of answered and of corrected clips, and the estimate of the detector's errors."""
     answers = review.answers.of_rater(review.rater)
-    queued = [review.session.clips[number] for number in review.queue.order]
+    queued = [review.session.clips[number] for number in review.queue]
     done = [clip for clip in queued if clip.file in answers]
     view: dict[str, Any] = {"done": len(done), "of": len(queued), "raters": review.answers.raters()}
     if not review.blind:
         view["corrected"] = sum(is_corrected(clip, answers[clip.file]) for clip in done)
-        view["estimate"] = to_json(estimate(review.session, review.queue, answers))
+        view["estimate"] = estimate(review.session, review.queue, answers)
     return view
 
 
@@ -68,10 +60,10 @@ def item_view(review: ReviewSession, clip: LabelledClip) -> dict[str, Any]:
     """The entry of a clip in the list."""
     answer, _ = review.answers.current(clip.file, review.rater)
     view: dict[str, Any] = {"id": clip.id, "file": clip.file, "answer": answer.label if answer else ""}
-    if clip.id not in review.queue.drawn:
+    if clip.id not in review.queue:
         return view | {"failed": True}
     if not review.blind:
-        view |= {"label": clip.label, "p_pop": clip.p_pop, "drawn": review.queue.drawn[clip.id]}
+        view |= {"label": clip.label, "p_pop": clip.p_pop, "drawn": review.queue[clip.id]}
         view["corrected"] = answer is not None and is_corrected(clip, answer)
     return view
 
@@ -79,6 +71,7 @@ def item_view(review: ReviewSession, clip: LabelledClip) -> dict[str, Any]:
 def clip_view(review: ReviewSession, clip: LabelledClip, rater: str) -> dict[str, Any]:
     """All that the page shows of one clip to `rater`, who is the session's rater or the consensus."""
     answer, version = review.answers.current(clip.file, rater)
+    is_hidden = review.blind and (answer is None or not review.answers.has_seen_verdict(clip.file, rater))
     view: dict[str, Any] = {
         "id": clip.id,
         "file": clip.file,
@@ -87,9 +80,9 @@ def clip_view(review: ReviewSession, clip: LabelledClip, rater: str) -> dict[str
         "error": clip.error,
         "version": version,
         "answer": None if answer is None else answer_view(answer),
-        "hidden": not review.shows_verdict(clip, rater),
+        "hidden": is_hidden,
     }
-    if not view["hidden"]:
+    if not is_hidden:
         view |= {
             "label": clip.label,
             "p_pop": clip.p_pop,
@@ -97,7 +90,7 @@ def clip_view(review: ReviewSession, clip: LabelledClip, rater: str) -> dict[str
             "marks": [
                 {"onset_s": event.onset_s, "p_pop": event.p_pop, "is_pop": event.is_pop} for event in clip.events
             ],
-            "drawn": review.queue.drawn.get(clip.id, ""),
+            "drawn": review.queue.get(clip.id, ""),
         }
     if rater == CONSENSUS:
         found = ((name, review.answers.current(clip.file, name)[0]) for name in review.answers.raters())

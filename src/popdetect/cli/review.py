@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
 from popdetect.cli import options, terminal
 from popdetect.cli.terminal import counted, one_line
-from popdetect.records import to_json
-
-if TYPE_CHECKING:
-    from popdetect.app.review_session import Reviewed
 
 EXAMPLES = ("popdetect review session_07", "popdetect review session_07 --blind --rater anna")
 
@@ -41,15 +36,11 @@ def run(args: argparse.Namespace) -> int:
 
     settings = options.chosen(args, "out", "rater", "blind", "port", "seed")
     done = review_session.review(args.folder, browser=not args.no_browser, on_ready=on_ready, **settings)
-    row = {"written": str(done.path) if done.n_answered else None, **to_json(done)}
-    terminal.show(args, row, as_text(done), summary=True)
+    corrected = "" if done["n_corrected"] is None else f", {done['n_corrected']} corrected"
+    answered = f"{done['n_answered']} of {done['n_clips']} clips answered by {one_line(done['rater'])}{corrected}"
+    text = f"{one_line(done['path'])}: {answered}\nRun the same command again to continue."
+    if not done["n_answered"]:
+        text = "No answer was given; nothing was written."
+    row = {"written": done["path"] if done["n_answered"] else None, **done}
+    terminal.show(args, row, text, summary=True)
     return 0
-
-
-def as_text(done: Reviewed) -> str:
-    """Return the number of answers and where they are."""
-    if not done.n_answered:
-        return "No answer was given; nothing was written."
-    corrected = "" if done.n_corrected is None else f", {done.n_corrected} corrected"
-    answered = f"{done.n_answered} of {done.n_clips} clips answered by {one_line(done.rater)}{corrected}"
-    return f"{one_line(done.path)}: {answered}\nRun the same command again to continue."

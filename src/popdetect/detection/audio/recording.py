@@ -144,9 +144,9 @@ def read(source: str | os.PathLike[str] | BinaryIO) -> tuple[Samples, int]:
     return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks)), recording.rate_hz
 
 
-def write_wav(target: str | os.PathLike[str], samples: npt.NDArray[np.floating], rate_hz: int) -> None:
-    """Write a 16-bit wav; `samples` of shape (n,) or (n, channels), full scale ±1."""
-    soundfile.write(os.fspath(target), samples, rate_hz, subtype="PCM_16", format="WAV")
+def write_wav(target: str | os.PathLike[str] | BinaryIO, samples: npt.NDArray[np.number], rate_hz: int) -> None:
+    """Write a 16-bit wav; `samples` of shape (n,) or (n, channels), full scale ±1, or 16-bit integers."""
+    soundfile.write(target, samples, rate_hz, subtype="PCM_16", format="WAV")
 
 
 def _open(source: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
