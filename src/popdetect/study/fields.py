@@ -43,66 +43,30 @@ _DOTTED_DATE = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column.
+    """One column."""
 
-    Attributes
-    ----------
-    name : str
-        Name in the journal and in exports.
-    label : str
-        Meaning, for the codebook.
-    kind : {"text", "integer", "number", "choice"}
-    source : str
-        Who fills it in: the clinic, the patient, the therapist, or popdetect.
-    unit : str
-    low, high : float or None
-        Limits, both allowed.
-    choices : tuple of str
-        The words allowed, where `kind` is "choice".
-    missing : str
-        What an empty cell means.
-    level : {"session", "thrust", "clip"}
-        What has one value: all thrusts of a patient's session, a thrust, or a clip. Columns of clips are in the
-        journal's table ``thrusts``, the others in ``scores``.
-    since : int
-        Format of the journal (see `schema`) that first had the column.
-    by_default : bool
-        Exported unless columns are named; else only by request.
-    may_identify : bool
-        Whether a person's name may stand in it.
-    header : str or None
-        Column of ``session.csv``; None: `name`, where a person fills it in; empty: not in ``session.csv``.
-    required : bool
-        Whether ``session.csv`` must have the column.
-    csv_after : str
-        In ``session.csv`` it stands behind this field; by default in the order of `FIELDS`.
-    is_key : bool
-        Whether it identifies a row of the journal; `schema` creates these columns itself.
-    short : str
-        Name in the report's table of filled cells; empty if it is not counted there.
-    own : str
-        Header of a column that the clinic added; empty for all others.
-    """
-
-    name: str
-    label: str
+    name: str  # in the journal and in exports
+    label: str  # the meaning, for the codebook
     kind: Kind
-    source: str
+    source: str  # who fills it in: the clinic, the patient, the therapist, or popdetect
     unit: str = ""
-    low: float | None = None
+    low: float | None = None  # limits, both allowed
     high: float | None = None
-    choices: tuple[str, ...] = ()
-    missing: str = "not asked"
+    choices: tuple[str, ...] = ()  # the words allowed, where `kind` is "choice"
+    missing: str = "not asked"  # what an empty cell means
+    # what has one value: all thrusts of a patient's session, a thrust, or a clip; columns of clips are in the journal's
+    # table ``thrusts``, the others in ``scores``
     level: Level = "thrust"
-    since: int = 1
-    by_default: bool = True
-    may_identify: bool = False
+    since: int = 1  # format of the journal (see `schema`) that first had the column
+    by_default: bool = True  # exported unless columns are named; else only by request
+    may_identify: bool = False  # whether a person's name may stand in it
+    # column of ``session.csv``; None: `name`, where a person fills it in; empty: not in ``session.csv``
     header: str | None = None
-    required: bool = False
-    csv_after: str = ""
-    is_key: bool = False
-    short: str = ""
-    own: str = ""
+    required: bool = False  # whether ``session.csv`` must have the column
+    csv_after: str = ""  # in ``session.csv`` it stands behind this field; by default in the order of `FIELDS`
+    is_key: bool = False  # whether it identifies a row of the journal; `schema` creates these columns itself
+    short: str = ""  # name in the report's table of filled cells; empty if it is not counted there
+    own: str = ""  # header of a column that the clinic added; empty for all others
 
     @property
     def column(self) -> str:

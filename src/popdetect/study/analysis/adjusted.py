@@ -36,40 +36,21 @@ BEFORE = "pain before"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One comparison of pop and no pop.
-
-    Attributes
-    ----------
-    title : str
-    estimate : Estimate
-        Pop minus no pop, in the unit of the pain scale.
-    se, df : float or None
-        Standard error, and degrees of freedom of Student's t.
-    adjusted_for : tuple of str
-    model : {"mixed", "cluster", "hc3"} or None
-    why : str
-        Why this model.
-    patient_share : float or None
-        Share of the remaining variance that lies between patients (ICC).
-    n, n_pop, n_no_pop, n_patients : int
-    left_out : dict of str to int
-        Thrusts that this comparison could not use, by the first reason that applies.
-    notes : tuple of str
-    """
+    """One comparison of pop and no pop."""
 
     title: str
-    estimate: Estimate
-    se: float | None = None
-    df: float | None = None
+    estimate: Estimate  # pop minus no pop, in the unit of the pain scale
+    se: float | None = None  # standard error, in the same unit
+    df: float | None = None  # degrees of freedom of Student's t
     adjusted_for: tuple[str, ...] = ()
     model: ModelKind | None = None
-    why: str = ""
-    patient_share: float | None = None
+    why: str = ""  # why this model
+    patient_share: float | None = None  # share of the remaining variance that lies between patients (ICC)
     n: int = 0
     n_pop: int = 0
     n_no_pop: int = 0
     n_patients: int = 0
-    left_out: dict[str, int] | None = None
+    left_out: dict[str, int] | None = None  # unusable thrusts, by the first reason that applies
     notes: tuple[str, ...] = ()
 
 

@@ -35,34 +35,18 @@ _OF_DETECTOR = {"pop": "yes", "no_pop": "no", "uncertain": "unsure", "": ""}
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Two raters.
+    """Two raters."""
 
-    Attributes
-    ----------
-    first, second : str
-        ``detector``, ``patient`` or ``therapist``; or the names of two reviewers.
-    table : dict
-        ``table[first][second]``, each ``yes`` or ``no``: number of thrusts.
-    n, n_patients : int
-        Thrusts in the table, and their patients.
-    n_unsure, n_not_asked : int
-        Left out: at least one was unsure; at least one has no answer.
-    kappa : Estimate
-        Agreement beyond chance, at most 1.
-    positive, negative : Estimate
-        Of the yes (no) answers of both together, the share on which they agree.
-    """
-
-    first: str
+    first: str  # ``detector``, ``patient`` or ``therapist``; or the name of a reviewer
     second: str
-    table: dict[str, dict[str, int]]
-    n: int
-    n_patients: int
-    n_unsure: int
-    n_not_asked: int
-    kappa: Estimate
-    positive: Estimate
-    negative: Estimate
+    table: dict[str, dict[str, int]]  # ``table[first][second]``, each ``yes`` or ``no``: number of thrusts
+    n: int  # thrusts in the table
+    n_patients: int  # their patients
+    n_unsure: int  # left out: at least one was unsure
+    n_not_asked: int  # left out: at least one has no answer
+    kappa: Estimate  # agreement beyond chance, at most 1
+    positive: Estimate  # of the yes answers of both together, the share on which they agree
+    negative: Estimate  # the same of the no answers
 
 
 def agreements(columns: Columns) -> tuple[Agreement, ...]:

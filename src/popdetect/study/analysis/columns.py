@@ -28,31 +28,17 @@ UNITS: dict[PainScale, float] = {"NPRS": 1.0, "VAS100": 10.0}
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """One array for each column, of shape (n,).
+    """One array for each column, of shape (n,)."""
 
-    Attributes
-    ----------
-    patient : int array
-        Number of the patient, from 0.
-    label : str array
-        ``pop``, ``no_pop``, ``uncertain``, or empty if the clip could not be judged.
-    before, after : float array
-        Pain in NPRS points, 0 to 10.
-    expects, belief, n_pops, speed : float array
-    by_patient, by_therapist : str array
-        ``yes``, ``no``, ``unsure``, or empty.
-    speed_unit, time_point : str array
-    """
-
-    patient: Ints
-    label: Words
-    before: Floats
+    patient: Ints  # number of the patient, from 0
+    label: Words  # ``pop``, ``no_pop``, ``uncertain``, or empty if the clip could not be judged
+    before: Floats  # pain in NPRS points, 0 to 10
     after: Floats
     expects: Floats
     belief: Floats
     n_pops: Floats
     speed: Floats
-    by_patient: Words
+    by_patient: Words  # ``yes``, ``no``, ``unsure``, or empty
     by_therapist: Words
     speed_unit: Words
     time_point: Words

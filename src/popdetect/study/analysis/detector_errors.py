@@ -73,30 +73,16 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True)
 class Prevalence:
-    """The share of thrusts with a pop.
+    """The share of thrusts with a pop; shares are in [0, 1]."""
 
-    Attributes
-    ----------
-    n_pop, n : int
-        Clips called pop, of those called pop or no pop.
-    n_effective : float or None
-        Effective number of independent thrusts, at most `n`; None if the spread between patients is not known.
-    apparent, corrected : Estimate
-        In [0, 1].
-    sensitivity, specificity : Estimate
-        As given, with Wilson's intervals.
-    cut : bool
-        The corrected share was below 0 or above 1 and was set to that limit: errors alone could explain the verdicts.
-    """
-
-    n_pop: int
-    n: int
-    n_effective: float | None
+    n_pop: int  # clips called pop
+    n: int  # clips called pop or no pop
+    n_effective: float | None  # effective number of independent thrusts, at most `n`; None if it is not known
     apparent: Estimate
     corrected: Estimate
-    sensitivity: Estimate
+    sensitivity: Estimate  # as given, with Wilson's interval
     specificity: Estimate
-    cut: bool = False
+    cut: bool = False  # the corrected share was set to 0 or 1: errors alone could explain the verdicts
 
 
 def prevalence(columns: Columns, accuracy: Accuracy | None) -> Prevalence:
@@ -183,22 +169,12 @@ def _worth(rows: Columns) -> tuple[float | None, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Dilution:
-    """The share of a true difference that remains, and the corrected difference.
+    """The share of a true difference that remains, and the corrected difference."""
 
-    Attributes
-    ----------
-    factor : Estimate
-        PPV + NPV - 1, from 0 (nothing remains) to 1 (no error).
-    ppv, npv : float or None
-        In these thrusts.
-    corrected : Estimate
-        The adjusted difference divided by the factor.
-    """
-
-    factor: Estimate
-    ppv: float | None
+    factor: Estimate  # PPV + NPV - 1, from 0 (nothing remains) to 1 (no error)
+    ppv: float | None  # in these thrusts, as is `npv`
     npv: float | None
-    corrected: Estimate
+    corrected: Estimate  # the adjusted difference divided by the factor
 
 
 def dilution(main: Difference, share: Prevalence, accuracy: Accuracy | None, seed: int) -> Dilution:

@@ -24,48 +24,24 @@ Conclusion = Literal["difference", "equivalence", "neither"]
 
 @dataclass(frozen=True, slots=True)
 class Equivalence:
-    """Two one-sided tests of the adjusted difference.
+    """Two one-sided tests of the adjusted difference."""
 
-    Attributes
-    ----------
-    margin : float > 0
-        In the unit of the scale.
-    low, high : float or None
-        The 90 % interval.
-    p : float or None
-        The larger of the two one-sided p values: below 0.05 is equivalence.
-    conclusion : {"difference", "equivalence", "neither"} or None
-    within_margin : bool or None
-        Whether the 90 % interval lies within ± margin.
-    why_not : str
-    """
-
-    margin: float
-    low: float | None = None
+    margin: float  # above 0, in the unit of the scale
+    low: float | None = None  # the 90 % interval
     high: float | None = None
-    p: float | None = None
+    p: float | None = None  # the larger of the two one-sided p values: below 0.05 is equivalence
     conclusion: Conclusion | None = None
-    within_margin: bool | None = None
+    within_margin: bool | None = None  # whether the 90 % interval lies within ± margin
     why_not: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """Power of this sample.
+    """Power of this sample."""
 
-    Attributes
-    ----------
-    detectable : float or None
-        The smallest true difference that it detects with `power`, two-sided at 5 %, in the unit of the scale.
-    power : float
-    thrusts_for_margin : int or None
-        Number of such thrusts that would detect a true difference as large as the margin; rough, by scaling only.
-    why_not : str
-    """
-
-    detectable: float | None
+    detectable: float | None  # smallest true difference found with `power`, two-sided at 5 %, in the unit of the scale
     power: float = POWER
-    thrusts_for_margin: int | None = None
+    thrusts_for_margin: int | None = None  # such thrusts that would detect the margin; rough, by scaling only
     why_not: str = ""
 
 

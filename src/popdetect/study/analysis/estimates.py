@@ -28,27 +28,14 @@ class TooLittle(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its interval and p value.
-
-    Attributes
-    ----------
-    value : float or None
-    low, high : float or None
-        The 95 % interval; None if none can be given.
-    p : float in [0, 1], or None
-        Two-sided, of the hypothesis that the value is 0 (for ratios, 1); None if no test was made.
-    how : str
-        Method of the interval, and whether it allows for several thrusts per patient.
-    why_not : str
-        Why the value, or the interval, is missing; empty if nothing is.
-    """
+    """A figure with its interval and p value."""
 
     value: float | None = None
-    low: float | None = None
+    low: float | None = None  # the 95 % interval; None if none can be given
     high: float | None = None
-    p: float | None = None
-    how: str = ""
-    why_not: str = ""
+    p: float | None = None  # two-sided, of the value 0 (for ratios, 1); None if no test was made
+    how: str = ""  # method of the interval, and whether it allows for several thrusts per patient
+    why_not: str = ""  # why the value, or the interval, is missing; empty if nothing is
 
     def scaled(self, unit: float) -> Estimate:
         """Convert to units that are `unit` times smaller (> 0): 10 turns NPRS points into millimetres of VAS."""

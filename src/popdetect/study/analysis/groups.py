@@ -33,34 +33,18 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The thrusts of one verdict.
-
-    Attributes
-    ----------
-    label : {"pop", "no_pop", "uncertain"}
-    n_thrusts, n_patients : int
-        All with this verdict. A patient can be in several groups.
-    n_scored, n_scored_patients : int
-        Those with pain before and after; all figures below are of these.
-    left_out : dict of str to int
-    mean_before, mean_after : float or None
-        In the unit of the pain scale.
-    change : Estimate
-        Mean of after - before.
-    sd_change : float or None
-        Standard deviation of the changes.
-    """
+    """The thrusts of one verdict; a patient can be in several groups. Pain is in the unit of the scale."""
 
     label: Label
-    n_thrusts: int
+    n_thrusts: int  # all with this verdict
     n_patients: int
-    n_scored: int
+    n_scored: int  # those with pain before and after; all figures below are of these
     n_scored_patients: int
     left_out: dict[str, int]
     mean_before: float | None
     mean_after: float | None
-    change: Estimate
-    sd_change: float | None
+    change: Estimate  # mean of after - before
+    sd_change: float | None  # standard deviation of the changes
 
 
 def groups_of(columns: Columns, unit: float) -> tuple[Group, ...]:
@@ -108,21 +92,12 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Responders:
-    """One criterion.
-
-    Attributes
-    ----------
-    mark : {"2 points", "30 %"}
-    pop, no_pop : Share
-    difference : Estimate
-        Share with pop minus share without.
-    left_out : dict of str to int
-    """
+    """One criterion."""
 
     mark: Criterion
     pop: Share
     no_pop: Share
-    difference: Estimate
+    difference: Estimate  # share with pop minus share without
     left_out: dict[str, int]
 
 

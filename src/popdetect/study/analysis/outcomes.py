@@ -42,59 +42,27 @@ ALWAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """All results of a study.
+    """All results of a study."""
 
-    Attributes
-    ----------
-    scale : {"NPRS", "VAS100"}
-        Of all pain figures here.
-    n_thrusts, n_patients : int
-        On this scale.
-    n_other_scale : int
-        Thrusts left out because they are on the other scale.
-    n_not_judged : int
-        Thrusts whose clip could not be judged.
-    groups : tuple of Group
-        Pop, no pop, uncertain.
-    main : Difference
-        Pain after on pop, pain before and expectation.
-    others : tuple of Difference
-        Other answers to the same question: without expectation, unadjusted, within patients.
-    hedges_g : Estimate
-        Of the change, pop minus no pop.
-    responders : tuple of Responders
-    dose : Dose
-    belief : Belief
-    speed : Speed or None
-        None if no speed was given.
-    agreement : tuple of Agreement
-    prevalence : Prevalence
-    dilution : Dilution
-    equivalence : Equivalence
-    power : Power
-    caveats : tuple of str
-        Sentences about the limits of the answer.
-    """
-
-    scale: PainScale
-    n_thrusts: int
+    scale: PainScale  # of all pain figures here
+    n_thrusts: int  # on this scale
     n_patients: int
-    n_other_scale: int
-    n_not_judged: int
-    groups: tuple[Group, ...]
-    main: Difference
-    others: tuple[Difference, ...]
-    hedges_g: Estimate
+    n_other_scale: int  # thrusts left out because they are on the other scale
+    n_not_judged: int  # thrusts whose clip could not be judged
+    groups: tuple[Group, ...]  # pop, no pop, uncertain
+    main: Difference  # pain after on pop, pain before and expectation
+    others: tuple[Difference, ...]  # to the same question: without expectation, unadjusted, within patients
+    hedges_g: Estimate  # of the change, pop minus no pop
     responders: tuple[Responders, ...]
     dose: Dose
     belief: Belief
-    speed: Speed | None
+    speed: Speed | None  # None if no speed was given
     agreement: tuple[Agreement, ...]
     prevalence: Prevalence
     dilution: Dilution
     equivalence: Equivalence
     power: Power
-    caveats: tuple[str, ...]
+    caveats: tuple[str, ...]  # sentences about the limits of the answer
 
 
 def outcomes(

@@ -49,33 +49,17 @@ _NO_SPREAD = 1e-4  # of the residual variance: the optimiser never reaches 0 exa
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """A fitted model.
+    """A fitted model."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        Of the coefficients; ``one`` is the intercept.
-    coef : array (k,)
-    cov : array (k, k)
-    df : float > 0
-        Degrees of freedom of Student's t.
-    model : {"mixed", "cluster", "hc3"}
-    why : str
-        Why this model.
-    n, n_patients : int
-    patient_share : float in [0, 1], or None
-        Share of the remaining variance that lies between patients (ICC); mixed model only.
-    """
-
-    names: tuple[str, ...]
-    coef: Floats
-    cov: Floats
-    df: float
+    names: tuple[str, ...]  # of the coefficients; ``one`` is the intercept
+    coef: Floats  # (k,)
+    cov: Floats  # (k, k)
+    df: float  # above 0: degrees of freedom of Student's t
     model: ModelKind
-    why: str
+    why: str  # why this model
     n: int
     n_patients: int
-    patient_share: float | None = None
+    patient_share: float | None = None  # share of the remaining variance between patients (ICC); mixed model only
 
     def se(self, weights: Mapping[str, float]) -> float:
         """Standard error of a weighted sum of coefficients."""

@@ -42,44 +42,25 @@ class Dose:
 class Belief:
     """Whether the difference depends on the belief that a pop is needed.
 
-    Attributes
-    ----------
-    interaction : Difference
-        Change of the difference (pop minus no pop) per point of belief. Negative: the more a patient believes that a
-        pop is needed, the more relief is associated with a pop.
-    at_1, at_5 : Estimate
-        The difference at the lowest and the highest belief, by the same model.
+    `interaction` is the change of the difference (pop minus no pop) per point of belief. Negative: the more a patient
+    believes that a pop is needed, the more relief is associated with a pop.
     """
 
     interaction: Difference
-    at_1: Estimate
-    at_5: Estimate
+    at_1: Estimate  # the difference at the lowest belief, by the same model
+    at_5: Estimate  # at the highest
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Thrust speed: the difference adjusted for speed, and the odds of a pop per unit of speed.
+    """Thrust speed: the difference adjusted for speed, and the odds of a pop per unit of speed."""
 
-    Attributes
-    ----------
-    unit : str
-        From the header of the table.
-    difference : Difference
-    odds_ratio : Estimate
-        Of a pop, per unit of speed.
-    odds_ratio_per_sd : Estimate
-        The same per standard deviation of the speeds, `sd`.
-    n, n_patients : int
-        Of the odds ratio.
-    left_out : dict of str to int
-    """
-
-    unit: str
+    unit: str  # from the header of the table
     difference: Difference
-    odds_ratio: Estimate
-    odds_ratio_per_sd: Estimate
+    odds_ratio: Estimate  # of a pop, per unit of speed
+    odds_ratio_per_sd: Estimate  # the same per standard deviation of the speeds, `sd`
     sd: float | None
-    n: int
+    n: int  # of the odds ratio, as are the next two
     n_patients: int
     left_out: dict[str, int]
 

@@ -18,36 +18,12 @@ SIMULATED = "simulated"  # own column of session.csv that marks a simulated sess
 
 @dataclass(frozen=True, slots=True)
 class Thrust:
-    """A thrust and its clip. The attributes are the columns of `popdetect.study.fields` that the analysis uses.
+    """A thrust and its clip. The attributes are the columns of `popdetect.study.fields` that the analysis uses."""
 
-    Attributes
-    ----------
-    session : str
-        Pseudonym of the session's folder; `file` is unique within it.
-    file : str
-        Name of the clip, relative to the session.
-    patient : str
-        Pseudonym, the same in all sessions.
-    day : int
-        Days since the first session of the journal, 0 where no date is known.
-    label : {"pop", "no_pop", "uncertain"} or None
-    p_pop : float in [0, 1] or None
-    n_pops : int or None
-    pain_before, pain_after : float or None
-    pain_scale : {"NPRS", "VAS100"}
-    expects_relief : float 0 to 10, or None
-    believes_pop_needed : int 1 to 5, or None
-    pop_heard_by_patient, pop_heard_by_therapist : {"yes", "no", "unsure"} or None
-    thrust_speed : float or None
-        In `thrust_speed_unit`, from the header of the table.
-    simulated : bool
-        Whether the column `SIMULATED` of the table is ``yes``.
-    """
-
-    session: str
-    file: str
-    patient: str
-    day: int
+    session: str  # pseudonym of the session's folder
+    file: str  # name of the clip, relative to the session and unique within it
+    patient: str  # pseudonym, the same in all sessions
+    day: int  # days since the first session of the journal, 0 where no date is known
     label: Label | None
     p_pop: float | None
     n_pops: int | None
@@ -60,14 +36,14 @@ class Thrust:
     region: str = ""
     side: str = ""
     technique: str = ""
-    expects_relief: float | None = None
-    believes_pop_needed: int | None = None
+    expects_relief: float | None = None  # 0 to 10
+    believes_pop_needed: int | None = None  # 1 to 5
     pop_heard_by_patient: Answer | None = None
     pop_heard_by_therapist: Answer | None = None
-    thrust_speed: float | None = None
+    thrust_speed: float | None = None  # in `thrust_speed_unit`, from the header of the table
     thrust_speed_unit: str = ""
     adverse_event: str = ""
     notes: str = ""
     model: str = ""
     model_sha256: str = ""
-    simulated: bool = False
+    simulated: bool = False  # whether the column `SIMULATED` of the table is ``yes``

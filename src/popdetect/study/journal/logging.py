@@ -42,48 +42,22 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """The result of a run.
-
-    Attributes
-    ----------
-    journal : Path
-    session : str
-        The session's code in the journal.
-    n_thrusts, n_new : int
-        Thrusts in the session's folder; those of them that were not in the journal before.
-    n_filled : int
-        Thrusts in the journal that got the scores or the verdict that they did not have before.
-    changes : tuple of Change
-    written : bool
-        False if there are changes and no `update`: then nothing was written, not even new thrusts.
-    clips_without_scores, scores_without_clips : tuple of str
-        Files.
-    nearest : mapping of str to str
-        Most similar clip for the first few files without a clip.
-    gone : tuple of str
-        Files in the journal that are no longer in the folder; they stay in the journal.
-    own_columns, left_out : tuple of str
-        The clinic's own columns that are kept; those that are not, with the reason.
-    hints : tuple of str
-        Possible mistakes in the session.
-    key : Path
-    key_made : bool
-    """
+    """The result of a run; files are named as in the session's folder."""
 
     journal: Path
-    session: str
-    n_thrusts: int
-    n_new: int
-    n_filled: int
+    session: str  # the session's code in the journal
+    n_thrusts: int  # in the session's folder
+    n_new: int  # thrusts that were not in the journal before
+    n_filled: int  # thrusts in the journal that got the scores or the verdict that they did not have before
     changes: tuple[Change, ...]
-    written: bool
+    written: bool  # False if there are changes and no `update`: then nothing was written, not even new thrusts
     clips_without_scores: tuple[str, ...]
     scores_without_clips: tuple[str, ...]
-    nearest: Mapping[str, str]
-    gone: tuple[str, ...]
-    own_columns: tuple[str, ...]
-    left_out: tuple[str, ...]
-    hints: tuple[str, ...]
+    nearest: Mapping[str, str]  # most similar clip for the first few files without a clip
+    gone: tuple[str, ...]  # files in the journal that are no longer in the folder; they stay in the journal
+    own_columns: tuple[str, ...]  # the clinic's own columns that are kept
+    left_out: tuple[str, ...]  # those that are not, with the reason
+    hints: tuple[str, ...]  # possible mistakes in the session
     key: Path
     key_made: bool
 

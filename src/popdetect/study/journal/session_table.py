@@ -33,54 +33,25 @@ _MOST_REPORTED = 20
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """One line: the answers about one clip.
+    """One line: the answers about one clip."""
 
-    Attributes
-    ----------
-    line : int
-        In the table.
-    file : str
-        Relative to the session, with ``/``.
-    patient_id : str
-        As the clinic writes it; it is never written anywhere.
-    values : mapping of str to value
-        Every field of ``session.csv`` but these two and the scale, by the field's name; None for "not asked", "" for
-        text.
-    own : mapping of str to str
-        The clinic's own columns.
-    """
-
-    line: int
-    file: str
-    patient_id: str
-    values: Mapping[str, Value | date]
-    own: Mapping[str, str]
+    line: int  # in the table
+    file: str  # relative to the session, with ``/``
+    patient_id: str  # as the clinic writes it; it is never written anywhere
+    values: Mapping[str, Value | date]  # all other fields but the scale, by name; None for "not asked", "" for text
+    own: Mapping[str, str]  # the clinic's own columns
 
 
 @dataclass(frozen=True, slots=True)
 class SessionTable:
-    """A table without a problem.
-
-    Attributes
-    ----------
-    path : str
-    rows : tuple of SessionRow
-        Those that are filled in.
-    unfilled : tuple of str
-        Files whose lines hold nothing else yet.
-    pain_scale : {"NPRS", "VAS100"}
-    thrust_speed_unit : str
-        Such as ``mm/s``; empty if the header has none.
-    hints : tuple of str
-        Own columns whose names are close to a known one.
-    """
+    """A table without a problem."""
 
     path: str
-    rows: tuple[SessionRow, ...]
-    unfilled: tuple[str, ...]
+    rows: tuple[SessionRow, ...]  # those that are filled in
+    unfilled: tuple[str, ...]  # files whose lines hold nothing else yet
     pain_scale: PainScale
-    thrust_speed_unit: str
-    hints: tuple[str, ...]
+    thrust_speed_unit: str  # such as ``mm/s``; empty if the header has none
+    hints: tuple[str, ...]  # own columns whose names are close to a known one
 
 
 def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
