@@ -103,16 +103,7 @@ class Field:
     def parse(self, cell: str, scale: PainScale = "NPRS") -> str | int | float | date:
         """Value of a cell of ``session.csv`` that is not empty. A decimal comma is read as a point.
 
-        Parameters
-        ----------
-        cell : str
-        scale : {"NPRS", "VAS100"}
-            Scale of pain scores.
-
-        Raises
-        ------
-        ValueError
-            For a value that is not allowed; the message says what is allowed.
+        Pain scores are on the `scale`. Raises ValueError for a value that is not allowed; it says what is allowed.
         """
         if self.kind == "text":
             return cell

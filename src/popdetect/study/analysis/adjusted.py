@@ -75,18 +75,8 @@ class Ready:
 def ready(columns: Columns, covariates: Mapping[str, Floats], *more: tuple[str, Bools]) -> Ready:
     """Select the complete cases and the covariates; pain before is always one of them.
 
-    Parameters
-    ----------
-    columns : Columns
-    covariates : mapping of name to column
-        Used if enough cells are filled.
-    more : (reason, bool array)
-        Further conditions that a thrust must meet.
-
-    Raises
-    ------
-    TooLittle
-        Not two groups of two thrusts; or pain before is always 0 and could not decrease.
+    A covariate is used if enough cells are filled; `more` are further conditions that a thrust must meet. Raises
+    TooLittle if there are not two groups of two thrusts, or pain before is always 0 and could not decrease.
     """
     base = [*decided(columns), *scored(columns), *more]
     kept, _ = complete(*base)

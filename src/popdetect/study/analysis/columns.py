@@ -64,10 +64,7 @@ class Columns:
 def scale_of(thrusts: Sequence[Thrust], scale: PainScale | None = None) -> PainScale:
     """Return the pain scale of a comparison.
 
-    Raises
-    ------
-    UsageError
-        Two scales and no choice between them, or a scale without a thrust.
+    Raises UsageError for two scales and no choice between them, or a scale without a thrust.
     """
     if scale is not None and scale not in UNITS:
         raise UsageError(f"scale {scale!r}: allowed are {' and '.join(get_args(PainScale))}")

@@ -46,10 +46,7 @@ NOT_GIVEN = "the counts behind the detector's sensitivity and specificity were n
 class Accuracy:
     """Counts behind the detector's errors: (right, n) of the decided clips with a pop, and of those without.
 
-    Raises
-    ------
-    UsageError
-        Impossible counts.
+    Raises UsageError for impossible counts.
     """
 
     sensitivity: Counts

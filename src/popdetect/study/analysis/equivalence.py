@@ -15,7 +15,6 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from popdetect.errors import UsageError
 from popdetect.study.analysis.adjusted import Difference
 from popdetect.study.analysis.estimates import POWER, detectable, t_above, t_reach
 
@@ -43,19 +42,6 @@ class Power:
     power: float = POWER
     thrusts_for_margin: int | None = None  # such thrusts that would detect the margin; rough, by scaling only
     why_not: str = ""
-
-
-def checked_margin(margin: float) -> float:
-    """Return the margin if it is allowed.
-
-    Raises
-    ------
-    UsageError
-        Not a number above 0 and at most 10 NPRS points.
-    """
-    if not 0 < margin <= 10:
-        raise UsageError(f"margin {margin:g}: allowed are NPRS points above 0 and up to 10 (VAS100: times 10)")
-    return margin
 
 
 def tost(value: float, se: float, df: float, margin: float) -> tuple[float, float, float]:

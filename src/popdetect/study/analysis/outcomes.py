@@ -25,7 +25,7 @@ from popdetect.study.analysis.adjusted import (
 from popdetect.study.analysis.agreement import Agreement, agreements
 from popdetect.study.analysis.columns import UNITS, Columns, columns_of, scale_of
 from popdetect.study.analysis.detector_errors import Accuracy, Counts, Dilution, Prevalence, dilution, prevalence
-from popdetect.study.analysis.equivalence import Equivalence, Power, checked_margin, equivalence, power
+from popdetect.study.analysis.equivalence import Equivalence, Power, equivalence, power
 from popdetect.study.analysis.estimates import Estimate
 from popdetect.study.analysis.groups import Group, Responders, groups_of, responders
 from popdetect.study.analysis.relations import Belief, Dose, Speed, belief, dose, speed
@@ -89,16 +89,13 @@ def outcomes(
     seed : int ≥ 0
         Of the draws behind the interval of the corrected difference.
 
-    Returns
-    -------
-    Outcomes
-
     Raises
     ------
     UsageError
         Two pain scales and no choice, a margin out of range, one of the two counts only, or impossible counts.
     """
-    checked_margin(margin)
+    if not 0 < margin <= 10:
+        raise UsageError(f"margin {margin:g}: allowed are NPRS points above 0 and up to 10 (VAS100: times 10)")
     chosen = scale_of(thrusts, scale)
     unit = UNITS[chosen]
     accuracy = _accuracy(sensitivity, specificity)

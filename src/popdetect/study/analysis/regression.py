@@ -80,17 +80,7 @@ class Regression:
 def fit(y: Floats, terms: Mapping[str, Floats], patient: Ints) -> Regression:
     """Regression y on an intercept and the terms, by the model that the module's docstring names.
 
-    Parameters
-    ----------
-    y : array (n,)
-        Without NaN, as all columns.
-    terms : mapping of name to array (n,)
-    patient : int array (n,)
-
-    Raises
-    ------
-    TooLittle
-        There are too few data for the model; the message says why.
+    All arrays have shape (n,) and no NaN. Raises TooLittle if there are too few data; the message says why.
     """
     names, X = _design(y, terms, intercept=True)
     n_patients = len(np.unique(patient))
@@ -117,10 +107,7 @@ def fit_robust(y: Floats, terms: Mapping[str, Floats], patient: Ints, *, interce
 def fit_logistic(y: Floats, x: Floats, patient: Ints) -> Regression:
     """Log-odds of y (0 or 1) on x, cluster-robust by patient where patients repeat; coefficients ``one`` and ``x``.
 
-    Raises
-    ------
-    TooLittle
-        One outcome only, an x that does not vary, or one that separates the outcomes completely.
+    Raises TooLittle for one outcome only, an x that does not vary, or one that separates the outcomes completely.
     """
     n_patients = len(np.unique(patient))
     ones, zeros = x[y > 0.5], x[y < 0.5]

@@ -19,23 +19,29 @@ from typing import Final
 from popdetect import __version__
 from popdetect.errors import UsageError
 from popdetect.session.files import readable
-from popdetect.study.journal.schema import APPLICATION_ID, migrate, newest_format
+from popdetect.study.journal import schema
 
 Connection = sqlite3.Connection
 
 _SMALLEST: Final = 512  # bytes: the smallest page of SQLite
 WAIT_S: Final = 30.0  # for another run; the largest session is written in one or two seconds
+_IN_USE: Final = "in use by another program; close it there (a database viewer, perhaps), and try again"
+_NO_JOURNAL: Final = "not a journal, or damaged; nothing was changed in it"
+_CAUSES: Final = {
+    "SQLITE_BUSY": _IN_USE,
+    "SQLITE_LOCKED": _IN_USE,
+    "SQLITE_NOTADB": _NO_JOURNAL,
+    "SQLITE_FORMAT": _NO_JOURNAL,
+    "SQLITE_CORRUPT": "damaged; nothing was changed in it: go back to a copy",
+    "SQLITE_READONLY": "read-only; allow writing to it and to its folder, or work on a copy",
+}
 
 
 def is_begun(path: Path) -> bool:
     """Return whether the journal exists and is not empty; an interrupted first run leaves an empty file.
 
-    The file is not opened: on POSIX, closing a file releases the locks that this process has on it.
-
-    Raises
-    ------
-    UsageError
-        If it is not a file.
+    The file is not opened: on POSIX, closing a file releases the locks that this process has on it. Raises UsageError
+    if it is not a file.
     """
     try:
         stat = path.stat()
@@ -48,42 +54,34 @@ def is_begun(path: Path) -> bool:
         raise UsageError(f"{_name(path)}: {kind}; a journal is one file, such as STUDY.db")
     # SQLite treats a file of a few bytes as empty and would overwrite it; with a rollback journal it can restore it
     if 0 < stat.st_size < _SMALLEST and not path.with_name(f"{path.name}-journal").exists():
-        raise UsageError(f"{_name(path)}: not a journal, or damaged; nothing was changed in it")
+        raise UsageError(f"{_name(path)}: {_NO_JOURNAL}")
     return stat.st_size > 0
 
 
 def must_be_begun(path: Path) -> None:
-    """Check that the journal exists.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Raise UsageError if there is no journal."""
     if not is_begun(path):
         raise UsageError(f"{_name(path)}: no such journal; `popdetect log DIR --journal {_name(path)}` begins one")
 
 
 @contextmanager
 def opened(path: Path, wait_s: float | None = None, *, migrate: bool = True) -> Iterator[Connection]:
-    """Connect to a journal; an older one is migrated, and tables are created in an empty file.
+    """Connect to a journal; with `migrate`, an older one is migrated, and tables are created in an empty file.
 
-    Parameters
-    ----------
-    path : Path
-    wait_s : float, optional
-        How long to wait for other runs; `WAIT_S` by default.
-    migrate : bool
-        False: leave the file as it is.
-
-    Raises
-    ------
-    UsageError
-        Also for errors of SQLite, in one line with the probable cause.
+    Other runs are waited for, `WAIT_S` by default. Raises UsageError, also for errors of SQLite, in one line with the
+    probable cause.
     """
-    with explained(path), closing(_connect(path, WAIT_S if wait_s is None else wait_s)) as connection:
-        if migrate and format_of(connection, path) < newest_format():
-            _migrate(connection, path)
-        yield connection
+    try:
+        with closing(_connect(path, WAIT_S if wait_s is None else wait_s)) as connection:
+            if migrate and format_of(connection, path) < schema.newest_format():
+                with transaction(connection):
+                    version = format_of(connection, path)  # again: another run may have migrated it meanwhile
+                    if 0 < version < schema.newest_format():
+                        _back_up(path, version)
+                    schema.migrate(connection, version)
+            yield connection
+    except (sqlite3.Error, OSError) as error:
+        raise UsageError(f"{_name(path)}: {_why(error, path)}") from error
 
 
 def _connect(path: Path, wait_s: float) -> Connection:
@@ -107,36 +105,24 @@ def _connect(path: Path, wait_s: float) -> Connection:
 def format_of(connection: Connection, path: Path) -> int:
     """Return the format of a journal, 0 if it is empty.
 
-    Raises
-    ------
-    UsageError
-        If it is not a journal, or written by a newer version.
+    Raises UsageError if it is not a journal, or written by a newer version.
     """
-    asked = ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
-    alone = not connection.in_transaction
-    if alone:
-        connection.execute("BEGIN")  # read the three together: another run may be creating the journal
-    application, version, n_tables = (connection.execute(question).fetchone()[0] for question in asked)
-    if alone:
-        connection.execute("COMMIT")
+    # one query, because another run may be creating the journal
+    query = (
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
+        "FROM pragma_application_id, pragma_user_version"
+    )
+    application, version, n_tables = connection.execute(query).fetchone()
     if (application, version, n_tables) == (0, 0, 0):
         return 0
-    if application != APPLICATION_ID:
+    if application != schema.APPLICATION_ID:
         raise UsageError(f"{_name(path)}: a database, but not a journal of popdetect; nothing was changed in it")
-    if version > newest_format():
+    if version > schema.newest_format():
         raise UsageError(
             f"{_name(path)}: of format {version}, written by a newer popdetect; this one ({__version__}) knows formats "
-            f"up to {newest_format()}: update popdetect"
+            f"up to {schema.newest_format()}: update popdetect"
         )
     return int(version)
-
-
-def _migrate(connection: Connection, path: Path) -> None:
-    with transaction(connection):
-        version = format_of(connection, path)  # again: another run may have migrated it while this one waited
-        if 0 < version < newest_format():
-            _back_up(path, version)
-        migrate(connection, version)
 
 
 def _back_up(path: Path, version: int) -> None:
@@ -170,25 +156,12 @@ def transaction(connection: Connection) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite into one line with the probable cause."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise UsageError(f"{_name(path)}: {_why(error, path)}") from error
-
-
 def _why(error: Exception, path: Path) -> str:
+    """Return the probable cause of an error of SQLite."""
     code = getattr(error, "sqlite_errorname", "") or ""
-    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return "in use by another program; close it there (a database viewer, perhaps), and try again"
-    if code in ("SQLITE_NOTADB", "SQLITE_FORMAT"):
-        return "not a journal, or damaged; nothing was changed in it"
-    if code.startswith("SQLITE_CORRUPT"):
-        return "damaged; nothing was changed in it: go back to a copy"
-    if code.startswith("SQLITE_READONLY"):
-        return "read-only; allow writing to it and to its folder, or work on a copy"
+    for beginning, cause in _CAUSES.items():
+        if code.startswith(beginning):
+            return cause
     if code.startswith("SQLITE_CANTOPEN"):
         return f"cannot be opened; may files be made in {_name(path.parent)}?"
     if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")) or isinstance(error, OSError):

@@ -26,7 +26,6 @@ class Stored(NamedTuple):
     """A thrust in the journal; `verdict` is None if there is no clip, `scores` if there is no line of scores."""
 
     id: int
-    clip: str
     file: str
     verdict: dict[str, Value] | None
     scores: dict[str, Value] | None
@@ -75,13 +74,8 @@ class Writing:
         for thrust, clip, file, scored, *values in rows:
             verdict = dict(zip(self._clip_columns, values, strict=False))
             scores = dict(zip(self._score_columns, values[len(verdict) :], strict=True))
-            found[clip] = Stored(
-                thrust,
-                clip,
-                file,
-                verdict if verdict["status"] is not None else None,
-                scores if scored is not None else None,
-            )
+            clip_known = verdict["status"] is not None
+            found[clip] = Stored(thrust, file, verdict if clip_known else None, None if scored is None else scores)
         return found
 
     def recordings(self) -> dict[str, tuple[str, str]]:
@@ -117,37 +111,25 @@ class Writing:
             (thrust, *(scores[column] for column in columns)),
         )
 
-    def keep(self, thrust: int, field: str, old: Value, new: Value) -> None:
+    def keep(self, thrust: int, field: str, old: str | None, new: str | None) -> None:
         """Write a value that is replaced to the history."""
-        texts = (None if value is None else str(value) for value in (old, new))
-        self._run(
-            "INSERT INTO history (log, thrust, field, old, new) VALUES (?, ?, ?, ?, ?)",
-            (self._log, thrust, field, *texts),
-        )
+        query = "INSERT INTO history (log, thrust, field, old, new) VALUES (?, ?, ?, ?, ?)"
+        self._run(query, (self._log, thrust, field, old, new))
 
 
 @contextmanager
 def writing(path: str | os.PathLike[str], *, wait_s: float | None = None) -> Iterator[Writing]:
     """Open or create a journal for one transaction; an error inside leaves it as it was.
 
-    An older journal is migrated first, and a copy of it is left beside it.
-
-    Raises
-    ------
-    UsageError
-        If it is not a journal, of a newer version, in use for longer than `wait_s`, read-only, or the disk is full.
+    An older journal is migrated first, and a copy of it is left beside it. Raises UsageError if it is not a journal, of
+    a newer version, in use for longer than `wait_s`, read-only, or the disk is full.
     """
     with database.opened(Path(path), wait_s) as connection, database.transaction(connection):
         yield Writing(connection)
 
 
 def key_check(path: str | os.PathLike[str]) -> str | None:
-    """Return the check value of the study's key; None for an empty or missing journal.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Return the check value of the study's key; None for an empty or missing journal; raises UsageError."""
     place = Path(path)
     if not database.is_begun(place):
         return None
@@ -160,12 +142,8 @@ def records(path: str | os.PathLike[str]) -> list[dict[str, Value]]:
 
     Clips without scores are left out; scores without a clip have no label. The order is that of the sessions' first
     logging, then of the files' names. Keys are ``id`` (counts up in the order of logging), ``session``, ``file`` and
-    the columns of both tables; ``day`` counts from the first session; ``own`` is JSON.
-
-    Raises
-    ------
-    UsageError
-        If there is no journal, or `writing` would refuse it.
+    the columns of both tables; ``day`` counts from the first session; ``own`` is JSON. Raises UsageError if there is no
+    journal, or `writing` would refuse it.
     """
     place = Path(path)
     database.must_be_begun(place)
@@ -181,19 +159,16 @@ def records(path: str | os.PathLike[str]) -> list[dict[str, Value]]:
 
 
 def thrusts(path: str | os.PathLike[str]) -> list[Thrust]:
-    """Read the thrusts of `records` for the analysis; `Thrust.day` is 0 if no date is known.
-
-    Raises
-    ------
-    UsageError
-        As for `records`.
-    """
+    """Read the thrusts of `records` for the analysis; `Thrust.day` is 0 if no date is known."""
     names = [field.name for field in dataclasses.fields(Thrust) if field.name != "simulated"]
     found = []
     for record in records(path):
         values: dict[str, Any] = {name: record[name] for name in names}
-        values |= {"day": record["day"] or 0, "model": record["model"] or ""}
-        values["model_sha256"] = record["model_sha256"] or ""
+        values |= {
+            "day": record["day"] or 0,
+            "model": record["model"] or "",
+            "model_sha256": record["model_sha256"] or "",
+        }
         own = str(record["own"])
         simulated = SIMULATED in own and json.loads(own).get(SIMULATED, "").lower() == "yes"
         found.append(Thrust(**values, simulated=simulated))
@@ -201,23 +176,13 @@ def thrusts(path: str | os.PathLike[str]) -> list[Thrust]:
 
 
 def recordings(path: str | os.PathLike[str]) -> dict[tuple[str, str], str]:
-    """Return the sha256 of each recording, by session and file; a report finds clips in a folder by it.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Return the sha256 of each recording, by session and file; a report finds clips in a folder by it."""
     query = "SELECT session, file, sha256 FROM thrusts WHERE sha256 <> ''"
     return {(session, file): sha256 for session, file, sha256 in _rows(Path(path), query)}
 
 
 def history(path: str | os.PathLike[str]) -> list[Replaced]:
-    """Return every value that was ever replaced, in that order.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Return every value that was ever replaced, in that order."""
     query = (
         "SELECT session, file, field, old, new, day FROM history AS h JOIN thrusts AS t ON t.id = thrust "
         "JOIN logs ON logs.id = log ORDER BY h.id"

@@ -20,11 +20,12 @@ from pathlib import Path
 from popdetect.errors import UsageError
 from popdetect.session.clips import LabelledClip
 from popdetect.session.files import OUT_NAME, read_bytes, write_text
+from popdetect.session.session import Session
 from popdetect.study.fields import Value
 from popdetect.study.journal import journal
 from popdetect.study.journal.pseudonyms import Pseudonyms, key_beside, make_key, new_code, open_key
-from popdetect.study.journal.session_folder import Entry, entries_of, own_columns, read_scores, read_verdicts
-from popdetect.study.journal.session_table import SessionTable
+from popdetect.study.journal.session_folder import Entry, entries_of, own_columns, read_scores
+from popdetect.study.journal.session_table import SessionTable, clip_name
 
 CODE_FILE = "session_id.txt"
 _CODE = re.compile(r"S-[0-9a-z]{8}")
@@ -85,10 +86,6 @@ def log(
     with_notes : bool
         Keep the column ``notes``, too. It is left out by default, because free text may hold names.
 
-    Returns
-    -------
-    Logged
-
     Raises
     ------
     TableError
@@ -100,7 +97,7 @@ def log(
         If no line of ``session.csv`` is filled in.
     """
     root, place = Path(folder), Path(journal_path)
-    verdicts = read_verdicts(root)
+    verdicts = {clip_name(clip.file): clip for clip in Session.read(root).clips}
     table = read_scores(root)
     key_path = Path(key) if key is not None else key_beside(place)
     key_check = journal.key_check(place)

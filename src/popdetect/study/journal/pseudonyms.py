@@ -105,13 +105,7 @@ class Pseudonyms:
 
 
 class Mentions:
-    """Find which of many patient ids a text may hold, faster than by a pattern for each.
-
-    Parameters
-    ----------
-    patient_ids : sequence of str
-        As the clinic writes them, in the order in which they are to be replaced.
-    """
+    """Find which of many patient ids a text may hold, faster than by a pattern for each; in the order given."""
 
     def __init__(self, patient_ids: Sequence[str]) -> None:
         self._all = list(patient_ids)
@@ -143,13 +137,7 @@ def key_beside(journal: Path) -> Path:
 
 
 def may_write(place: Path, journal: Path, *, force: bool, what: str) -> None:
-    """Check that a file made from a journal replaces nothing that must stay.
-
-    Raises
-    ------
-    UsageError
-        If `place` exists and `force` is not given, or is the journal or its key.
-    """
+    """Raise UsageError if `place` exists and `force` is not given, or is the journal or its key."""
     if not os.path.lexists(place):
         return
     name = readable(str(place))
@@ -161,13 +149,7 @@ def may_write(place: Path, journal: Path, *, force: bool, what: str) -> None:
 
 
 def open_key(path: Path) -> Pseudonyms:
-    """Read a key.
-
-    Raises
-    ------
-    UsageError
-        If it does not exist, is not a key, or others can read it.
-    """
+    """Read a key; raises UsageError if it does not exist, is not a key, or others can read it."""
     name = readable(str(path))
     raw = read_bytes(path)
     found = _KEY.search(raw.decode("utf-8", "replace"))
@@ -185,11 +167,7 @@ def open_key(path: Path) -> Pseudonyms:
 def make_key(path: Path) -> bool:
     """Make a key that only its owner can read, unless there is one; return whether it was made.
 
-    The file is written completely or not at all; if two runs make it at once, one of them succeeds.
-
-    Raises
-    ------
-    UsageError
+    The file is written completely or not at all; if two runs make it at once, one of them succeeds. Raises UsageError.
     """
     if os.path.lexists(path):
         return False

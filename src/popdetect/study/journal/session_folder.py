@@ -15,12 +15,11 @@ from pathlib import Path
 
 from popdetect.errors import NothingFound, UsageError
 from popdetect.session.clips import LabelledClip
-from popdetect.session.session import Session
 from popdetect.study import fields
 from popdetect.study.fields import Value, clip_columns
 from popdetect.study.journal.pseudonyms import Mentions, Pseudonyms
 from popdetect.study.journal.schema import own_json
-from popdetect.study.journal.session_table import NAME, SessionRow, SessionTable, clip_name, read_session_table
+from popdetect.study.journal.session_table import NAME, SessionRow, SessionTable, read_session_table
 
 # headers of own columns that are likely to identify a person; in English and German
 _PERSONAL = re.compile(
@@ -42,24 +41,8 @@ class Entry:
     scores: Mapping[str, Value] | None
 
 
-def read_verdicts(root: Path) -> dict[str, LabelledClip]:
-    """Return the clips of a labelled session, by name.
-
-    Raises
-    ------
-    UsageError, TableError
-        If the session is not labelled, or its tables cannot be read.
-    """
-    return {clip_name(clip.file): clip for clip in Session.read(root).clips}
-
-
 def read_scores(root: Path) -> SessionTable:
-    """Read ``session.csv``, of which at least one line must be filled in.
-
-    Raises
-    ------
-    UsageError, TableError, NothingFound
-    """
+    """Read ``session.csv``; raises UsageError, TableError, or NothingFound if no line is filled in."""
     path = root / NAME
     if not path.exists():
         raise UsageError(f"{path}: not there; `popdetect log --init {root}` makes one, with a line for each clip")

@@ -57,12 +57,8 @@ class SessionTable:
 def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
     """Read and check a table; commas, semicolons or tabs, decimal commas and a byte order mark are all understood.
 
-    Raises
-    ------
-    TableError
-        With every problem in its `lines`: ``file:line: column: value: rule``.
-    UsageError
-        If there is no such file.
+    Raises TableError with every problem in its `lines` (``file:line: column: value: rule``), or UsageError if there is
+    no such file.
     """
     name = os.fspath(path)
     table = read_table(path, by_hand=True)
@@ -110,14 +106,8 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
 def write_template(folder: str | os.PathLike[str]) -> tuple[Path, int]:
     """Write a ``session.csv`` to fill in, with one line for each clip; return its path and its number of lines.
 
-    The clips are those of the labelled session, or the recordings in the folder if it is not labelled yet.
-
-    Raises
-    ------
-    UsageError
-        If there is a table already; it is never overwritten.
-    NothingFound
-        If there is no clip.
+    The clips are those of the labelled session, or the recordings in the folder if it is not labelled yet. A table that
+    exists is never overwritten (UsageError); without a clip, NothingFound is raised.
     """
     root = Path(folder)
     path = root / NAME
