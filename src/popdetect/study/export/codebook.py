@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from popdetect import __version__
-from popdetect.session.tables import csv_text
+from popdetect.session.tables import csv_lines
 from popdetect.study.export.redcap import codes, variable_names
 from popdetect.study.export.rows import Rows
 from popdetect.study.fields import Field
 
-CSV_NAME: Final = "codebook.csv"
-MARKDOWN_NAME: Final = "codebook.md"
 COLUMNS: Final = (
     "field", "label", "type", "unit", "allowed_values", "empty_means", "source", "exported_by_default",
     "redcap_variable", "redcap_codes",
@@ -30,35 +29,19 @@ The fields of the study's journal, as popdetect {version} exports them. An empty
 """
 
 
-def codebook_files(rows: Rows, fields: Sequence[Field]) -> tuple[dict[str, str], int]:
-    """Return the two files by name, and the number of fields."""
+def codebook_files(rows: Rows, fields: Sequence[Field]) -> dict[str, str]:
+    """Return the two files by name."""
     variables = variable_names(rows, fields)
-    lines = [_line(field, rows, variables.get(field.name, "")) for field in fields]
-    return {CSV_NAME: csv_text(COLUMNS, lines), MARKDOWN_NAME: _markdown(lines)}, len(lines)
+    lines = [_line(field, rows, variables[field.name]) for field in fields]
+    table = [[column.replace("_", " ") for column in COLUMNS], ["---"] * len(COLUMNS)]
+    table += [[re.sub(r"([\\|*_`<])", r"\\\1", " ".join(cell.split())) for cell in line] for line in lines]
+    markdown = "\n".join([_ABOUT.format(version=__version__), *(f"| {' | '.join(cells)} |" for cells in table), ""])
+    return {"codebook.csv": csv_lines([COLUMNS, *lines]), "codebook.md": markdown}
 
 
-def _line(field: Field, rows: Rows, variable: str) -> dict[str, str]:
-    unit = field.unit
-    if field.name == "thrust_speed" and any(rows.speed_units):
-        unit += f" (here: {', '.join(filter(None, rows.speed_units))})"
-    if field.is_pain:
-        unit += f" (here: {', '.join(rows.scales)})"
+def _line(field: Field, rows: Rows, variable: str) -> list[str]:
+    here = rows.scales if field.is_pain else rows.speed_units if field.name == "thrust_speed" else ()
+    unit = field.unit + (f" (here: {', '.join(filter(None, here))})" if any(here) else "")
     by_default = "yes" if field.by_default else "no"
-    cells = (
-        field.name, field.label, field.kind, unit, field.allowed, field.missing, field.source, by_default, variable,
-        codes(field),
-    )  # fmt: skip
-    return dict(zip(COLUMNS, cells, strict=True))
-
-
-def _markdown(lines: Sequence[dict[str, str]]) -> str:
-    heads = [column.replace("_", " ") for column in COLUMNS]
-    table = [heads, ["---"] * len(heads), *([_escaped(line[column]) for column in COLUMNS] for line in lines)]
-    return "\n".join([_ABOUT.format(version=__version__), *(f"| {' | '.join(cells)} |" for cells in table), ""])
-
-
-def _escaped(text: str) -> str:
-    flat = " ".join(text.split())
-    for special in ("\\", "|", "*", "_", "`", "<"):
-        flat = flat.replace(special, f"\\{special}")
-    return flat
+    about = [field.name, field.label, field.kind, unit, field.allowed, field.missing, field.source]
+    return [*about, by_default, variable, codes(field)]

@@ -1,4 +1,4 @@
-"""Export the journal: the formats and their files.
+"""Export the journal: the formats, their files, and the csv tables.
 
 Files are written completely or not at all. They never replace an existing file unless that is asked for, and never the
 journal or its key.
@@ -14,11 +14,10 @@ from typing import Final
 
 from popdetect.errors import UsageError
 from popdetect.session.files import make_folder, readable, write_texts
-from popdetect.study.export import codebook as export_codebook
-from popdetect.study.export import fhir as export_fhir
-from popdetect.study.export import redcap as export_redcap
-from popdetect.study.export import tables as export_tables
-from popdetect.study.export.rows import Rows, chosen, read
+from popdetect.session.tables import csv_text
+from popdetect.study.export import codebook, fhir, redcap
+from popdetect.study.export.rows import Rows, cell, chosen, must_be_clear, read
+from popdetect.study.fields import Value, session_level
 from popdetect.study.journal.pseudonyms import may_write
 
 # each format and what its rows are
@@ -46,10 +45,8 @@ class Exported:
     n_rows : int
     row_name : str
         Meaning of a row, such as "thrust".
-    columns : tuple of str
-        Exported fields.
-    left_out : tuple of str
-        Fields with values that are not in the export.
+    columns, left_out : tuple of str
+        Exported fields, and fields with values that are not in the export.
     hints : tuple of str
     """
 
@@ -87,7 +84,8 @@ def export(
     Raises
     ------
     UsageError
-        If a format or field is unknown, a file exists already, or the journal cannot be read.
+        If a format or field is unknown, the meaning of a number would not be exported with it, a file exists already,
+        or the journal cannot be read.
     NothingFound
         If no thrust has a score yet.
     """
@@ -97,47 +95,65 @@ def export(
     if columns is None and format == "codebook":
         columns = [field.name for field in rows.fields]
     if columns is None and format == "fhir":
-        columns = export_fhir.FHIR_FIELDS
+        columns = fhir.FHIR_FIELDS
     fields = chosen(rows, columns)
+    names = tuple(field.name for field in fields)
     hints: tuple[str, ...] = ()
     if format == "redcap":
-        texts, n_rows = export_redcap.redcap_files(rows, fields)
-        hints = (export_redcap.HOW_TO,)
+        texts, n_rows = redcap.redcap_files(rows, fields)
+        hints = (redcap.HOW_TO,)
     elif format == "codebook":
-        texts, n_rows = export_codebook.codebook_files(rows, fields)
+        texts, n_rows = codebook.codebook_files(rows, fields), len(fields)
     elif format == "fhir":
-        text, n_rows, hints = export_fhir.bundle(rows, fields)
+        text, n_rows, hints = fhir.bundle(rows, names)
         texts = {"": text}
     else:
-        table = export_tables.long_table if format == "csv" else export_tables.wide_table
-        text, n_rows = table(rows, fields)
-        texts = {"": text}
+        must_be_clear(rows, fields)
+        header, lines = (_long if format == "csv" else _wide)(rows, names)
+        texts, n_rows = {"": csv_text(header, lines)}, len(lines)
     written: tuple[Path, ...] = ()
     if out is not None:
-        places = {Path(out, name) if name else Path(out): text for name, text in texts.items()}
-        _check(places, Path(out), format, Path(journal), force)
+        place = Path(out)
+        if format not in IN_A_FOLDER and place.is_dir():
+            like = readable(str(place / "study.csv"))
+            raise UsageError(f"{readable(str(place))}: a folder; {format} is one file, such as {like}")
+        written = tuple(place / name for name in texts)
+        for path in written:
+            may_write(path, Path(journal), force=force, what="an export")
         if format in IN_A_FOLDER:
-            make_folder(Path(out))
-        write_texts(places)
-        written = tuple(places)
-    names = tuple(field.name for field in fields)
-    return Exported(format, texts, written, n_rows, FORMATS[format], names, _left_out(rows, names), hints)
-
-
-def _left_out(rows: Rows, names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(
+            make_folder(place)
+        write_texts(dict(zip(written, texts.values(), strict=True)))
+    left_out = tuple(
         field.name
         for field in rows.fields
         if field.name not in names and any(row[field.name] not in (None, "") for row in rows.values)
     )
+    return Exported(format, texts, written, n_rows, FORMATS[format], names, left_out, hints)
 
 
-def _check(places: Mapping[Path, str], out: Path, format: str, journal: Path, force: bool) -> None:
-    if format not in IN_A_FOLDER and out.is_dir():
-        raise UsageError(f"{_name(out)}: a folder; {format} is one file, such as {_name(out / 'study.csv')}")
-    for place in places:
-        may_write(place, journal, force=force, what="an export")
+def _long(rows: Rows, names: Sequence[str]) -> tuple[Sequence[str], list[dict[str, str]]]:
+    """Return the columns and a row for each thrust."""
+    return names, [{name: cell(row[name]) for name in names} for row in rows.values]
 
 
-def _name(path: Path) -> str:
-    return readable(str(path))
+def _wide(rows: Rows, names: Sequence[str]) -> tuple[Sequence[str], list[dict[str, str]]]:
+    """Return the columns and a row for each patient and session.
+
+    The fields of a session come first, once. Then the fields of each thrust follow, numbered from 1: ``label_1``,
+    ``pain_before_1``, ``label_2``, ... in the order of `thrust_no`, then of the files. `n_thrusts` is the number of
+    thrusts, which distinguishes a missing thrust from an empty value.
+    """
+    of_session = session_level()
+    once = [name for name in names if name in of_session]
+    each = [name for name in names if name not in of_session]
+    # if a day or a session number differs within a folder, these are two sessions
+    visits: dict[tuple[Value, ...], list[Mapping[str, Value]]] = {}
+    for row in rows.values:
+        visits.setdefault(tuple(row[name] for name in of_session), []).append(row)
+    lines = []
+    for visit in visits.values():
+        visit.sort(key=lambda row: (float("inf" if row["thrust_no"] is None else row["thrust_no"]), str(row["file"])))
+        line = {name: cell(visit[0][name]) for name in once} | {"n_thrusts": str(len(visit))}
+        lines.append(line | {f"{name}_{i}": cell(row[name]) for i, row in enumerate(visit, 1) for name in each})
+    most = max(map(len, visits.values()))
+    return [*once, "n_thrusts", *(f"{name}_{i}" for i in range(1, most + 1) for name in each)], lines

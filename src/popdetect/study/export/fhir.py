@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from popdetect.errors import NothingFound, UsageError
 from popdetect.study.export.rows import Rows
-from popdetect.study.fields import Field, Value, pains
+from popdetect.study.fields import Value, pains
 
 FHIR_FIELDS: Final = ("patient", "day", "pain_before", "pain_after", "pain_scale")
 URN: Final = "urn:x-popdetect"
@@ -31,31 +31,34 @@ _CODINGS: Final = {
     "NPRS": ("72514-3", "Pain severity - 0-10 verbal numeric rating [Score] - Reported"),
     "VAS100": ("38214-3", "Pain severity [Score] Visual analog score"),
 }
-_SURVEY: Final = {
-    "system": "http://terminology.hl7.org/CodeSystem/observation-category",
-    "code": "survey",
-    "display": "Survey",
-}
+_CATEGORIES: Final = "http://terminology.hl7.org/CodeSystem/observation-category"
+_SURVEY: Final = {"system": _CATEGORIES, "code": "survey", "display": "Survey"}
+_MASKED: Final = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}
 
 
-def bundle(rows: Rows, fields: Sequence[Field]) -> tuple[str, int, tuple[str, ...]]:
+def bundle(rows: Rows, names: Sequence[str]) -> tuple[str, int, tuple[str, ...]]:
     """Return the JSON text, the number of Observations, and remarks.
 
-    Raises
-    ------
-    UsageError
-        If fields other than `FHIR_FIELDS` are asked for, or too few for an Observation.
-    NothingFound
-        If there is no pain score.
+    Raises UsageError if fields other than `FHIR_FIELDS` are asked for, or too few for an Observation, and NothingFound
+    if there is no pain score.
     """
-    names = [field.name for field in fields]
-    _check(names)
+    others = [name for name in names if name not in FHIR_FIELDS]
+    if others:
+        raise UsageError(
+            f"columns: {', '.join(others)}: not in a FHIR export, which has pain scores only; "
+            f"allowed are {', '.join(FHIR_FIELDS)}"
+        )
+    asked = [pain for pain in pains() if pain in names]
+    missing = [name for name in ("patient", "pain_scale") if name not in names]
+    missing += [] if asked else ["pain_before or pain_after"]
+    if missing:
+        raise UsageError(f"columns: an Observation needs its subject, code and value: add {', '.join(missing)}")
     entries = []
     n_odd = 0
     for row, number in zip(rows.values, rows.numbers, strict=True):
-        for pain in pains():
+        for pain in asked:
             value = row[pain]
-            if pain not in names or not isinstance(value, int | float):
+            if not isinstance(value, int | float):
                 continue
             if row["pain_scale"] == "NPRS" and value != int(value):
                 n_odd += 1  # `valueInteger` cannot hold it
@@ -69,19 +72,6 @@ def bundle(rows: Rows, fields: Sequence[Field]) -> tuple[str, int, tuple[str, ..
         hints.append("pain on VAS100 is LOINC 38214-3 (visual analog score), not the 0 to 10 rating of 72514-3")
     made_bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
     return json.dumps(made_bundle, ensure_ascii=False, indent=1) + "\n", len(entries), tuple(hints)
-
-
-def _check(names: Sequence[str]) -> None:
-    others = [name for name in names if name not in FHIR_FIELDS]
-    if others:
-        raise UsageError(
-            f"columns: {', '.join(others)}: not in a FHIR export, which has pain scores only; "
-            f"allowed are {', '.join(FHIR_FIELDS)}"
-        )
-    missing = [name for name in ("patient", "pain_scale") if name not in names]
-    missing += ["pain_before or pain_after"] if not set(names).intersection(pains()) else []
-    if missing:
-        raise UsageError(f"columns: an Observation needs its subject, code and value: add {', '.join(missing)}")
 
 
 def _observation(row: Mapping[str, Value], pain: str, value: float, number: int, with_day: bool) -> dict[str, Any]:
@@ -106,17 +96,10 @@ def _observation(row: Mapping[str, Value], pain: str, value: float, number: int,
             "text": f"Pain {timing} the thrust ({row['pain_scale']})",
         },
         "subject": {"type": "Patient", "identifier": {"system": f"{URN}:patient", "value": row["patient"]}},
-        "_effectiveDateTime": {
-            "extension": [
-                {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"},
-            ]
-        },
+        "_effectiveDateTime": {"extension": [_MASKED]},
     }
     if row["pain_scale"] == "NPRS":
         return made | {"valueInteger": int(value)}
-    quantity = {"value": _number(value), "unit": "score", "system": "http://unitsofmeasure.org", "code": "{score}"}
+    exact = int(value) if value == int(value) else value
+    quantity = {"value": exact, "unit": "score", "system": "http://unitsofmeasure.org", "code": "{score}"}
     return made | {"valueQuantity": quantity, "method": {"text": "Visual analog scale, 0 to 100"}}
-
-
-def _number(value: float) -> float:
-    return int(value) if value == int(value) else value

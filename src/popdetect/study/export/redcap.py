@@ -14,11 +14,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from popdetect.errors import UsageError
-from popdetect.session.tables import csv_text
+from popdetect.session.tables import csv_lines, csv_text
 from popdetect.study import fields as study_fields
 from popdetect.study.analysis.thrusts import PainScale
 from popdetect.study.export.rows import Rows, cell, must_be_clear
@@ -37,6 +36,13 @@ DICTIONARY_COLUMNS: Final = (
     "Required Field?", "Custom Alignment", "Question Number (surveys only)", "Matrix Group Name", "Matrix Ranking?",
     "Field Annotation",
 )  # fmt: skip
+_RECORD: Final = {
+    "Variable / Field Name": RECORD_ID,
+    "Form Name": FIRST_FORM,
+    "Field Type": "text",
+    "Field Label": "Patient, by keyed pseudonym",
+    "Field Note": "not the clinic's patient id; only the study's key relates the two",
+}
 MOST_LETTERS: Final = 26
 HOW_TO: Final = (
     f"in an empty REDCap project: upload {DICTIONARY_NAME}, make the instrument '{FORM}' repeatable (Project Setup), "
@@ -44,8 +50,7 @@ HOW_TO: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Variable:
+class _Variable(NamedTuple):
     """One variable of the project; for pain, with its scale."""
 
     name: str
@@ -56,38 +61,28 @@ class _Variable:
 def redcap_files(rows: Rows, fields: Sequence[Field]) -> tuple[dict[str, str], int]:
     """Return the two files by name, and the number of rows to import.
 
-    Raises
-    ------
-    UsageError
-        If the patient is not among the fields, or the meaning of a number is not exported with it.
+    Raises UsageError if the patient is not among the fields, or the meaning of a number is not exported with it.
     """
     if all(field.name != "patient" for field in fields):
         raise UsageError("columns: a record of REDCap is a patient; add patient (the pseudonym)")
     must_be_clear(rows, [field for field in fields if not field.is_pain])
     variables = _variables(rows, fields)
-    dictionary = [_record_id(), *(_described(variable, fields) for variable in variables)]
-    lines = sorted(
-        zip(rows.values, rows.numbers, strict=True), key=lambda numbered: (str(numbered[0]["patient"]), numbered[1])
-    )
-    made = (
-        {RECORD_ID: cell(row["patient"]), REPEAT[0]: FORM, REPEAT[1]: str(number)}
-        | {variable.name: _coded(variable, row) for variable in variables}
-        for row, number in lines
-    )
-    columns = [RECORD_ID, *REPEAT, *(variable.name for variable in variables)]
-    return {
-        IMPORT_NAME: csv_text(columns, made),
-        DICTIONARY_NAME: csv_text(DICTIONARY_COLUMNS, dictionary),
-    }, len(lines)
+    lines = [
+        [cell(row["patient"]), FORM, str(number), *(_coded(variable, row) for variable in variables)]
+        for row, number in zip(rows.values, rows.numbers, strict=True)
+    ]
+    lines.sort(key=lambda cells: (cells[0], int(cells[2])))
+    made = [[RECORD_ID, *REPEAT, *(variable.name for variable in variables)], *lines]
+    dictionary = [_RECORD, *(_described(variable, fields) for variable in variables)]
+    return {IMPORT_NAME: csv_lines(made), DICTIONARY_NAME: csv_text(DICTIONARY_COLUMNS, dictionary)}, len(lines)
 
 
 def variable_names(rows: Rows, fields: Sequence[Field]) -> dict[str, str]:
     """Return the variables of each field, for the codebook."""
-    found = {field.name: RECORD_ID for field in fields if field.name == "patient"}
+    found = {"patient": [RECORD_ID]}
     for variable in _variables(rows, fields):
-        name = variable.field.name
-        found[name] = f"{found[name]}, {variable.name}" if name in found else variable.name
-    return found
+        found.setdefault(variable.field.name, []).append(variable.name)
+    return {name: ", ".join(names) for name, names in found.items()}
 
 
 def codes(field: Field) -> str:
@@ -127,45 +122,32 @@ def _free_name(header: str, taken: set[str]) -> str:
     return name
 
 
-def _record_id() -> dict[str, str]:
-    cells = ("Patient, by keyed pseudonym", "not the clinic's patient id; only the study's key relates the two")
-    return dict(zip(DICTIONARY_COLUMNS, (RECORD_ID, FIRST_FORM, "", "text", cells[0], "", cells[1]), strict=False))
-
-
 def _described(variable: _Variable, fields: Sequence[Field]) -> dict[str, str]:
+    """Return the variable's line of the data dictionary."""
     field = variable.field
     validation: str = field.kind if field.kind in ("integer", "number") else ""
-    limits = ["" if limit is None else f"{limit:g}" for limit in (field.low, field.high)]
+    low, high = ("" if limit is None else f"{limit:g}" for limit in (field.low, field.high))
     label, unit, branching = field.label, field.unit, ""
     if variable.scale:
-        validation, highest = SCALES[variable.scale]
-        limits[1] = str(highest)
-        label, unit = f"{label} ({variable.scale})", f"points of {variable.scale}, 0 to {limits[1]}"
-        asked = next((other for other in fields if other.name == "pain_scale"), None)
-        if asked is not None:
-            branching = f"[pain_scale] = '{asked.codes[variable.scale]}'"
-    made = dict.fromkeys(DICTIONARY_COLUMNS, "")
-    cells = {
+        validation, high = SCALES[variable.scale][0], str(SCALES[variable.scale][1])
+        label, unit = f"{label} ({variable.scale})", f"points of {variable.scale}, 0 to {high}"
+        asked = [other.codes[variable.scale] for other in fields if other.name == "pain_scale"]
+        branching = f"[pain_scale] = '{asked[0]}'" if asked else ""
+    is_notes = field.may_identify and field.name != "file"
+    return {
         "Variable / Field Name": variable.name,
         "Form Name": FORM,
-        "Field Type": _field_type(field),
-        "Field Label": _plain(label),
+        "Field Type": "radio" if field.kind == "choice" else "notes" if is_notes else "text",
+        "Field Label": label.replace("<", "(").replace(">", ")"),  # REDCap reads labels as HTML
         "Choices, Calculations, OR Slider Labels": codes(field),
         "Field Note": "; ".join(part for part in (unit, f"empty: {field.missing}") if part),
         "Text Validation Type OR Show Slider Number": validation,
-        "Text Validation Min": limits[0],
-        "Text Validation Max": limits[1],
+        "Text Validation Min": low,
+        "Text Validation Max": high,
         "Identifier?": "y" if field.may_identify else "",
         "Branching Logic (Show field only if...)": branching,
         "Field Annotation": f"filled in by: {field.source}",
     }
-    return made | cells
-
-
-def _field_type(field: Field) -> str:
-    if field.kind == "choice":
-        return "radio"
-    return "notes" if field.may_identify and field.name != "file" else "text"
 
 
 def _coded(variable: _Variable, row: Mapping[str, Value]) -> str:
@@ -173,8 +155,3 @@ def _coded(variable: _Variable, row: Mapping[str, Value]) -> str:
         return ""
     value = cell(row[variable.field.name])
     return variable.field.codes[value] if variable.field.kind == "choice" and value else value
-
-
-def _plain(label: str) -> str:
-    """Replace angle brackets, because REDCap reads labels as HTML."""
-    return label.replace("<", "(").replace(">", ")")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -52,15 +53,7 @@ class Rows:
 
 
 def read(path: str | os.PathLike[str]) -> Rows:
-    """Read a journal.
-
-    Raises
-    ------
-    NothingFound
-        If no thrust has a score yet.
-    UsageError
-        If it is not a journal.
-    """
+    """Read a journal; raises NothingFound if no thrust has a score yet, and UsageError if it is not a journal."""
     records = journal.records(path)
     if not records:
         raise NothingFound(
@@ -69,67 +62,57 @@ def read(path: str | os.PathLike[str]) -> Rows:
         )
     owns = [json.loads(str(record["own"])) for record in records]
     own = tuple(own_field(header) for header in dict.fromkeys(header for kept in owns for header in sorted(kept)))
-    values: list[dict[str, Value]] = []
-    for record, kept in zip(records, owns, strict=True):
-        row = {field.name: record[field.name] for field in study_fields.FIELDS}
-        values.append(row | {field.name: kept.get(field.own, "") for field in own})
-    counts: dict[str, int] = {}
+    values = tuple(
+        {
+            field.name: kept.get(field.own, "") if field.own else record[field.name]
+            for field in study_fields.FIELDS + own
+        }
+        for record, kept in zip(records, owns, strict=True)
+    )
+    counts: Counter[Value] = Counter()
     numbers = [0] * len(records)
-    for i in sorted(range(len(records)), key=lambda i: int(records[i]["id"] or 0)):
-        patient = str(records[i]["patient"])
-        counts[patient] = numbers[i] = counts.get(patient, 0) + 1
-    return Rows(tuple(values), study_fields.FIELDS + own, tuple(numbers))
+    for i, record in sorted(enumerate(records), key=lambda numbered: int(numbered[1]["id"] or 0)):
+        counts[record["patient"]] += 1
+        numbers[i] = counts[record["patient"]]
+    return Rows(values, study_fields.FIELDS + own, tuple(numbers))
 
 
 def chosen(rows: Rows, columns: Sequence[str] | None) -> tuple[Field, ...]:
     """Return the fields asked for, in that order; by default those that hold no names.
 
-    Raises
-    ------
-    UsageError
-        For an unknown field, or one that is named twice.
+    Raises UsageError for an unknown field, or one that is named twice.
     """
     if columns is None:
         return tuple(field for field in rows.fields if field.by_default)
     known = {field.name: field for field in rows.fields}
     if not columns:
         raise UsageError(f"columns: none named; there are: {', '.join(known)}")
-    for i, name in enumerate(columns):
+    for name, n in Counter(columns).items():
         if name not in known:
             raise UsageError(f"columns: {name!r}: {_unknown(name, list(known))}")
-        if name in columns[:i]:
+        if n > 1:
             raise UsageError(f"columns: {name!r} is named twice; name it once")
     return tuple(known[name] for name in columns)
 
 
 def must_be_clear(rows: Rows, fields: Sequence[Field]) -> None:
-    """Check that numbers on several scales or in several units are exported together with their scale or unit.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Raise UsageError for numbers on several scales or in several units without the field of their scale or unit."""
     names = {field.name for field in fields}
-    if names.intersection(pains()) and "pain_scale" not in names and len(rows.scales) > 1:
-        raise UsageError(
-            f"columns: pain is on {' and on '.join(rows.scales)} in this journal; without pain_scale they are "
-            "ambiguous: add pain_scale"
-        )
-    if "thrust_speed" in names and "thrust_speed_unit" not in names and len(rows.speed_units) > 1:
-        units = " and in ".join(unit or "no unit" for unit in rows.speed_units)
-        raise UsageError(
-            f"columns: thrust_speed is in {units} in this journal; without thrust_speed_unit they are ambiguous: "
-            "add thrust_speed_unit"
-        )
+    speed_units = [unit or "no unit" for unit in rows.speed_units]
+    for numbers, is_on, unit, found in (
+        (pains(), "pain is on", "pain_scale", rows.scales),
+        (("thrust_speed",), "thrust_speed is in", "thrust_speed_unit", speed_units),
+    ):
+        if names.intersection(numbers) and unit not in names and len(found) > 1:
+            words = f" and {is_on.split()[-1]} ".join(found)
+            raise UsageError(f"columns: {is_on} {words} in this journal; without {unit} they are ambiguous: add {unit}")
 
 
 def cell(value: Value) -> str:
     """Return a value as text."""
-    if value is None:
-        return ""
     if isinstance(value, float):
         return f"{Decimal(repr(value)):f}".removesuffix(".0")
-    return str(value)
+    return "" if value is None else str(value)
 
 
 def _unknown(name: str, known: list[str]) -> str:

@@ -29,8 +29,6 @@ SEED: Final = 1
 SESSION, JOURNAL, REPORT = "session", "demo.db", "report.html"
 TITLE = "Demonstration: a simulated study of pops and pain"
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
@@ -38,14 +36,10 @@ class Demonstration:
 
     Attributes
     ----------
-    session : Path
     summary : Summary
         Of labelling.
     rows : tuple of (LabelledClip, dict)
         Each clip as it was labelled, and its truth.
-    logged : Logged
-    report : Written
-        With the three sentences.
     effect : float
         True effect of a pop, in NPRS points.
     """
@@ -59,36 +53,21 @@ class Demonstration:
 
 
 def demonstrate(
-    folder: Path,
-    *,
-    on_stage: Callable[[str], None] | None = None,
-    on_progress: Progress | None = None,
+    folder: Path, *, on_stage: Callable[[str], None], on_progress: Callable[[int, int], None] | None
 ) -> Demonstration:
     """Run all steps; steps that an earlier run finished are not repeated.
 
-    Parameters
-    ----------
-    folder : Path
-        A new or empty folder, or that of an earlier run.
-    on_stage : callable, optional
-        Called with the name of the next step.
-    on_progress : callable, optional
-        Called with the number of clips done, and of all clips.
-
-    Raises
-    ------
-    UsageError
-        If the folder holds other files, or cannot be written.
+    `folder` is new, empty, or that of an earlier run; raises UsageError if it holds other files or cannot be written.
+    `on_stage` is called with the name of the next step, `on_progress` with the number of clips done and of all clips.
     """
-    tell = on_stage or (lambda _: None)
     session = folder / SESSION
     if not (session / simulated_session.TRUTH).is_file():
         _must_be_empty(folder)
-        tell(f"making a study of {PLAN.n_thrusts} clips in {readable(str(session))}")
+        on_stage(f"making a study of {PLAN.n_thrusts} clips in {readable(str(session))}")
         simulated_session.simulate(session, PLAN, seed=SEED, on_progress=on_progress)
     summary = batch.label(session, formats=("audacity",), on_progress=on_progress)
     logged = log(session, folder / JOURNAL, update=True)  # another model may have labelled it before
-    tell("writing the report")
+    on_stage("writing the report")
     written = report.write(folder / JOURNAL, folder / REPORT, sessions=[session], title=TITLE, force=True)
     found = {clip.file: clip for clip in summary.session.clips}
     truths = read_rows(session / simulated_session.TRUTH_TABLE)

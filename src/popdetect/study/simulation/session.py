@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,8 @@ class SimulatedStudy:
 
     Attributes
     ----------
-    folder : Path
-    n_clips, n_pop_clips, n_pops, n_patients : int
-        Its contents; fewer clips than planned if patients dropped out.
-    has_sound : bool
+    n_clips : int
+        Fewer than planned if patients dropped out.
     effect : float
         True effect of a pop at belief 3, in NPRS points.
     mean_effect : float or None
@@ -129,19 +128,53 @@ def simulate(
         raise UsageError("a study without sound has no recordings to mix; leave out one of the two")
     if role is not None and sounds is None:
         raise UsageError("a role chooses among recorded sounds; name their folder with --sounds")
+    about = {
+        "popdetect_version": __version__,
+        "simulated": True,
+        "note": NOTE,
+        "seed": seed,
+        "n_patients": plan.n_patients,
+        "plan": asdict(plan),
+    }
     with drafted(folder) as draft:
         if sound:
-            known = _with_sound(draft, plan, seed, rule or SceneRule(), sounds, role, on_progress)
+            known = _with_sound(draft, plan, seed, rule or SceneRule(), sounds, role, about, on_progress)
         else:
             known = simulate_known(plan, seed=seed)
-            clips = tuple(_clip(number, one) for number, one in enumerate(known))
-            run = _about(plan, seed) | {"judged_by": "chance, as planned"}
-            Session(draft, draft / OUT_NAME, clips, run, has_events=False).write()
-            write_text(draft / PARAMETERS, _json(_about(plan, seed)))
-        made = _summary(folder, plan, known, has_sound=sound)
+            run = about | {"judged_by": "chance, as planned"}
+            Session(draft, draft / OUT_NAME, tuple(map(_clip, count(), known)), run, has_events=False).write()
+            write_text(draft / PARAMETERS, _json(about))
+        effects = [one.effect for one in known if one.n_pops]
+        made = SimulatedStudy(
+            folder=folder,
+            n_clips=len(known),
+            n_pop_clips=len(effects),
+            n_pops=sum(one.n_pops for one in known),
+            n_patients=plan.n_patients,
+            has_sound=sound,
+            effect=plan.effect,
+            mean_effect=round(float(np.mean(effects)), 4) if effects else None,
+            n_cut=sum(one.is_cut for one in known),
+        )
         write_text(draft / NAME, csv_text(_COLUMNS, map(_score_row, known)))
         write_text(draft / TRUTH_TABLE, csv_text(TRUTH_COLUMNS, map(_truth_row, known)))
-        write_text(draft / TRUTH, _json(_truth(plan, seed, made)))
+        unused = (
+            ("sensitivity", "specificity", "uncertain", "unjudged") if sound else ()
+        )  # the real detector has its own
+        truth = {
+            "plan": {name: value for name, value in asdict(plan).items() if name not in unused},
+            "units": "effects in NPRS points of pain after; negative relieves",
+            "sound": sound,
+            "effect_at_belief_3": plan.effect,
+            "effect_per_point_of_belief": plan.interaction,
+            "effect_per_point_of_expectation": plan.expectation,
+            "mean_effect_of_the_pops": made.mean_effect,
+            "n_clips": made.n_clips,
+            "n_clips_with_pops": made.n_pop_clips,
+            "n_pops": made.n_pops,
+            "n_scores_cut_at_the_ends_of_the_scale": made.n_cut,
+        }
+        write_text(draft / TRUTH, _json(about | truth))
     return made
 
 
@@ -152,8 +185,10 @@ def _with_sound(
     rule: SceneRule,
     sounds: Path | None,
     role: str | None,
+    about: Mapping[str, Any],
     on_progress: Callable[[int, int], None] | None,
 ) -> list[Known]:
+    """Mix the clips and write them with their truth; pain follows from the pops in them."""
     bank = bank_of(sounds, role)
     n_planned = plan.n_thrusts or round(plan.n_patients * plan.thrusts_per_patient)
     truths: list[Truth] = []
@@ -171,53 +206,8 @@ def _with_sound(
         on_progress(len(truths), len(truths))
     how = {"rule": asdict(replace(rule, pop_share=plan.pop_share)), "role": role}
     how["sounds"] = "made" if sounds is None else "recorded"
-    write_truth(draft, truths, _about(plan, seed) | how | {"note_on_sound": sessions.NOTE})
+    write_truth(draft, truths, {**about, **how, "note_on_sound": sessions.NOTE})
     return known
-
-
-def _about(plan: StudyPlan, seed: int) -> dict[str, Any]:
-    return {
-        "popdetect_version": __version__,
-        "simulated": True,
-        "note": NOTE,
-        "seed": seed,
-        "n_patients": plan.n_patients,
-        "plan": asdict(plan),
-    }
-
-
-def _truth(plan: StudyPlan, seed: int, made: SimulatedStudy) -> dict[str, Any]:
-    about = _about(plan, seed)
-    if made.has_sound:  # the real detector has its own errors
-        for name in ("sensitivity", "specificity", "uncertain", "unjudged"):
-            del about["plan"][name]
-    return about | {
-        "units": "effects in NPRS points of pain after; negative relieves",
-        "sound": made.has_sound,
-        "effect_at_belief_3": plan.effect,
-        "effect_per_point_of_belief": plan.interaction,
-        "effect_per_point_of_expectation": plan.expectation,
-        "mean_effect_of_the_pops": made.mean_effect,
-        "n_clips": made.n_clips,
-        "n_clips_with_pops": made.n_pop_clips,
-        "n_pops": made.n_pops,
-        "n_scores_cut_at_the_ends_of_the_scale": made.n_cut,
-    }
-
-
-def _summary(folder: Path, plan: StudyPlan, known: list[Known], *, has_sound: bool) -> SimulatedStudy:
-    effects = [one.effect for one in known if one.n_pops]
-    return SimulatedStudy(
-        folder=folder,
-        n_clips=len(known),
-        n_pop_clips=len(effects),
-        n_pops=sum(one.n_pops for one in known),
-        n_patients=plan.n_patients,
-        has_sound=has_sound,
-        effect=plan.effect,
-        mean_effect=round(float(np.mean(effects)), 4) if effects else None,
-        n_cut=sum(one.is_cut for one in known),
-    )
 
 
 def _file(known: Known) -> str:
@@ -225,25 +215,19 @@ def _file(known: Known) -> str:
 
 
 def _truth_row(known: Known) -> Row:
-    return {
-        "file": _file(known),
-        "patient_id": patient_name(known.patient_number),
-        "label": "pop" if known.n_pops else "no_pop",
-        "n_pops": str(known.n_pops),
-        "effect_points": f"{known.effect:z.2f}",
-    }
+    label = "pop" if known.n_pops else "no_pop"
+    cells = (_file(known), patient_name(known.patient_number), label, str(known.n_pops), f"{known.effect:z.2f}")
+    return dict(zip(TRUTH_COLUMNS, cells, strict=True))
 
 
 def _score_row(known: Known) -> Row:
-    thrust = known.thrust
-    visit = _FIRST_VISIT + timedelta(days=thrust.day)
-    cells: Mapping[str, object] = {
-        "file": _file(known),
-        "patient_id": patient_name(known.patient_number),
-        "date": visit.isoformat(),
-        SIMULATED: "yes",
-    }
-    return {column: _cell(cells.get(column, getattr(thrust, column, None))) for column in _COLUMNS}
+    visit = _FIRST_VISIT + timedelta(days=known.thrust.day)
+    cells = {"file": _file(known), "patient_id": patient_name(known.patient_number), "date": str(visit)}
+    cells[SIMULATED] = "yes"
+    for column in _COLUMNS:
+        value = cells.get(column, getattr(known.thrust, column, None))
+        cells[column] = "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return cells
 
 
 def _clip(number: int, known: Known) -> LabelledClip:
@@ -260,12 +244,6 @@ def _clip(number: int, known: Known) -> LabelledClip:
         model=SIMULATED_MODEL,
         popdetect_version=__version__,
     )
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _json(made: Mapping[str, Any]) -> str:

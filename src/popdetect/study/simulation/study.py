@@ -10,17 +10,22 @@ effect.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from popdetect.errors import UsageError
 from popdetect.records import Label
+from popdetect.study.analysis.columns import UNITS
 from popdetect.study.analysis.thrusts import Answer, PainScale, Thrust
 
 SPEED_UNIT = "m/s2"
 SIMULATED_MODEL = "simulated"  # name of the model if no detector judged the clips
+
+# range of the probability of each verdict
+_P_POP: Final[dict[Label, tuple[float, float]]] = {"pop": (0.75, 1.0), "no_pop": (0.0, 0.25), "uncertain": (0.3, 0.7)}
 
 # number of pops of a thrust, given the patient's number from 0, the thrust's from 1, and whether it pops at all
 Pops = Callable[[int, int, bool], int]
@@ -96,14 +101,13 @@ class StudyPlan:
             raise UsageError(f"{self.n_thrusts} thrusts of {self.n_patients} patients; each needs at least one")
         if not 0 < self.pop_share < 1:
             raise UsageError(f"pop_share {self.pop_share:g}: above 0 and below 1 is allowed; a study needs both kinds")
-        shares = ("sensitivity", "specificity", "patient_error", "therapist_error", "uncertain", "unjudged", "unsure")
-        for name in (*shares, "missing", "dropout"):
+        errors = ("sensitivity", "specificity", "patient_error", "therapist_error")
+        for name in (*errors, "uncertain", "unjudged", "unsure", "missing", "dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} {getattr(self, name):g}: allowed is 0 to 1")
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """A simulated thrust and its true values.
 
     Attributes
@@ -128,43 +132,23 @@ class Known:
 
 
 def simulate_study(plan: StudyPlan | None = None, *, seed: int = 0) -> list[Thrust]:
-    """Draw the observed values of a study.
-
-    Parameters
-    ----------
-    plan : StudyPlan, optional
-        True values.
-    seed : int ≥ 0
-
-    Returns
-    -------
-    list of Thrust
-        Patient by patient, in the order of their thrusts.
-    """
+    """Draw the observed values of a study, patient by patient, in the order of their thrusts; `seed` is at least 0."""
     return [known.thrust for known in simulate_known(plan, seed=seed)]
 
 
 def simulate_known(plan: StudyPlan | None = None, *, seed: int = 0, pops: Pops | None = None) -> list[Known]:
     """Draw a study as `simulate_study` does, with its true values.
 
-    Parameters
-    ----------
-    plan : StudyPlan, optional
-    seed : int ≥ 0
-    pops : callable, optional
-        Makes the sound of each thrust and returns its number of pops; by default that is random.
-
-    Returns
-    -------
-    list of Known
+    `pops` makes the sound of each thrust and returns its number of pops; by default that is random.
     """
     plan = plan or StudyPlan()
     rng = np.random.default_rng([seed, 4])
     return [known for number in range(plan.n_patients) for known in _patient(plan, rng, number, seed, pops)]
 
 
-def _patient(plan: StudyPlan, rng: np.random.Generator, number: int, seed: int, pops: Pops | None) -> list[Known]:
-    name = hashlib.sha256(f"{seed} {number}".encode()).hexdigest()[:12]
+def _patient(plan: StudyPlan, rng: np.random.Generator, number: int, seed: int, pops: Pops | None) -> Iterator[Known]:
+    """Draw a patient, and the thrusts until the patient drops out."""
+    patient = hashlib.sha256(f"{seed} {number}".encode()).hexdigest()[:12]
     own = float(rng.normal(0, plan.patient_sd))
     log_odds = np.log(plan.pop_share / (1 - plan.pop_share)) + rng.normal(0, plan.pop_spread)
     expects = int(np.clip(np.rint(rng.normal(5, 2)), 0, 10))
@@ -173,70 +157,52 @@ def _patient(plan: StudyPlan, rng: np.random.Generator, number: int, seed: int, 
         n_thrusts = 1 + int(rng.poisson(plan.thrusts_per_patient - 1))
     else:
         n_thrusts = plan.n_thrusts // plan.n_patients + (number < plan.n_thrusts % plan.n_patients)
-    thrusts = []
+    unit = UNITS[plan.scale]
+
+    def score(points: float) -> float:
+        return float(np.clip(np.rint(points * unit), 0, 10 * unit))
+
+    def kept(value: float) -> float | None:
+        return None if rng.random() < plan.missing else value
+
     for thrust_no in range(1, n_thrusts + 1):
-        thrusts.append(_thrust(plan, rng, (name, number, thrust_no), own, float(log_odds), expects, belief, pops))
+        faster = float(rng.normal(0, 1))
+        popped = bool(rng.random() < 1 / (1 + np.exp(-(log_odds + (plan.speed or 0.0) * faster))))
+        n_pops = 1 + int(rng.poisson(1.5)) if popped else 0
+        if pops is not None:
+            n_pops = pops(number, thrust_no, popped)
+            popped = n_pops > 0
+        before = score(rng.normal(6.3, 0.9))
+        effect = plan.effect + plan.interaction * (belief - 3) + plan.per_further_pop * max(n_pops - 1, 0)
+        felt = before / unit + plan.change + effect * popped + plan.expectation * (expects - 5)
+        felt += own + rng.normal(0, plan.noise_sd)
+        label = _verdict(plan, rng, popped)
+        thrust = Thrust(
+            session=f"s{thrust_no:02d}",
+            file=f"{patient}_{thrust_no:02d}.wav",
+            patient=patient,
+            day=7 * (thrust_no - 1),
+            label=label,
+            p_pop=None if label is None else round(float(rng.uniform(*_P_POP[label])), 4),
+            n_pops=None if label is None else 0 if label != "pop" else max(n_pops, 1),
+            pain_before=kept(before),
+            pain_after=kept(score(felt)),
+            pain_scale=plan.scale,
+            time_point="immediate",
+            session_no=thrust_no,
+            thrust_no=1,
+            region="lumbar",
+            expects_relief=kept(float(expects)),
+            believes_pop_needed=belief if kept(1.0) else None,
+            pop_heard_by_patient=_answer(plan, rng, popped, plan.patient_error),
+            pop_heard_by_therapist=_answer(plan, rng, popped, plan.therapist_error),
+            thrust_speed=None if plan.speed is None else kept(round(4 + faster, 2)),
+            thrust_speed_unit="" if plan.speed is None else SPEED_UNIT,
+            model=SIMULATED_MODEL,
+        )
+        yield Known(thrust, number, n_pops, effect * popped, not 0 <= felt <= 10)
         if rng.random() < plan.dropout:
             break
-    return thrusts
-
-
-def _thrust(
-    plan: StudyPlan,
-    rng: np.random.Generator,
-    who: tuple[str, int, int],
-    own: float,
-    log_odds: float,
-    expects: int,
-    belief: int,
-    pops: Pops | None,
-) -> Known:
-    patient, number, thrust_no = who
-    faster = float(rng.normal(0, 1))
-    popped = bool(rng.random() < 1 / (1 + np.exp(-(log_odds + (plan.speed or 0.0) * faster))))
-    n_pops = 1 + int(rng.poisson(1.5)) if popped else 0
-    if pops is not None:
-        n_pops = pops(number, thrust_no, popped)
-        popped = n_pops > 0
-    before = _on_scale(rng.normal(6.3, 0.9), plan.scale)
-    effect = plan.effect + plan.interaction * (belief - 3) + plan.per_further_pop * max(n_pops - 1, 0)
-    felt = _of_scale(before, plan.scale) + plan.change + effect * popped + plan.expectation * (expects - 5)
-    felt += own + rng.normal(0, plan.noise_sd)
-    after = _on_scale(felt, plan.scale)
-    label = _verdict(plan, rng, popped)
-    thrust = Thrust(
-        session=f"s{thrust_no:02d}",
-        file=f"{patient}_{thrust_no:02d}.wav",
-        patient=patient,
-        day=7 * (thrust_no - 1),
-        label=label,
-        p_pop=None if label is None else _p_pop(rng, label),
-        n_pops=None if label is None else 0 if label != "pop" else max(n_pops, 1),
-        pain_before=_lost(rng, plan, before),
-        pain_after=_lost(rng, plan, after),
-        pain_scale=plan.scale,
-        time_point="immediate",
-        session_no=thrust_no,
-        thrust_no=1,
-        region="lumbar",
-        expects_relief=_lost(rng, plan, float(expects)),
-        believes_pop_needed=belief if _lost(rng, plan, 1.0) else None,
-        pop_heard_by_patient=_answer(rng, plan, popped, plan.patient_error),
-        pop_heard_by_therapist=_answer(rng, plan, popped, plan.therapist_error),
-        thrust_speed=None if plan.speed is None else _lost(rng, plan, round(4 + faster, 2)),
-        thrust_speed_unit="" if plan.speed is None else SPEED_UNIT,
-        model=SIMULATED_MODEL,
-    )
-    return Known(thrust, number, n_pops, effect * popped, not 0 <= felt <= 10)
-
-
-def _on_scale(points: float, scale: PainScale) -> float:
-    top, unit = (10, 1.0) if scale == "NPRS" else (100, 10.0)
-    return float(np.clip(np.rint(points * unit), 0, top))
-
-
-def _of_scale(score: float, scale: PainScale) -> float:
-    return score if scale == "NPRS" else score / 10
 
 
 def _verdict(plan: StudyPlan, rng: np.random.Generator, popped: bool) -> Label | None:
@@ -249,19 +215,10 @@ def _verdict(plan: StudyPlan, rng: np.random.Generator, popped: bool) -> Label |
     return "pop" if popped == correct else "no_pop"
 
 
-def _p_pop(rng: np.random.Generator, label: Label) -> float:
-    low, high = {"pop": (0.75, 1.0), "no_pop": (0.0, 0.25), "uncertain": (0.3, 0.7)}[label]
-    return round(float(rng.uniform(low, high)), 4)
-
-
-def _answer(rng: np.random.Generator, plan: StudyPlan, popped: bool, error: float) -> Answer | None:
+def _answer(plan: StudyPlan, rng: np.random.Generator, popped: bool, error: float) -> Answer | None:
     empty, unsure, wrong = rng.random(3)
     if empty < plan.missing:
         return None
     if unsure < plan.unsure:
         return "unsure"
     return "yes" if popped != (wrong < error) else "no"
-
-
-def _lost(rng: np.random.Generator, plan: StudyPlan, value: float) -> float | None:
-    return None if rng.random() < plan.missing else value
