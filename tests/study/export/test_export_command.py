@@ -73,7 +73,7 @@ def test_what_is_left_out_is_told(study: Path, capsys: Capture) -> None:
     _, out, _ = run(capsys, study, "-o", study.parent / "a.csv")
     assert out.splitlines()[0] == f"{study.parent / 'a.csv'}: 8 thrusts"
     assert "left out: file, adverse_event, notes" in out
-    assert "--columns names what is carried" in out
+    assert "use --columns to choose the fields" in out
     _, out, _ = run(capsys, study, "--format", "redcap", "-o", study.parent / "r")
     assert "upload redcap_data_dictionary.csv, make the instrument 'thrust' repeatable" in out
     assert run(capsys, study, "-o", study.parent / "b.csv", "--quiet") == (0, "", "")
@@ -94,7 +94,7 @@ def test_json_is_one_object(study: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--json"], "--json tells what was written; name the place with -o"),
+        (["--json"], "--json reports which files were written; name the place with -o"),
         (["--format", "redcap"], "redcap is two files; name the place with -o"),
         (["--format", "xlsx"], "'xlsx': one of csv, wide, redcap, codebook, fhir is allowed"),
         (["--columns", ""], "columns: none named"),

@@ -203,7 +203,7 @@ def test_the_command_says_what_is_true_and_how_to_go_on(tmp_path: Path, capsys: 
     assert (code, err) == (0, "")
     assert f"{folder}: 6 thrusts of 3 patients" in out
     assert "true effect of a pop: -1.5 NPRS points" in out
-    assert "no figure from it is clinical" in out
+    assert "they are not clinical results" in out
     assert f"popdetect label {folder}" in out
     assert run(capsys, "simulate", tmp_path / "t", *asked, "--quiet") == (0, "", "")
 
