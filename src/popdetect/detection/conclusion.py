@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,44 +24,24 @@ _ROUNDING_S = 1e-9  # so that a gap of exactly 9 or 150 ms counts the same at an
 _SPECTRUM_MS = 6.0
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredCandidate:
-    """A candidate with its probabilities; the operating point is not applied yet.
+class ScoredCandidate(NamedTuple):
+    """A candidate with its probabilities; the operating point is not applied yet."""
 
-    Attributes
-    ----------
-    sample : int
-        Onset.
-    p_event : float in [0, 1]
-        Probability that it is a pop.
-    p_clip : float in [0, 1]
-        Probability that a clip holds a pop if this is its likeliest candidate.
-    duration_ms, snr_db, peak_hz, centroid_hz, channel
-        As of `records.Event`.
-    outside : bool
-        Whether it is out of distribution: unlike the sounds of the training data.
-    """
-
-    sample: int
-    p_event: float
-    p_clip: float
-    duration_ms: float
-    snr_db: float
+    sample: int  # onset
+    p_event: float  # probability that it is a pop
+    p_clip: float  # probability that a clip holds a pop if this is its likeliest candidate
+    duration_ms: float  # this and the next four as of `records.Event`
     peak_hz: float
     centroid_hz: float
+    snr_db: float
     channel: str
-    outside: bool
+    outside: bool  # whether it is out of distribution: unlike the sounds of the training data
 
 
 def context_logits(classifier: Classifier, rows: Floats) -> Floats:
-    """Final log-odds of candidates, shape (n,).
+    """Final log-odds of candidates, shape (n,), by the context model and rows of `signal.context.describe`.
 
-    Parameters
-    ----------
-    classifier : Classifier
-        The context model.
-    rows : ndarray, shape (n, n_context_features)
-        Of `signal.context.describe`. Candidates with a base score below `CONTEXT_FROM` keep it.
+    Candidates with a base score below `CONTEXT_FROM` keep it.
     """
     logits = rows[:, 0].copy()
     likely = np.flatnonzero(logits >= CONTEXT_FROM)
@@ -86,16 +66,7 @@ def count_pops(
     is counted too, and so on along the burst. Of two within 9 ms the later is taken as an echo of the first, unless
     only the later one would make its clip a ``pop``.
 
-    Parameters
-    ----------
-    times_s, p_event, p_clip : sequence of float, length n
-        Increasing times, and the probabilities of `ScoredCandidate`.
-    pop_from, burst_from : float in [0, 1]
-        Thresholds of `p_clip`, and of `p_event` within a burst.
-
-    Returns
-    -------
-    list of bool, length n
+    `pop_from` is the threshold of `p_clip`, `burst_from` that of `p_event` within a burst; see `ScoredCandidate`.
     """
     n = len(times_s)
     sure = [p >= pop_from for p in p_clip]
@@ -108,17 +79,13 @@ def count_pops(
                 counted[i] = True
                 last = times_s[i]
     kept: int | None = None
-    for i in range(n):
-        if not counted[i]:
-            continue
+    for i in [index for index in range(n) if counted[index]]:
         if kept is not None and times_s[i] - times_s[kept] < MERGE_S - _ROUNDING_S:
-            if sure[i] and not sure[kept]:
-                counted[kept] = False
-                kept = i
-            else:
+            if not sure[i] or sure[kept]:
                 counted[i] = False
-        else:
-            kept = i
+                continue
+            counted[kept] = False
+        kept = i
     return counted
 
 
@@ -139,18 +106,14 @@ def conclude(
     pops, the label is ``uncertain``.
     """
     times = [max(c.sample - first_sample, 0) / rate_hz for c in scored]
-    p_event = [c.p_event for c in scored]
     p_alone = [0.0 if c.outside else c.p_clip for c in scored]
-    counted = count_pops(times, p_event, p_alone, point.pop_from, point.burst_from)
+    counted = count_pops(times, [c.p_event for c in scored], p_alone, point.pop_from, point.burst_from)
     unknown = bool(scored) and not any(counted) and max(scored, key=attrgetter("p_event")).outside
     duration_s = n_samples / rate_hz
     return Detection(
         label="uncertain" if unknown else label_for(p_pop, point),
         p_pop=p_pop,
-        events=tuple(
-            Event(t, p, is_pop, c.duration_ms, c.peak_hz, c.centroid_hz, c.snr_db, c.channel)
-            for c, t, p, is_pop in zip(scored, times, p_event, counted, strict=True)
-        ),
+        events=tuple(Event(t, c.p_event, n, *c[3:8]) for c, t, n in zip(scored, times, counted, strict=True)),
         duration_s=duration_s,
         sample_rate_hz=rate_hz,
         channels=channels,

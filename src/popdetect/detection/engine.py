@@ -8,75 +8,41 @@ depend on the turns in which frames come, to the last digit. Hops and samples co
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from popdetect.detection.conclusion import ScoredCandidate, context_logits, spectral_summary
 from popdetect.detection.model.bundle import Model
 from popdetect.detection.signal import candidate_filter, context, features, frames, onsets
 from popdetect.detection.signal.frames import Array
 from popdetect.detection.signal.onsets import Floats, Ints
-from popdetect.detection.signal.refinement import AFTER_MS, ENVELOPE_BINS, Columns, Located, SnippetReader, locate
+from popdetect.detection.signal.refinement import AFTER_MS, Candidates, SnippetReader, candidate_type, locate
 
 LISTED_FROM = 0.05  # less probable candidates are not listed
 _KEEP_HOPS = 400  # frames kept before the last scored one: more than any feature looks back
 
 
-@dataclass(frozen=True, slots=True)
-class _BaseScores(Columns):
-    """Candidates scored by their own features, and what their neighbours are compared by."""
-
-    sample: Ints
-    log_odds: Floats
-    level_db: Floats
-    spectrum_db: Floats
-    duration_ms: Floats
-    snr_db: Floats
-    outside: npt.NDArray[np.bool_]
-
-
 class Engine:
-    """Finds and scores the candidates of one time line.
-
-    Parameters
-    ----------
-    model : Model
-    rate_hz : int
-
-    Attributes
-    ----------
-    first_hop, n_hops : int
-        The first frame that is still needed, and the number of frames so far; frames before the first are dropped.
-    scored : list of ScoredCandidate
-        Candidates with a probability of at least `LISTED_FROM`, in time order.
-    logits : list of (ndarray of int, ndarray)
-        Samples and final log-odds of all candidates.
-    """
+    """Finds and scores the candidates of one time line."""
 
     def __init__(self, model: Model, rate_hz: int) -> None:
-        self.first_hop = 0
-        self.scored: list[ScoredCandidate] = []
-        self.logits: list[tuple[Ints, Floats]] = []
+        self.first_hop = 0  # the first frame that is still needed; those before it are dropped
+        self.scored: list[ScoredCandidate] = []  # those with a probability of at least `LISTED_FROM`, in time order
+        self.logits: list[tuple[Ints, Floats]] = []  # samples and final log-odds of all candidates
         self._model = model
         self._rate_hz = rate_hz
         self._transform = frames.transform(model.front_end, rate_hz)
         self._window_hops = model.front_end.window_hops
         n_columns = model.front_end.n_columns
-        none = np.empty(0)
         self._frames_db = np.empty((0, n_columns), np.float32)
         self._tail = self._frames_db  # power of the latest frames, the background of the next
         self._rises = np.empty((0, frames.N_GROUPS), np.float32)
         self._groups_db = self._rises
         self._searched = 0  # frames before this one have been searched for candidates
         self._last_found: Ints = np.empty(0, np.intp)  # frame of the latest candidate
-        self._located = Located(np.empty(0, np.intp), np.empty((0, ENVELOPE_BINS)), none, none)
-        self._n_scored = 0  # how many of `_located` have a base score
-        self._base = _BaseScores(
-            np.empty(0, np.intp), none, none, np.empty((0, n_columns)), none, none, np.empty(0, np.bool_)
-        )
-        self._n_decided = 0  # how many of `_base` have their final score
+        self._found: Candidates = np.empty(0, candidate_type(n_columns))
+        self._n_scored = 0  # how many of `_found` have a base score
+        self._n_decided = 0  # how many of these have their final score
         self._reach = math.ceil(features.NEIGHBOUR_MS * rate_hz / 1000) + 1
 
     @property
@@ -96,32 +62,24 @@ class Engine:
         self._groups_db = _appended(self._groups_db, frames.group_means(frames_db, transform))
 
     def advance(self, read: SnippetReader, *, to_the_end: bool) -> None:
-        """Find and score all candidates that can be scored now.
+        """Find and score all candidates that can be scored now; `to_the_end` if no frames will follow.
 
-        Parameters
-        ----------
-        read : callable
-            Gives the samples at positions on the time line; those of hops before `first_hop` are not asked for.
-        to_the_end : bool
-            Whether no frames will follow.
+        `read` gives the samples at positions on the time line; those of hops before `first_hop` are not asked for.
         """
         self._find(read, to_the_end=to_the_end)
+        if to_the_end:
+            self._score(len(self._found))
+            self._decide(read, len(self._found))
+            return
         hop = self._transform.hop
-        horizon, n_ready = 0, len(self._located)
-        if not to_the_end:
-            # a candidate is scored when the frames after it and its last neighbour are known
-            horizon = min(
-                self.n_hops - features.FUTURE_HOPS - 2 * self._window_hops,
-                self._searched - int(features.NEIGHBOUR_MS * self._rate_hz / 1000 / hop) - 2 * self._window_hops - 2,
-            )
-            n_ready = int(np.searchsorted(self._located.sample, horizon * hop))
-        if n_ready > self._n_scored:
-            self._score(slice(self._n_scored, n_ready))
-            self._n_scored = n_ready
-        is_final = self._base.sample + self._reach < horizon * hop
-        self._decide(read, len(is_final) if to_the_end else int(is_final.sum()))
-        if not to_the_end:
-            self._drop()
+        # a candidate is scored when the frames after it and its last neighbour are known
+        horizon = hop * min(
+            self.n_hops - features.FUTURE_HOPS - 2 * self._window_hops,
+            self._searched - int(features.NEIGHBOUR_MS * self._rate_hz / 1000 / hop) - 2 * self._window_hops - 2,
+        )
+        self._score(int(np.searchsorted(self._found["sample"], horizon)))
+        self._decide(read, int(np.searchsorted(self._found["sample"], horizon - self._reach)))
+        self._drop()
 
     def _find(self, read: SnippetReader, *, to_the_end: bool) -> None:
         rule, first = self._model.onset_rule, self.first_hop
@@ -146,56 +104,52 @@ class Engine:
         # the latest known candidate is located again, to recognise a frame that finds the same onset
         fresh = locate(read, np.concatenate([self._last_found, found]), self._transform, self._rate_hz)
         self._last_found = found[-1:]
-        if len(self._located):
-            fresh = fresh.take(fresh.sample > self._located.sample[-1])
-        self._located = self._located.followed_by(fresh)
+        if len(self._found):
+            fresh = fresh[fresh["sample"] > self._found["sample"][-1]]
+        self._found = np.concatenate([self._found, fresh])
 
-    def _score(self, wanted: slice) -> None:
-        """Score candidates by their own features."""
-        model, hop = self._model, self._transform.hop
-        kept = self._located
-        from_first = Located(kept.sample - self.first_hop * hop, kept.envelope, kept.before, kept.glitch)
-        described = features.describe(self._frames_db, from_first, hop, self._window_hops, self._rate_hz, wanted)
-        level_db, spectrum_db = features.level_and_spectrum(described.rows, self._frames_db.shape[1])
-        fresh = _BaseScores(
-            sample=kept.sample[wanted],
-            log_odds=model.base_calibration.log_odds(model.classifier.logit(described.rows)),
-            level_db=level_db,
-            spectrum_db=spectrum_db,
-            duration_ms=described.duration_ms,
-            snr_db=described.snr_db,
-            outside=model.out_of_distribution.is_outside(described.rows),
-        )
-        self._base = self._base.followed_by(fresh)
-
-    def _decide(self, read: SnippetReader, n_ready: int) -> None:
-        """Score candidates before `n_ready` with their neighbours, and list the likely ones."""
-        base, model = self._base, self._model
-        wanted = slice(self._n_decided, n_ready)
-        self._n_decided = max(n_ready, self._n_decided)
-        onset_ms = base.sample.astype(np.float64) * (1000 / self._rate_hz)
-        rows = context.describe(onset_ms, base.log_odds, base.level_db, base.spectrum_db, wanted)
-        if not len(rows):
+    def _score(self, until: int) -> None:
+        """Score candidates before `until` by their own features."""
+        if until <= self._n_scored:
             return
+        model, wanted = self._model, slice(self._n_scored, until)
+        self._n_scored = until
+        rows, duration_ms = features.describe(
+            self._frames_db, self._found, self._transform.hop, self._window_hops, self._rate_hz, wanted, self.first_hop
+        )
+        scored = self._found[wanted]
+        scored["log_odds"] = model.base_calibration.log_odds(model.classifier.logit(rows))
+        scored["level_db"], scored["spectrum_db"] = features.level_and_spectrum(rows, self._frames_db.shape[1])
+        scored["duration_ms"] = duration_ms
+        scored["outside"] = model.out_of_distribution.is_outside(rows)
+
+    def _decide(self, read: SnippetReader, until: int) -> None:
+        """Score candidates before `until` with their neighbours, and list the likely ones."""
+        if until <= self._n_decided:
+            return
+        model, wanted = self._model, slice(self._n_decided, until)
+        self._n_decided = until
+        known = self._found[: self._n_scored]
+        onset_ms = known["sample"].astype(np.float64) * (1000 / self._rate_hz)
+        rows = context.describe(onset_ms, known["log_odds"], known["level_db"], known["spectrum_db"], wanted)
         logits = context_logits(model.context_model, rows)
-        self.logits.append((base.sample[wanted], logits))
+        self.logits.append((known["sample"][wanted], logits))
         p_event = model.event_calibration(logits)
         listed = np.flatnonzero(p_event >= LISTED_FROM)
         if not len(listed):
             return
         p_event, p_clip = p_event[listed], model.clip_calibration(logits[listed])
-        likely = base.take(listed + wanted.start)
-        peak_hz, centroid_hz, channel = spectral_summary(read, likely.sample, self._rate_hz)
-        columns = (likely.sample, p_event, p_clip, likely.duration_ms, likely.snr_db, peak_hz, centroid_hz)
-        values = zip(*(column.tolist() for column in columns), channel, likely.outside.tolist(), strict=True)
+        likely = known[listed + wanted.start]
+        snr_db = np.where(np.isnan(likely["level_db"]), features.HEADROOM_LIMIT_DB, likely["level_db"])
+        peak_hz, centroid_hz, channel = spectral_summary(read, likely["sample"], self._rate_hz)
+        columns = (likely["sample"], p_event, p_clip, likely["duration_ms"], peak_hz, centroid_hz, snr_db)
+        values = zip(*(column.tolist() for column in columns), channel, likely["outside"].tolist(), strict=True)
         self.scored += [ScoredCandidate(*row) for row in values]
 
     def _drop(self) -> None:
         """Drop frames and candidates that no later result depends on."""
         hop = self._transform.hop
-        waiting = self._located.sample[self._n_scored :]
-        if self._n_decided < len(self._base):
-            waiting = self._base.sample[self._n_decided :]
+        waiting = self._found["sample"][self._n_decided :]
         oldest = int(waiting[0]) // hop if len(waiting) else self._searched
         n_old = min(oldest, self._searched) - _KEEP_HOPS - self.first_hop
         if n_old <= 0:
@@ -204,14 +158,11 @@ class Engine:
         self._frames_db = self._frames_db[n_old:].copy()
         self._rises = self._rises[n_old:].copy()
         self._groups_db = self._groups_db[n_old:].copy()
-        near = self.first_hop + _KEEP_HOPS // 4
-        n_old = min(int(np.searchsorted(self._located.sample, near * hop)), self._n_scored)
-        self._located = self._located.take(slice(n_old, None))
+        n_old = int(np.searchsorted(self._found["sample"], self.first_hop * hop))
+        self._found = self._found[n_old:]
         self._n_scored -= n_old
-        n_old = min(int(np.searchsorted(self._base.sample, self.first_hop * hop)), self._n_decided)
-        self._base = self._base.take(slice(n_old, None))
         self._n_decided -= n_old
-        self._last_found = self._last_found[self._last_found >= near]
+        self._last_found = self._last_found[self._last_found >= self.first_hop + _KEEP_HOPS // 4]
 
 
 def _appended(known: Array, fresh: Array) -> Array:

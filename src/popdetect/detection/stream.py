@@ -112,18 +112,7 @@ class Stream:
 
 
 def detect_batch(model: Model, point: OperatingPoint, rate_hz: int, clips: Sequence[Samples]) -> list[Detection]:
-    """Process whole clips together.
-
-    Parameters
-    ----------
-    clips : sequence of ndarray, shape (n, channels)
-        All of one sample rate and number of channels; float32, checked.
-
-    Returns
-    -------
-    list of Detection
-        In the same order.
-    """
+    """Process whole clips of one sample rate and number of channels together; they are checked already."""
     engine, front = Engine(model, rate_hz), transform(model.front_end, rate_hz)
     n_frames = [front.n_frames(len(clip)) for clip in clips]
     # clips start where the stretches start in which speech is looked for
@@ -132,7 +121,7 @@ def detect_batch(model: Model, point: OperatingPoint, rate_hz: int, clips: Seque
     power = np.zeros((int(first_hops[-1]) + n_frames[-1], model.front_end.n_columns), np.float32)
     for clip, first, n in zip(clips, first_hops.tolist(), n_frames, strict=True):
         mean_power(clip, power[first : first + n], front)
-    voices = _voices(power, first_hops.tolist(), n_frames)
+    lags, levels = stretches(energy_db(power))
     origins = first_hops * front.hop
     # an onset at the very start of a clip may lie a little before it: the clips part in the middle of the gaps
     borders = origins[1:] - front.hop * (_GAP_HOPS // 2)
@@ -147,23 +136,15 @@ def detect_batch(model: Model, point: OperatingPoint, rate_hz: int, clips: Seque
         scored[int(np.searchsorted(borders, candidate.sample, side="right"))].append(candidate)
     detections = []
     p_pops = model.clip_calibration(best).tolist()
-    for clip, origin, own, p_pop, voice in zip(clips, origins.tolist(), scored, p_pops, voices, strict=True):
-        quality = Quality()
+    for clip, origin, n, own, p_pop in zip(clips, origins.tolist(), n_frames, scored, p_pops, strict=True):
+        quality, voice = Quality(), Voice()
         quality.add(clip)
+        first = origin // front.hop // STEP_HOPS
+        part = slice(first, first + n_stretches(n))  # stretches within the clip
+        voice.add(lags[part], levels[part])
         voice_s = voice.seconds(front.hop / rate_hz)
         detections.append(conclude(point, own, p_pop, len(clip), rate_hz, clip.shape[1], quality, voice_s, origin))
     return detections
-
-
-def _voices(power: npt.NDArray[np.float32], first_hops: Sequence[int], n_frames: Sequence[int]) -> list[Voice]:
-    """The voice of each clip, looked for in all at once."""
-    lags, levels = stretches(energy_db(power))
-    voices = []
-    for first, n in zip(first_hops, n_frames, strict=True):
-        part = slice(first // STEP_HOPS, first // STEP_HOPS + n_stretches(n))  # stretches within the clip
-        voices.append(Voice())
-        voices[-1].add(lags[part], levels[part])
-    return voices
 
 
 def _read(clips: Sequence[Samples], origins: Sequence[int], borders: Ints, starts: Ints, size: int) -> Samples:

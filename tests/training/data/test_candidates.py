@@ -82,12 +82,12 @@ def test_a_listener_hears_what_describe_gives() -> None:
         frames = onsets.pick(onsets.greatest(rises), RULE)
         frames = frames[onsets.greatest(onsets.prominence(groups_db, frames, RULE)) >= RULE.prominence_db]
         located = locate(partial(snippets, samples), frames, shape, rate_hz)
-        described = features.describe(frames_db, located, shape.hop, FRONT.window_hops, rate_hz)
+        rows, _ = features.describe(frames_db, located, shape.hop, FRONT.window_hops, rate_hz)
         heard = FeatureExtractor(FRONT, RULE).extract(samples, rate_hz)
 
         assert len(heard.rows) > 3
-        np.testing.assert_allclose(heard.onsets_s, np.maximum(located.sample, 0) / rate_hz, atol=1e-12)
-        np.testing.assert_array_equal(heard.rows, described.rows)
+        np.testing.assert_allclose(heard.onsets_s, np.maximum(located["sample"], 0) / rate_hz, atol=1e-12)
+        np.testing.assert_array_equal(heard.rows, rows)
         assert heard.duration_s == pytest.approx(len(samples) / rate_hz)
 
 

@@ -39,10 +39,6 @@ class ArrayRecording:
         full scale ±1; int8, int16, int32 and uint8 are scaled by the range of their type.
     rate_hz : whole number, 8000 to 192000
 
-    Attributes
-    ----------
-    rate_hz, channels : int
-
     Raises
     ------
     Unreadable, NotFinite, Empty, TooShort
@@ -61,19 +57,10 @@ class ArrayRecording:
 
 
 def as_block(samples: npt.ArrayLike, channels: int) -> Samples:
-    """Check one block of live sound and convert it to float32 of shape (n, channels).
+    """Check one block of live sound, which may be empty, and convert it to float32 of shape (n, channels).
 
-    Parameters
-    ----------
-    samples : array_like
-        Shape (n, channels), (channels, n), or (n,) if there is one channel. Where both axes fit, the first is time.
-        A block may be empty.
-    channels : int
-        Of the recording.
-
-    Raises
-    ------
-    Unreadable, NotFinite
+    It has shape (n, channels), (channels, n), or (n,) if there is one channel. Where both axes fit, the first is time.
+    Raises Unreadable, NotFinite.
     """
     array = _as_array(samples)
     if array.ndim == 1 and channels == 1:
@@ -84,13 +71,7 @@ def as_block(samples: npt.ArrayLike, channels: int) -> Samples:
 
 
 def check_rate(rate_hz: float) -> int:
-    """Return a sample rate as int.
-
-    Raises
-    ------
-    Unreadable
-        If it is not a whole number from 8000 to 192000.
-    """
+    """Return a sample rate as int; raises Unreadable if it is not a whole number from 8000 to 192000."""
     if not isinstance(rate_hz, numbers.Real) or not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         given = f"{rate_hz} Hz" if isinstance(rate_hz, numbers.Real) else repr(rate_hz)
         raise Unreadable(f"sample rate {given}; {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz can be processed")
@@ -100,24 +81,14 @@ def check_rate(rate_hz: float) -> int:
 
 
 def check_finite(block: npt.NDArray[Any], highest: float, lowest: float) -> None:
-    """Refuse a block with samples that are not numbers, given its extremes: NaN and infinity reach these.
-
-    Raises
-    ------
-    NotFinite
-    """
+    """Refuse a block with samples that are not numbers (NotFinite), given its extremes: NaN and infinity reach them."""
     if not (math.isfinite(highest) and math.isfinite(lowest)):
         bad = int((~np.isfinite(block)).sum())
         raise NotFinite(f"{bad} samples are not numbers (NaN or infinite); export the recording again")
 
 
 def check_recording(n_samples: int, rate_hz: int, *, silent: bool) -> None:
-    """Refuse a whole recording that has no samples, too few, or nothing but zeros.
-
-    Raises
-    ------
-    Empty, TooShort
-    """
+    """Refuse a whole recording without samples (Empty), with too few (TooShort), or with only zeros (Empty)."""
     if not n_samples:
         raise Empty("no samples; the recording is empty")
     if n_samples < MIN_DURATION_S * rate_hz:
@@ -133,11 +104,7 @@ def check_recording(n_samples: int, rate_hz: int, *, silent: bool) -> None:
 def as_float(array: npt.NDArray[Any]) -> Samples:
     """Convert samples of any type that sound is stored in to float32 with full scale ±1, in C order.
 
-    Raises
-    ------
-    Unreadable
-        For another type, or floats far above full scale.
-    NotFinite
+    Raises Unreadable for another type or for floats far above full scale, and NotFinite.
     """
     kind = array.dtype.name
     if kind in _INTEGERS:

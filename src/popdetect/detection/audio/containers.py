@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import struct
-from typing import Any, BinaryIO, NamedTuple, Protocol, cast
+from typing import Any, BinaryIO, NamedTuple
 
 from popdetect.detection.audio import mp3
 from popdetect.errors import Unreadable
@@ -19,24 +19,12 @@ _OGG_PAGE = 65_307  # the largest page
 
 
 class SoundSize(NamedTuple):
-    """How long a file says it is, and how long it is.
+    """How long a file says it is, and how long it is."""
 
-    Attributes
-    ----------
-    present : int
-        Bytes in the file, with its header.
-    announced : int
-        Bytes of sound according to the header; 0 if it does not say.
-    missing : int
-        How many of these are not in the file. For ogg and mp3, which may announce nothing, 1 if the end is missing.
-    unset_at : int
-        Position of the size in a wav whose header has size 0 although sound follows; else 0.
-    """
-
-    present: int
-    announced: int = 0
-    missing: int = 0
-    unset_at: int = 0
+    present: int  # bytes in the file, with its header
+    announced: int = 0  # bytes of sound according to the header; 0 if it does not say
+    missing: int = 0  # how many of these are not in the file; 1 if the end of an ogg or mp3 is missing
+    unset_at: int = 0  # position of the size in a wav whose header has size 0 although sound follows; else 0
 
 
 class _Chunks(NamedTuple):
@@ -49,20 +37,19 @@ class _Chunks(NamedTuple):
     sound: bytes  # name of the chunk with the sound
 
 
-_RIFF = _Chunks(12, struct.Struct("<4sI"), 0, 2, b"data")
-_RIFX = _Chunks(12, struct.Struct(">4sI"), 0, 2, b"data")
-_AIFF = _Chunks(12, struct.Struct(">4sI"), 0, 2, b"SSND")
-_W64 = _Chunks(40, struct.Struct("<4s12xQ"), 24, 8, b"data")
-_CAF = _Chunks(8, struct.Struct(">4sQ"), 0, 1, b"data")
+_LAYOUTS = {  # by the first 12 bytes
+    rb"(?:RIFF|RF64).{4}WAVE": _Chunks(12, struct.Struct("<4sI"), 0, 2, b"data"),
+    rb"RIFX.{4}WAVE": _Chunks(12, struct.Struct(">4sI"), 0, 2, b"data"),
+    rb"FORM.{4}AIF[FC]": _Chunks(12, struct.Struct(">4sI"), 0, 2, b"SSND"),
+    rb"riff\x2e\x91\xcf\x11": _Chunks(40, struct.Struct("<4s12xQ"), 24, 8, b"data"),  # Wave64
+    rb"caff": _Chunks(8, struct.Struct(">4sQ"), 0, 1, b"data"),
+}
 
 
 def sound_size(handle: BinaryIO) -> SoundSize:
     """Compare the size that the header of a recording announces with the file; changes the position in the file.
 
-    Raises
-    ------
-    Unreadable
-        When the file cannot be read from start to end.
+    Raises Unreadable if the file cannot be read from start to end.
     """
     try:
         present = handle.seek(0, os.SEEK_END)
@@ -70,17 +57,10 @@ def sound_size(handle: BinaryIO) -> SoundSize:
     except (OSError, ValueError) as error:
         raise Unreadable(f"not a file that can be read from start to end: {error}") from error
     head = handle.read(12)
-    kind, form = head[:4], head[8:]
-    if kind in (b"RIFF", b"RF64") and form == b"WAVE":
-        return _of_chunks(handle, present, _RIFF)
-    if kind == b"RIFX" and form == b"WAVE":
-        return _of_chunks(handle, present, _RIFX)
-    if kind == b"FORM" and form in (b"AIFF", b"AIFC"):
-        return _of_chunks(handle, present, _AIFF)
-    if kind == b"riff" and head[4:8] == b"\x2e\x91\xcf\x11":
-        return _of_chunks(handle, present, _W64)
-    if kind == b"caff":
-        return _of_chunks(handle, present, _CAF)
+    for pattern, chunks in _LAYOUTS.items():
+        if re.match(pattern, head, re.DOTALL):
+            return _of_chunks(handle, present, chunks)
+    kind = head[:4]
     if kind in (b".snd", b"dns.") and len(head) == 12:  # AU, big-endian and little-endian
         start, size = struct.unpack(">II" if kind == b".snd" else "<II", head[4:])
         return _compared(present, size, present - start)
@@ -91,12 +71,6 @@ def sound_size(handle: BinaryIO) -> SoundSize:
     return SoundSize(present)
 
 
-class _ReadsInto(Protocol):
-    """A method of binary files that the type `BinaryIO` lacks."""
-
-    def readinto(self, buffer: Any) -> int: ...
-
-
 class GuardedFile:
     """A file object for libsndfile that raises no exceptions: its C code cannot pass them on, and prints a traceback.
 
@@ -105,30 +79,29 @@ class GuardedFile:
     """
 
     def __init__(self, handle: BinaryIO, unset_at: int = 0) -> None:
-        self._handle = handle
+        self._handle: Any = handle  # `BinaryIO` lacks `readinto`
         self._unset_at = unset_at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Change the position if the new one exists; return the position."""
         try:
-            return self._handle.seek(offset, whence)
+            return int(self._handle.seek(offset, whence))
         except (OSError, ValueError, OverflowError):
-            return self._handle.tell()
+            return self.tell()
 
     def tell(self) -> int:
         """Return the position."""
-        return self._handle.tell()
+        return int(self._handle.tell())
 
     def readinto(self, buffer: Any) -> int:
         """Read into the buffer; return the number of bytes read."""
-        begin = self._handle.tell() if self._unset_at else 0
+        begin = self.tell() if self._unset_at else 0
         try:
-            n = int(cast(_ReadsInto, self._handle).readinto(buffer))
+            n = int(self._handle.readinto(buffer))
         except OSError:
             return 0
         if self._unset_at:
-            first = min(max(0, self._unset_at - begin), n)
-            last = min(max(0, self._unset_at + 4 - begin), n)
+            first, last = (min(max(0, at - begin), n) for at in (self._unset_at, self._unset_at + 4))
             buffer[first:last] = b"\xff" * (last - first)
         return n
 

@@ -35,10 +35,7 @@ def frame_bytes(head: bytes) -> int:
 def ends(handle: BinaryIO, present: int) -> bool:
     """Whether a file of `present` bytes is as long as it says and ends with a whole frame; True if that is unknown.
 
-    Raises
-    ------
-    Unreadable
-        When the decoder would compute a wrong length.
+    Raises Unreadable if the decoder would compute a wrong length.
     """
     start, head = _first(handle)
     announced = _announced(head)
@@ -63,9 +60,7 @@ def _first(handle: BinaryIO) -> tuple[int, bytes]:
         head = handle.read(192)
         if head[:3] != b"ID3" or len(head) < 10:
             return start, head
-        size = 0
-        for byte in head[6:10]:
-            size = size << 7 | byte & 0x7F
+        size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
         start += 10 + size + (10 if head[5] & 0x10 else 0)
 
 

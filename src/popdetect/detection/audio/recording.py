@@ -37,11 +37,6 @@ class Recording:
     source : path or binary file object
         A file object must be seekable, and is not closed; wrap standard input in `io.BytesIO`.
 
-    Attributes
-    ----------
-    rate_hz : int, 8000 to 192000
-    channels : int ≥ 1
-
     Raises
     ------
     AudioError
@@ -128,17 +123,7 @@ class Recording:
 
 
 def read(source: str | os.PathLike[str] | BinaryIO) -> tuple[Samples, int]:
-    """Read a whole recording.
-
-    Returns
-    -------
-    samples : ndarray of float32, shape (n_samples, n_channels)
-    rate_hz : int
-
-    Raises
-    ------
-    AudioError
-    """
+    """Read a whole recording: samples of shape (n_samples, n_channels) and the rate in Hz; raises AudioError."""
     recording = Recording(source)
     blocks = list(recording)
     return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks)), recording.rate_hz

@@ -27,26 +27,13 @@ def names(n_columns: int) -> tuple[str, ...]:
 
 
 def describe(rises: Array, prominences: Array, groups_db: Array, frames_db: Array, candidates: Ints) -> Floats:
-    """Levels around each candidate, relative to its own.
+    """Levels around each candidate, dB relative to its own, shape (n, 40 + n_columns).
 
-    Parameters
-    ----------
-    rises : ndarray, shape (n_frames, 4)
-        Of `onsets.rise`.
-    prominences : ndarray, shape (n, 4)
-        Of `onsets.prominence`.
-    groups_db : ndarray, shape (n_frames, 4)
-        NaN is silence.
-    frames_db : ndarray, shape (n_frames, n_columns)
-        Log-mel frames; NaN is silence, or a band that the sample rate does not have.
-    candidates : ndarray of int, shape (n,)
+    `rises`, `groups_db` (n_frames, 4) and `frames_db` (n_frames, n_columns) are of all frames, `prominences` (n, 4) and
+    `candidates` (n,) of the candidate frames. NaN is silence, or a band that the sample rate does not have.
 
-    Returns
-    -------
-    ndarray, shape (n, 40 + n_columns)
-        dB. Levels after and before are limited to -40 to 10; beyond the ends of the clip and in silence they are -40.
-        The spectrum is the level of each band in the candidate frame or the next, relative to the strongest band,
-        -40 to 0.
+    Levels after and before are limited to -40 to 10; beyond the ends of the clip and in silence they are -40. The
+    spectrum is the level of each band in the candidate frame or the next, relative to the strongest band, -40 to 0.
     """
     last = len(groups_db) - 1
     offsets = np.array([*AFTER_HOPS, *(-h for h in BEFORE_HOPS)])

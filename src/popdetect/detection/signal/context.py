@@ -30,25 +30,16 @@ def names() -> tuple[str, ...]:
 def describe(
     onset_ms: Floats, log_odds: Floats, level_db: Floats, spectra_db: Floats, wanted: slice | None = None
 ) -> Floats:
-    """Describe candidates by their neighbours.
+    """Describe candidates by their neighbours, shape (n_wanted, 18), in float64 numbers that float32 can hold.
 
     Parameters
     ----------
-    onset_ms : ndarray, shape (n,)
-        Increasing; all candidates within reach.
-    log_odds : ndarray, shape (n,)
-        Base scores: calibrated log-odds that each is a pop.
-    level_db : ndarray, shape (n,)
-        Level of each above its floor, as of `features.level_and_spectrum`; NaN without a floor.
-    spectra_db : ndarray, shape (n, n_columns)
-        Spectrum of each relative to its mean level; NaN for bands above half the sample rate.
+    onset_ms, log_odds : ndarray, shape (n,)
+        All candidates within reach, in time order, and their base scores.
+    level_db, spectra_db : ndarray, shapes (n,) and (n, n_columns)
+        Of `features.level_and_spectrum`: NaN without a floor, and for bands above half the sample rate.
     wanted : slice, optional
         The candidates to describe; all by default.
-
-    Returns
-    -------
-    ndarray, shape (n_wanted, 18)
-        float64 numbers that float32 can hold.
     """
     n_all = len(onset_ms)
     own = np.arange(n_all)[wanted or slice(None)]

@@ -10,7 +10,6 @@ bands).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy.typing as npt
 
 from popdetect.detection.signal.frames import Array
 from popdetect.detection.signal.onsets import Floats, Ints
-from popdetect.detection.signal.refinement import BIN_MS, Located
+from popdetect.detection.signal.refinement import BIN_MS, Candidates
 
 PAST_HOPS = 100
 FUTURE_HOPS = 100
@@ -60,55 +59,38 @@ def level_and_spectrum(rows: Floats, n_columns: int) -> tuple[Floats, Floats]:
     return rows[:, 2 * n_columns], rows[:, :n_columns]
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """Feature rows, and measures that are also reported to the user.
-
-    Attributes
-    ----------
-    rows : ndarray, shape (n, n_features)
-    snr_db, duration_ms : ndarray, shape (n,)
-    """
-
-    rows: Floats
-    snr_db: Floats
-    duration_ms: Floats
-
-
 def describe(
     frames_db: Array,
-    located: Located,
+    located: Candidates,
     hop: int,
     window_hops: int,
     rate_hz: int,
     wanted: slice | None = None,
-) -> Described:
-    """Compute the features of candidates.
+    first_hop: int = 0,
+) -> tuple[Floats, Floats]:
+    """Compute the features of candidates, shape (n, n_features), and their durations in ms, shape (n,).
 
     Parameters
     ----------
     frames_db : ndarray, shape (n_frames, n_columns)
-        Log-mel frames; NaN is silence.
-    located : Located
-        All candidates within reach, also the neighbours; `sample` counts from the first sample of frame 0.
+        Log-mel frames from `first_hop` on; NaN is silence.
+    located : Candidates
+        All candidates within reach, also the neighbours.
     hop, window_hops, rate_hz : int
         Samples per frame, frames per window, samples per second.
     wanted : slice, optional
         The candidates to describe, by default all; the others are only neighbours.
-
-    Returns
-    -------
-    Described
     """
     wanted = wanted or slice(0, len(located))
     n = len(range(len(located))[wanted])
     n_columns = frames_db.shape[1]
     if n == 0:
-        return Described(np.empty((0, len(names(n_columns)))), np.empty(0), np.empty(0))
+        return np.empty((0, len(names(n_columns)))), np.empty(0)
 
-    peaks_all, present = _peaks(frames_db, located.sample // hop, window_hops)
+    sample = located["sample"] - first_hop * hop
+    peaks_all, present = _peaks(frames_db, sample // hop, window_hops)
     peak = peaks_all[wanted]
-    patch, known = _patch(frames_db, (located.sample // hop)[wanted])
+    patch, known = _patch(frames_db, (sample // hop)[wanted])
     means = _block_means(patch, known, window_hops)
     floor = _floor(means[len(AFTER) + len(BEFORE) :])
     after, before = (part.swapaxes(0, 1) for part in (means[: len(AFTER)], means[len(AFTER) :][: len(BEFORE)]))
@@ -144,29 +126,27 @@ def describe(
         axis=1,
     )
 
-    fine, duration_ms = _fine(located, wanted)
-    snr_db = headroom @ mean_of_mel
+    fine, duration_ms = _fine(located[wanted])
+    headroom_mean = headroom @ mean_of_mel
     spectrum[:, ~present] = np.nan
     headroom[:, ~present] = np.nan
     rows = np.concatenate(
         [
             spectrum,
             headroom,
-            snr_db[:, None],
+            headroom_mean[:, None],
             fallen.reshape(n, -1),
             shares.reshape(n, -1),
             np.clip(led, -60, 40).reshape(n, -1),
             surroundings,
             fine,
-            _neighbours(located.sample.astype(np.float64) * (1000.0 / rate_hz), peaks_all[:, mel], wanted),
+            _neighbours(sample.astype(np.float64) * (1000.0 / rate_hz), peaks_all[:, mel], wanted),
         ],
         axis=1,
     )
     # to float32 and back: scikit-learn's trees compare float32, and both implementations must take the same branch.
     # This also removes the last digits, in which a matrix product depends on the number of candidates
-    rows = rows.astype(np.float32).astype(np.float64)
-    snr_db = rows[:, 2 * n_columns]
-    return Described(rows, np.where(np.isnan(snr_db), HEADROOM_LIMIT_DB, snr_db), duration_ms)
+    return rows.astype(np.float32).astype(np.float64), duration_ms
 
 
 @lru_cache(maxsize=32)
@@ -262,9 +242,9 @@ def _db(ratio: Floats) -> Floats:
     return np.asarray(10 * np.log10(np.maximum(ratio, 1e-6)))
 
 
-def _fine(located: Located, wanted: slice) -> tuple[Floats, Floats]:
+def _fine(located: Candidates) -> tuple[Floats, Floats]:
     """Features of the fine envelope: course below the peak, attack, decay, second bump, level before; and decay20."""
-    envelope = located.envelope[wanted]
+    envelope = located["envelope"]
     smooth = (envelope + np.concatenate([envelope[:, 1:], envelope[:, -1:]], axis=1)) / 2
     n, n_bins = smooth.shape
     near = round(6.0 / BIN_MS)
@@ -288,8 +268,8 @@ def _fine(located: Located, wanted: slice) -> tuple[Floats, Floats]:
         decay20,
         bump.max(axis=1),
         bump.argmax(axis=1) * BIN_MS,
-        _db(located.before[wanted] / np.maximum(top[:, 0], 1e-30)),
-        located.glitch[wanted],
+        _db(located["before"] / np.maximum(top[:, 0], 1e-30)),
+        located["glitch"],
     ]
     return np.stack(columns, axis=1).reshape(n, -1), decay20
 

@@ -29,21 +29,13 @@ SEGMENT_HOPS = 1000  # frames per matrix product: fixed, so that frames are the 
 
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
-    """Settings of the frames; part of every model bundle.
+    """Settings of the frames; part of every model bundle."""
 
-    Attributes
-    ----------
-    hop_ms : float
-        Time between frames; rounded down to whole samples.
-    window_hops : int
-        Length of the window, in hops.
-    mel_edges_hz : tuple of float, length n_bands + 2
-        Corner frequencies of the triangular bands, as by `librosa.mel_frequencies`.
-    """
-
-    hop_ms: float
-    window_hops: int
-    mel_edges_hz: tuple[float, ...]
+    hop_ms: float  # time between frames; rounded down to whole samples
+    window_hops: int  # length of the window
+    mel_edges_hz: tuple[
+        float, ...
+    ]  # corners of the n_bands triangular bands, n_bands + 2, as `librosa.mel_frequencies`
 
     @property
     def n_columns(self) -> int:
@@ -71,28 +63,14 @@ def mel_bank(edges_hz: tuple[float, ...], rate_hz: int, n_fft: int) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """The front end at one sample rate, as arrays.
+    """The front end at one sample rate, as arrays."""
 
-    Attributes
-    ----------
-    hop, window : int
-        In samples.
-    kernels : ndarray, shape (window_hops, hop, 2 * n_bins)
-        Windowed DFT matrix, cosines then sines, cut into hops.
-    bank : ndarray, shape (2 * n_bins, n_bands)
-        Weights of the bands, once for the cosines and once for the sines.
-    present : ndarray of bool, shape (n_columns,)
-        False for bands that reach above half the sample rate: their frames are NaN.
-    groups : ndarray, shape (n_columns, N_GROUPS)
-        Weights that make means: of the lower, middle and upper third of the mel bands, and of all.
-    """
-
-    hop: int
-    window: int
-    kernels: Array
-    bank: Array
-    present: npt.NDArray[np.bool_]
-    groups: Array
+    hop: int  # samples
+    window: int  # samples
+    kernels: Array  # shape (window_hops, hop, 2 * n_bins): windowed DFT matrix, cosines then sines, cut into hops
+    bank: Array  # shape (2 * n_bins, n_bands): weights of the bands, once for the cosines and once for the sines
+    present: npt.NDArray[np.bool_]  # shape (n_columns,): False for bands above half the sample rate, which are NaN
+    groups: Array  # shape (n_columns, N_GROUPS): weights for means over the lower, middle, upper and all mel bands
 
     def n_frames(self, n_samples: int) -> int:
         """How many frames so many samples make; those beyond the last whole hop are not used."""
@@ -162,13 +140,9 @@ def _groups(present: npt.NDArray[np.bool_]) -> Array:
 
 
 def mean_power(samples: Array, out: Array, transform: Transform) -> None:
-    """Write the power of the first frames of a recording to `out`.
+    """Write the power of the first frames of a recording, mean over channels, to `out`, shape (n_frames, n_columns).
 
-    Parameters
-    ----------
-    samples : ndarray, shape (n_samples, n_channels)
-    out : ndarray, shape (n_frames, n_columns)
-        Gets the mean over channels, computed by segments of `SEGMENT_HOPS` frames.
+    `samples` have the shape (n_samples, n_channels); `SEGMENT_HOPS` frames are computed at once.
     """
     hop, n_channels = transform.hop, samples.shape[1]
     for start in range(0, len(out), SEGMENT_HOPS):

@@ -29,25 +29,12 @@ BASE_GAP_HOPS = 4  # between the frames that make the base level and the candida
 
 @dataclass(frozen=True, slots=True)
 class OnsetRule:
-    """How candidates are chosen; part of every model bundle.
+    """How candidates are chosen; part of every model bundle."""
 
-    Attributes
-    ----------
-    rise_db : float
-        Least rise of a group of bands over the frames just before.
-    background_hops : int
-        The number of these frames.
-    radius_hops : int
-        A candidate is the greatest rise among this many frames on each side.
-    prominence_db : float
-        Least height of a group of bands above its mean level over the last `base_hops` frames.
-    base_hops : int
-    """
-
-    rise_db: float = 4.0
-    background_hops: int = 8
-    radius_hops: int = 3
-    prominence_db: float = 6.0
+    rise_db: float = 4.0  # least rise of a group of bands over the frames just before
+    background_hops: int = 8  # the number of these frames
+    radius_hops: int = 3  # a candidate is the greatest rise among this many frames on each side
+    prominence_db: float = 6.0  # least height of a group of bands above its mean level over the last `base_hops` frames
     base_hops: int = 96
 
     def history(self, window_hops: int) -> int:
@@ -59,19 +46,9 @@ def rise(power: Array, groups: Array, window_hops: int, rule: OnsetRule) -> Arra
     """How far each frame rises above the few before its window.
 
     Computed for three groups of bands, low to high, and for all bands. The group that rises most is used, so that a
-    sound in one part of the spectrum is found although the rest of the spectrum is noisy.
-
-    Parameters
-    ----------
-    power : ndarray, shape (n_frames, n_columns)
-        Of `Transform.power`.
-    groups : ndarray, shape (n_columns, 4)
-        `Transform.groups`.
-
-    Returns
-    -------
-    ndarray, shape (n_frames, 4)
-        dB, 0 to 40, per group; 40 where sound begins after digital silence.
+    sound in one part of the spectrum is found although the rest of the spectrum is noisy. `power` and `groups` are of
+    `frames.Transform`. The result has shape (n_frames, 4): dB, 0 to 40, per group; 40 where sound begins after digital
+    silence.
     """
     sounds = has_sound(power)
     n, lag = rule.background_hops, window_hops
@@ -141,18 +118,8 @@ def pick(rises: Array, rule: OnsetRule) -> Ints:
 def prominence(groups_db: Array, candidates: Ints, rule: OnsetRule) -> Array:
     """How far candidates rise above the last tenth of a second, not only above the last few milliseconds.
 
-    Noise rises often, but not far. The louder of the candidate frame and the next is used.
-
-    Parameters
-    ----------
-    groups_db : ndarray, shape (n_frames, 4)
-        Log-mel frames by group; NaN is silence.
-    candidates : ndarray of int, shape (n,)
-
-    Returns
-    -------
-    ndarray, shape (n, 4)
-        dB per group; 40 where nothing was recorded before.
+    Noise rises often, but not far. The louder of the candidate frame and the next is used. `groups_db` has shape
+    (n_frames, 4), NaN in silence; the result has shape (n, 4): dB per group, 40 where nothing was recorded before.
     """
     known = ~np.isnan(groups_db[:, 0])
     clean = groups_db

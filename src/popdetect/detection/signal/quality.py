@@ -47,23 +47,12 @@ class Quality:
         ``clipped``: louder than the recorder can store. ``quiet``: only a little above the steps of 16 bits.
         ``speech``: somebody spoke, or a sound swings like a voice. ``outside``: the likeliest sound is out of
         distribution. ``long``: far longer than the clips that the probability was calibrated on.
-
-        Parameters
-        ----------
-        duration_s, voice_s : float
-            Of the recording, and of the voice in it.
-        outside : bool
-            Whether the likeliest sound is out of distribution.
         """
-        flags = []
-        if self._n_clipped >= 3:
-            flags.append("clipped")
-        if self._peak < 10 ** (QUIET_BELOW_DB / 20):
-            flags.append("quiet")
-        if is_speech(voice_s, duration_s):
-            flags.append("speech")
-        if outside:
-            flags.append("outside")
-        if duration_s > LONG_FROM_S:
-            flags.append("long")
-        return tuple(flags)
+        flags = {
+            "clipped": self._n_clipped >= 3,
+            "quiet": self._peak < 10 ** (QUIET_BELOW_DB / 20),
+            "speech": is_speech(voice_s, duration_s),
+            "outside": outside,
+            "long": duration_s > LONG_FROM_S,
+        }
+        return tuple(name for name, is_set in flags.items() if is_set)

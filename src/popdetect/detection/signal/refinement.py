@@ -6,9 +6,7 @@ All decisions depend on ratios within a few milliseconds, like those of `onsets`
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -53,47 +51,26 @@ def snippets(samples: Array, starts: Ints, size: int) -> Array:
     return cut
 
 
-class Columns:
-    """Base of dataclasses of arrays with one entry for each candidate along axis 0; the first is `sample`."""
-
-    __slots__ = ()
-    sample: Ints
-
-    def __len__(self) -> int:
-        return len(self.sample)
-
-    def take(self, index: Ints | npt.NDArray[np.bool_] | slice) -> Self:
-        """The candidates at `index`."""
-        return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))  # type: ignore[arg-type]
-
-    def followed_by(self, later: Self) -> Self:
-        """These candidates and later ones."""
-        if not len(self):
-            return later
-        names = [field.name for field in fields(self)]  # type: ignore[arg-type]
-        return type(self)(*(np.concatenate([getattr(self, name), getattr(later, name)]) for name in names))
+Candidates = npt.NDArray[np.void]  # shape (n,), in time order; the fields are those of `candidate_type`
 
 
-@dataclass(frozen=True, slots=True)
-class Located(Columns):
-    """Candidates with their onset and fine envelope.
-
-    Attributes
-    ----------
-    sample : ndarray of int, shape (n,)
-        Onset, in samples from the start of the clip, increasing.
-    envelope : ndarray, shape (n, n_bins)
-        Mean power of the differenced waveform in bins of `BIN_MS`, starting at the onset; mean over channels.
-    before : ndarray, shape (n,)
-        The same over the 2 ms that end 0.25 ms before the onset.
-    glitch : ndarray, shape (n,)
-        Share of the energy within 1 ms of the onset that lies in one sample.
-    """
-
-    sample: Ints
-    envelope: Floats
-    before: Floats
-    glitch: Floats
+@lru_cache(maxsize=8)
+def candidate_type(n_columns: int) -> np.dtype[np.void]:
+    """What is kept of a candidate, for frames of `n_columns`."""
+    fields = [
+        ("sample", np.intp),  # onset, from the start of the time line
+        # mean power of the differenced waveform in bins of `BIN_MS`, starting at the onset; mean over channels
+        ("envelope", np.float64, ENVELOPE_BINS),
+        ("before", np.float64),  # the same over the 2 ms that end 0.25 ms before the onset
+        ("glitch", np.float64),  # share of the energy within 1 ms of the onset that lies in one sample
+        # the base score, and what neighbours are compared by; 0 until the candidate is scored
+        ("log_odds", np.float64),
+        ("level_db", np.float64),
+        ("spectrum_db", np.float64, n_columns),
+        ("duration_ms", np.float64),
+        ("outside", np.bool_),
+    ]
+    return np.dtype(fields)
 
 
 @lru_cache(maxsize=8)
@@ -102,23 +79,11 @@ def _bin_edges(rate_hz: int) -> Ints:
     return np.round(np.arange(n_bins + 1) * (BIN_MS * rate_hz / 1000)).astype(np.intp)
 
 
-def locate(read: SnippetReader, frames: Ints, transform: Transform, rate_hz: int) -> Located:
-    """Find the start of the sound at each candidate frame, and drop single wrong samples.
+def locate(read: SnippetReader, frames: Ints, transform: Transform, rate_hz: int) -> Candidates:
+    """Candidates at the start of the sound in each candidate frame, without single wrong samples.
 
     The onset is where the short-time power of the differenced waveform first exceeds a tenth of its peak, and twice
-    the level before, within the window of the frame.
-
-    Parameters
-    ----------
-    read : callable
-        See `SnippetReader`.
-    frames : ndarray of int
-        Candidate frames.
-
-    Returns
-    -------
-    Located
-        `sample` counts from the first sample of frame 0.
+    the level before, within the window of the frame. `sample` counts from the first sample of frame 0.
     """
     edges = _bin_edges(rate_hz)
     n_before = round(BEFORE_MS / BIN_MS)
@@ -150,7 +115,9 @@ def locate(read: SnippetReader, frames: Ints, transform: Transform, rate_hz: int
     glitch = _glitch_share(read, sample, rate_hz)
     keep = glitch < GLITCH_SHARE
     keep[1:] &= np.diff(sample) > 2 * transform.hop  # else two frames found the same onset
-    return Located(sample, envelope, before, glitch).take(keep)
+    located = np.zeros(len(frames), candidate_type(len(transform.present)))
+    located["sample"], located["envelope"], located["before"], located["glitch"] = sample, envelope, before, glitch
+    return located[keep]
 
 
 def _step_power(pieces: Array, lag: int) -> Array:

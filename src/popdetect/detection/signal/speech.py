@@ -51,12 +51,9 @@ def energy_db(power: Array) -> Array:
 
 
 def stretches(energy: Array) -> tuple[npt.NDArray[np.int8], Array]:
-    """The lag at which the energy of each stretch swings, in hops, 0 if it does not; and its level, dB.
+    """The lag, in hops, at which the energy of each stretch swings, 0 if it does not; and its level, dB.
 
-    Parameters
-    ----------
-    energy : ndarray, shape (n_frames,)
-        Of `energy_db`. A stretch starts every `STEP_HOPS`; there are `n_stretches`.
+    A stretch starts every `STEP_HOPS`; there are `n_stretches`.
     """
     if not n_stretches(len(energy)):
         return np.empty(0, np.int8), np.empty(0, np.float32)
