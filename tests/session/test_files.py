@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from popdetect.errors import NothingFound, UsageError
-from popdetect.session.files import find_clips, read_bytes, readable, write_bytes, write_text, write_texts
+from popdetect.session.files import find_clips, read_bytes, readable, write_files, write_text
 
 
 def put(root: Path, *names: str) -> None:
@@ -121,7 +121,7 @@ def test_a_folder_that_cannot_be_listed_is_told_not_fatal(tmp_path: Path, monkey
 
     def refuse(path: str) -> object:
         if str(path).endswith("locked"):
-            raise PermissionError(13, "Permission denied")
+            raise PermissionError(13, "Permission denied", path)
         return real(path)
 
     monkeypatch.setattr("popdetect.session.files.os.scandir", refuse)
@@ -155,7 +155,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
     with pytest.raises(UsageError, match=r"a\.csv: cannot be written: File too large$"):
         write_text(target, "new" * 1000)
     with pytest.raises(UsageError, match=r"a\.csv: cannot be written: File too large$"):
-        write_bytes(target, b"new" * 1000, durable=False)
+        write_files({target: b"new" * 1000}, durable=False)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -163,14 +163,14 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
 @pytest.mark.usefixtures("little_space")
 def test_files_that_belong_together_are_all_written_or_none(tmp_path: Path) -> None:
     one, two = tmp_path / "a.csv", tmp_path / "b.csv"
-    write_texts({one: "old", two: "old"})
+    write_files({one: "old", two: "old"})
     with pytest.raises(UsageError, match=r"b\.csv: cannot be written: File too large$"):
-        write_texts({one: "new", two: "new" * 1000})
+        write_files({one: "new", two: "new" * 1000})
     assert [one.read_text(), two.read_text()] == ["old", "old"]
     two.unlink()
     two.mkdir()
     with pytest.raises(UsageError, match=r"b\.csv: cannot be written"):
-        write_texts({one: "new", two: "new"})
+        write_files({one: "new", two: "new"})
     assert one.read_text() == "old"
     assert sorted(tmp_path.iterdir()) == [one, two]
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from popdetect.detection.audio.recording import Samples, read
 from popdetect.errors import UsageError
 from popdetect.records import Detection, Event
-from popdetect.session.files import make_folder, write_bytes
+from popdetect.session.files import make_folder, write_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +59,7 @@ def make(source: str | BinaryIO, target: Path, detection: Detection, title: str)
     ------
     AudioError, UsageError
     """
-    write_bytes(target, draw(*read(source), detection, title), durable=False)
+    write_files({target: draw(*read(source), detection, title)}, durable=False)
 
 
 def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> bytes:

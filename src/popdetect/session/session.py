@@ -28,7 +28,7 @@ from popdetect.session.clips import (
     read_clips,
 )
 from popdetect.session.corrections import Correction
-from popdetect.session.files import OUT_NAME, find_clips, make_folder, read_bytes, readable, write_bytes, write_texts
+from popdetect.session.files import OUT_NAME, find_clips, make_folder, read_bytes, readable, write_files
 from popdetect.session.labels import Truth
 
 CLIPS, EVENTS, RUN = "clips.csv", "events.csv", "run.json"
@@ -116,10 +116,10 @@ class Session:
         if self.run:
             texts[target / RUN] = _json(self.run)
         make_folder(target)
-        write_texts(texts)
+        write_files(texts)
         answers = self.out / corrections.NAME
         if target != self.out and answers.exists() and not (target / corrections.NAME).exists():
-            write_bytes(target / corrections.NAME, read_bytes(answers))
+            write_files({target / corrections.NAME: read_bytes(answers)})
         return tuple(texts)
 
     @cached_property

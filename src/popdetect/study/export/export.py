@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from popdetect.errors import UsageError
-from popdetect.session.files import make_folder, readable, write_texts
+from popdetect.session.files import make_folder, readable, write_files
 from popdetect.session.tables import csv_text
 from popdetect.study.export import codebook, fhir, redcap
 from popdetect.study.export.rows import Rows, cell, chosen, must_be_clear, read
@@ -122,7 +122,7 @@ def export(
             may_write(path, Path(journal), force=force, what="an export")
         if format in IN_A_FOLDER:
             make_folder(place)
-        write_texts(dict(zip(written, texts.values(), strict=True)))
+        write_files(dict(zip(written, texts.values(), strict=True)))
     left_out = tuple(
         field.name
         for field in rows.fields
