@@ -60,7 +60,7 @@ def test_taking_back_goes_step_by_step(tmp_path: Path) -> None:
     assert seen == ["no_pop", "pop", ""]
     with pytest.raises(UsageError, match="no answer to undo"):
         log.undo("a.wav", "anna", 6)
-    assert len(corrections.history(log.path)) == 6  # every step is kept
+    assert len(corrections.load(log.path).answers) == 6  # every step is kept
 
 
 def test_only_who_did_not_know_answers_blind(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_missing_columns_are_added_after_those_of_others(tmp_path: Path) -> None
 
     assert added[0].startswith("file,label,onsets_s,rater,answered_at,mood,detector_label")
     assert [line[:12] for line in added[1:]] == ["a.wav,pop,0.", "a.wav,no_pop"]
-    assert [(line.file, line.blind) for line in corrections.history(path)] == [
+    assert [(line.file, line.blind) for line in corrections.load(path).answers] == [
         ("b.wav", False), ("a.wav", True), ("a.wav", True),
     ]  # fmt: skip
 
@@ -257,4 +257,4 @@ def test_many_processes_lose_no_answer(tmp_path: Path) -> None:
     running = [subprocess.Popen([sys.executable, "-c", code, str(path), f"rater {n}"]) for n in range(3)]
 
     assert [process.wait(60) for process in running] == [0, 0, 0]
-    assert len(corrections.history(path)) == len(corrections.read(tmp_path)) == 60
+    assert len(corrections.load(path).answers) == len(corrections.read(tmp_path)) == 60

@@ -28,7 +28,7 @@ def test_what_is_taken_back_does_not_count(tmp_path: Path) -> None:
     (tmp_path / "corrections.csv").write_text(text(ANSWER, replace(ANSWER, label="", onsets_s=(), undone=True)))
 
     assert corrections.read(tmp_path) == ()
-    assert len(corrections.history(tmp_path / "corrections.csv")) == 2
+    assert len(corrections.load(tmp_path / "corrections.csv").answers) == 2
 
 
 def test_either_folder_of_a_session_is_understood(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from popdetect.errors import UsageError
-from popdetect.session import append_only, corrections
+from popdetect.session import corrections
 from popdetect.session.corrections import COLUMNS, CONSENSUS, Correction
+from popdetect.session.files import append, locked
 from popdetect.session.tables import csv_lines
 
 
@@ -46,7 +47,7 @@ class AnswerLog:
         self._state = (-1, -1)
         self._log = corrections.Log([], [], [])
         self._of_clip: dict[tuple[str, str], list[Correction]] = {}
-        with self._mutex, append_only.locked(path):
+        with self._mutex, locked(path):
             self._lines()
             self._report_damage()
 
@@ -80,14 +81,14 @@ class AnswerLog:
         The answer is marked as blind only if the rater had not seen the detector's result for the clip before. Raises
         StaleAnswer, or UsageError if it cannot be written.
         """
-        with self._mutex, append_only.locked(self.path):
+        with self._mutex, locked(self.path):
             self._check(given.file, given.rater, version)
             blind = given.blind and not self.has_seen_verdict(given.file, given.rater)
             return self._append(replace(given, blind=blind))
 
     def undo(self, file: str, rater: str, version: int) -> tuple[Correction, int]:
         """Undo the last answer to a clip, so that the one before it counts again; as `answer`."""
-        with self._mutex, append_only.locked(self.path):
+        with self._mutex, locked(self.path):
             self._check(file, rater, version)
             answers = _not_undone(self._of_clip.get((file, rater), []))
             if not answers:
@@ -97,7 +98,7 @@ class AnswerLog:
 
     def reveal(self, file: str, rater: str) -> tuple[Correction, int]:
         """Note that the rater now sees the detector's result for an answered clip; as `answer`."""
-        with self._mutex, append_only.locked(self.path):
+        with self._mutex, locked(self.path):
             answer, version = self.current(file, rater)
             if answer is None:
                 raise UsageError(f"{file}: not answered yet; the detector's result is shown after the answer")
@@ -117,7 +118,7 @@ class AnswerLog:
         columns = self._log.columns + missing  # a new file, one with fewer columns, or one with a damaged header
         row = corrections.row(line)
         cells = [row.get(column, "") for column in columns]
-        append_only.append(self.path, csv_lines([columns, cells] if missing else [cells]))
+        append(self.path, csv_lines([columns, cells] if missing else [cells]))
         of_clip = self._lines()
         self._report_damage()
         return line, len(of_clip[line.file, line.rater])
@@ -140,7 +141,7 @@ class AnswerLog:
         """Copy damaged lines and warn of them; the caller holds the lock, so no line is half-written by another."""
         damaged = self._log.damaged
         if damaged:
-            append_only.warn_of_damage(self.path, damaged, append_only.set_aside(self.path, damaged))
+            corrections.warn_of_damage(self.path, damaged, corrections.set_aside(self.path, damaged))
 
 
 def _not_undone(lines: list[Correction]) -> list[Correction]:

@@ -4,39 +4,40 @@ The last line for each file and rater counts. The file is only ever appended to.
 `undone` is 1, and the line repeats the answer before it, or has an empty label if there was none. Onsets are seconds
 from the start of the clip, increasing; a ``pop`` without onsets was not marked. Times are ISO 8601 in UTC.
 
-Damaged lines are left out and reported (see `append_only`). A line with the names of columns holds for the lines after
-it. Where it is damaged, lines are read as having the columns that popdetect writes.
+A line that cannot be read is left out and reported; all other lines count. A line with the names of columns holds for
+the lines after it. Where it is damaged, lines are read as having the columns that popdetect writes. Line numbers start
+at 1.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache
+from itertools import count
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from popdetect.errors import TableError
+from popdetect.errors import DamagedLinesWarning, TableError
 from popdetect.records import LABELS, Label
-from popdetect.session import append_only
-from popdetect.session.append_only import BOM, DamagedLine
-from popdetect.session.files import OUT_NAME, read_bytes
+from popdetect.session.files import OUT_NAME, read_bytes, readable, unwritable
 from popdetect.session.tables import Row
 
 NAME = "corrections.csv"
-COLUMNS = (
-    "file", "label", "onsets_s", "rater", "answered_at", "detector_label", "detector_p_pop", "model", "model_sha256",
-    "blind", "drawn", "revealed", "undone",
-)  # fmt: skip
-REQUIRED = COLUMNS[:5]
 CONSENSUS = "consensus"  # the rater's name of an answer on which two raters agreed afterwards
-_FLAGS = ("blind", "revealed", "undone")
+_BOM = b"\xef\xbb\xbf"  # the byte order mark that spreadsheets put before UTF-8
+_CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",]*))(,|\Z)')  # RFC 4180: a quotation mark only in a quoted cell
+_MOST_RANGES = 8  # of line numbers in one message
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One answer.
+    """One answer; the attributes are the columns of the file, in their order.
 
     Attributes
     ----------
@@ -78,21 +79,28 @@ class Correction:
     undone: bool = False
 
 
+COLUMNS = tuple(field.name for field in fields(Correction))
+REQUIRED = COLUMNS[:5]
+_FLAGS = ("blind", "revealed", "undone")
+
+
+class DamagedLine(NamedTuple):
+    """A line that cannot be read: its number, its bytes without the line end, and the reason."""
+
+    number: int
+    raw: bytes
+    why: str
+
+
 class Log(NamedTuple):
-    """The content of a ``corrections.csv``.
+    """The content of a ``corrections.csv``."""
 
-    Attributes
-    ----------
-    answers : list of Correction
-        Every answer, in the order of the file; also those that no longer count.
-    damaged : list of DamagedLine
-    columns : list of str
-        As named by the last line that names columns; empty without one.
-    """
-
-    answers: list[Correction]
+    answers: list[Correction]  # every answer, in the order of the file; also those that no longer count
     damaged: list[DamagedLine]
-    columns: list[str]
+    columns: list[str]  # as named by the last line that names columns; empty without one
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
 
 
 def read(folder: Path) -> tuple[Correction, ...]:
@@ -111,13 +119,18 @@ def read(folder: Path) -> tuple[Correction, ...]:
     Raises
     ------
     TableError, UsageError
-        As `history`.
+        As `load`.
 
     Warns
     -----
     DamagedLinesWarning
+        Names the lines that are left out.
     """
-    last = latest(history(place(folder)))
+    path = place(folder)
+    log = load(path)
+    if log.damaged:
+        warn_of_damage(path, log.damaged)
+    last = {(answer.file, answer.rater): answer for answer in log.answers}
     return tuple(last[key] for key in sorted(last) if last[key].label)
 
 
@@ -127,8 +140,8 @@ def place(folder: Path) -> Path:
     return (inside if inside.is_dir() and not (folder / NAME).is_file() else folder) / NAME
 
 
-def history(path: Path) -> list[Correction]:
-    """Every answer in the order of the file; also those that no longer count.
+def load(path: Path) -> Log:
+    """Read the file with its damage, without a warning; nothing where there is no file.
 
     Raises
     ------
@@ -136,36 +149,12 @@ def history(path: Path) -> list[Correction]:
         For a file that is no comma-separated UTF-8 text.
     UsageError
         When the file cannot be read.
-
-    Warns
-    -----
-    DamagedLinesWarning
-        Names the lines that are left out.
     """
-    log = load(path)
-    if log.damaged:
-        append_only.warn_of_damage(path, log.damaged)
-    return log.answers
-
-
-def load(path: Path) -> Log:
-    """Read the file with its damage, as `history` does, but without a warning; nothing where there is no file."""
     return parse(read_bytes(path), str(path)) if path.exists() else Log([], [], [])
 
 
-def latest(answers: Iterable[Correction]) -> dict[tuple[str, str], Correction]:
-    """Return the last answer by (file, rater); the label of an undone answer may be empty."""
-    return {(answer.file, answer.rater): answer for answer in answers}
-
-
 def parse(raw: bytes, name: str) -> Log:
-    """Read the bytes of a file; `name` is the file's, for messages.
-
-    Raises
-    ------
-    TableError
-        For a file that is no comma-separated UTF-8 text.
-    """
+    """Read the bytes of a file as `load` does; `name` is the file's, for messages."""
     columns: list[str] = []
 
     def parse_record(cells: list[str]) -> Correction | list[str]:
@@ -174,15 +163,15 @@ def parse(raw: bytes, name: str) -> Log:
             columns = cells
             return columns
         try:
-            return _correction(_by_column(cells, columns or [*COLUMNS, *[""] * (len(cells) - len(COLUMNS))]))
+            return _correction(cells, columns or [*COLUMNS, *[""] * (len(cells) - len(COLUMNS))])
         except ValueError:
             if len(cells) != len(COLUMNS):
                 raise
-            return _correction(_by_column(cells, list(COLUMNS)))
+            return _correction(cells, COLUMNS)
 
-    records, damaged = append_only.read_records(raw, parse_record)
+    records, damaged = read_records(raw, parse_record)
     if damaged and not records:
-        first = raw.removeprefix(BOM).lstrip().split(b"\n")[0]
+        first = raw.removeprefix(_BOM).lstrip().split(b"\n")[0]
         if raw[:2] in (b"\xff\xfe", b"\xfe\xff") and b"f\0i\0l\0e" in first:  # UTF-16
             raise TableError(f"{name}:1: not UTF-8; save it as 'CSV UTF-8 (comma delimited)'")
         for separator, word in ((b";", "semicolons"), (b"\t", "tabs")):
@@ -193,22 +182,15 @@ def parse(raw: bytes, name: str) -> Log:
 
 def row(answer: Correction) -> Row:
     """Render one answer as cells, with all of `COLUMNS` in order."""
-    p_pop = answer.detector_p_pop
-    return {
-        "file": answer.file,
-        "label": answer.label,
-        "onsets_s": " ".join(f"{onset:.5f}" for onset in answer.onsets_s),
-        "rater": answer.rater,
-        "answered_at": answer.answered_at,
-        "detector_label": answer.detector_label,
-        "detector_p_pop": "" if p_pop is None else f"{p_pop:.4f}",
-        "model": answer.model,
-        "model_sha256": answer.model_sha256,
-        "blind": str(int(answer.blind)),
-        "drawn": answer.drawn,
-        "revealed": str(int(answer.revealed)),
-        "undone": str(int(answer.undone)),
-    }
+    return {column: _cell(getattr(answer, column)) for column in COLUMNS}
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " ".join(f"{onset:.5f}" for onset in value)
+    if isinstance(value, bool):
+        return str(int(value))
+    return f"{value:.4f}" if isinstance(value, float | int) else value or ""
 
 
 def _is_header(cells: list[str]) -> bool:
@@ -221,43 +203,30 @@ def _is_header(cells: list[str]) -> bool:
     return not is_ours or all(cell in COLUMNS or column in cells for cell, column in pairs)
 
 
-def _by_column(cells: list[str], columns: list[str]) -> dict[str, str]:
-    if not _n_needed(tuple(columns)) <= len(cells) <= len(columns):
-        raise ValueError(f"{len(cells)} cells under {len(columns)} columns")
-    return dict(zip(columns, cells, strict=False))
-
-
-@cache
-def _n_needed(columns: tuple[str, ...]) -> int:
-    """How many cells a line has at least: to the last of `COLUMNS`; cells of other columns may be missing."""
-    return 1 + max(number for number, column in enumerate(columns) if column in COLUMNS)
-
-
-def _correction(cells: Mapping[str, str]) -> Correction:
+def _correction(cells: Sequence[str], columns: Sequence[str]) -> Correction:
     """Turn the cells of a line into an answer; ValueError, with the reason, where they are none."""
-    label = next((allowed for allowed in LABELS if allowed == cells["label"]), None)
-    if label is None and cells["label"]:
-        raise ValueError(f"label {cells['label']!r}; {', '.join(LABELS)} or an empty cell are allowed")
-    if not cells["file"] or not cells["rater"]:
-        raise ValueError(f"no {'rater' if cells['file'] else 'file'}")
-    flags = {flag: cells.get(flag, "0") for flag in _FLAGS}
-    for flag, cell in flags.items():
-        if cell not in ("0", "1"):
+    # cells of columns after the last of `COLUMNS` may be missing
+    n_needed = 1 + max(number for number, column in enumerate(columns) if column in COLUMNS)
+    if not n_needed <= len(cells) <= len(columns):
+        raise ValueError(f"{len(cells)} cells under {len(columns)} columns")
+    named: Mapping[str, str] = dict(zip(columns, cells, strict=False))
+    label = next((allowed for allowed in LABELS if allowed == named["label"]), None)
+    if label is None and named["label"]:
+        raise ValueError(f"label {named['label']!r}; {', '.join(LABELS)} or an empty cell are allowed")
+    if not named["file"] or not named["rater"]:
+        raise ValueError(f"no {'rater' if named['file'] else 'file'}")
+    values: dict[str, Any] = {column: named[column] for column in COLUMNS if column in named}
+    for flag in _FLAGS:
+        if (cell := values.pop(flag, "0")) not in ("0", "1"):
             raise ValueError(f"{flag} {cell!r}; 0 or 1 is allowed")
-    p_pop = cells.get("detector_p_pop", "")
-    return Correction(
-        file=cells["file"],
-        label=label or "",
-        onsets_s=tuple(sorted(_number(word, "onset") for word in cells["onsets_s"].split())),
-        rater=cells["rater"],
-        answered_at=cells["answered_at"],
-        detector_label=cells.get("detector_label", ""),
-        detector_p_pop=_number(p_pop, "detector_p_pop") if p_pop else None,
-        model=cells.get("model", ""),
-        model_sha256=cells.get("model_sha256", ""),
-        drawn=cells.get("drawn", ""),
-        **{flag: cell == "1" for flag, cell in flags.items()},
-    )
+        values[flag] = cell == "1"
+    p_pop = values.pop("detector_p_pop", "")
+    values |= {
+        "label": label or "",
+        "onsets_s": tuple(sorted(_number(word, "onset") for word in named["onsets_s"].split())),
+        "detector_p_pop": _number(p_pop, "detector_p_pop") if p_pop else None,
+    }
+    return Correction(**values)
 
 
 def _number(word: str, what: str) -> float:
@@ -268,3 +237,114 @@ def _number(word: str, what: str) -> float:
     if not math.isfinite(value) or value < 0:
         raise ValueError(f"{what} {word!r}; a number of 0 or more is allowed")
     return value
+
+
+# --- lines ----------------------------------------------------------------------------------------------------------
+
+
+def read_records(raw: bytes, parse: Callable[[list[str]], Value]) -> tuple[list[Value], list[DamagedLine]]:
+    r"""Read a comma-separated file record by record; a damaged line costs no other line.
+
+    A record is one line, or several where a quoted cell holds line ends. A line with an odd number of quotation marks
+    is therefore read together with the lines up to the next odd one, but never across a line that is a record by
+    itself: a stray quotation mark must not hide the answers after it. Lines end in ``\n`` or ``\r\n``. Empty lines,
+    and lines of commas only, are skipped.
+
+    Parameters
+    ----------
+    raw : bytes
+        The whole file; a byte order mark is skipped.
+    parse : callable
+        Turns the cells of a record into a value. It raises ValueError, with the reason, for cells that are no record.
+
+    Returns
+    -------
+    values : list
+        In the order of the file.
+    damaged : list of DamagedLine
+    """
+    lines = raw.removeprefix(_BOM).split(b"\n")
+
+    @cache
+    def attempt(begin: int, end: int) -> tuple[Value | None, str]:
+        try:
+            return parse(_cells(b"\n".join(lines[begin:end]))), ""
+        except ValueError as error:
+            return None, str(error) if not isinstance(error, UnicodeDecodeError) else "not UTF-8"
+
+    def is_odd(number: int) -> bool:
+        return lines[number].count(b'"') % 2 == 1
+
+    values: list[Value] = []
+    damaged: list[DamagedLine] = []
+    at = 0
+    while at < len(lines):
+        end = at + 1
+        if is_odd(at):
+            while end < len(lines) and not is_odd(end) and attempt(end, end + 1)[1]:
+                end += 1
+            end += 1  # if the line there is not odd, too, the quotation mark is a stray one
+        elif not lines[at].strip(b",\r \t"):
+            at = end
+            continue
+        value, why = attempt(at, end)
+        if value is None:
+            damaged.append(DamagedLine(at + 1, lines[at].removesuffix(b"\r"), why))
+            at += 1
+        else:
+            values.append(value)
+            at = end
+    return values, damaged
+
+
+def _cells(record: bytes) -> list[str]:
+    """Split one record, which may hold line ends inside quotation marks; ValueError where it is none."""
+    if record.count(b'"') % 2:
+        raise ValueError("a stray quotation mark")
+    text = record.decode().removesuffix("\r")
+    if "\0" in text:
+        raise ValueError("zero bytes in it")
+    cells = []
+    at, more = 0, True
+    while more:
+        match = _CELL.match(text, at)
+        if match is None:
+            raise ValueError("a stray quotation mark")
+        quoted, plain, separator = match.groups()
+        cells.append(plain if quoted is None else quoted.replace('""', '"'))
+        at, more = match.end(), bool(separator)
+    return cells
+
+
+def set_aside(path: Path, damaged: Sequence[DamagedLine]) -> Path:
+    """Copy damaged lines to ``NAME.damaged-N.EXT`` beside `path`; raises UsageError.
+
+    A copy with the same lines is not made again.
+    """
+    content = b"".join(line.raw + b"\n" for line in damaged)
+    for number in count(1):
+        copy = path.with_name(f"{path.stem}.damaged-{number}{path.suffix}")
+        try:
+            if not copy.exists():
+                copy.write_bytes(content)
+            if copy.read_bytes() == content:
+                break
+        except OSError as error:
+            raise unwritable(copy, error) from error
+    return copy
+
+
+def warn_of_damage(path: Path, damaged: Sequence[DamagedLine], copy: Path | None = None) -> None:
+    """Report damaged lines as one `DamagedLinesWarning`: the file, the lines, the first reason, the copy."""
+    ranges: list[list[int]] = []
+    for line in damaged:
+        if ranges and ranges[-1][1] == line.number - 1:
+            ranges[-1][1] = line.number
+        else:
+            ranges.append([line.number, line.number])
+    named = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges[:_MOST_RANGES])
+    lines = f"line {named} is" if len(damaged) == 1 else f"lines {named}{', …' * (len(ranges) > _MOST_RANGES)} are"
+    text = f"{readable(str(path))}: {lines} damaged and left out ({damaged[0].why}); all other lines count"
+    if copy is not None:
+        text += f"; a copy of the damaged lines is in {copy.name}"
+    warnings.warn(" ".join(text.split("\n")), DamagedLinesWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""Listing the recordings of a folder, and writing files completely or not at all.
+"""Listing the recordings of a folder; writing files completely or not at all; appending lines to files.
 
 A clip is named by its path relative to the session folder, with ``/`` separators, as readable text. Sizes are in bytes
 and times of change in nanoseconds, both read once, while listing.
@@ -9,14 +9,33 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from popdetect.detection.audio.recording import EXTENSIONS
 from popdetect.errors import NothingFound, UsageError
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+
+    def _unlock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
 
 OUT_NAME = "popdetect"  # the folder beside the clips with the results
 
@@ -63,25 +82,26 @@ def find_clips(folder: str | os.PathLike[str], skip: str | os.PathLike[str] | No
     unlisted: list[tuple[str, str]] = []
     others: Counter[str] = Counter()
 
-    def relative(path: str) -> str:
-        return readable(path[len(root) :].replace(os.sep, "/").lstrip("/"))
+    def below(path: str) -> str:
+        """Return a folder relative to the root, with a slash at its end; the root itself is empty."""
+        name = path[len(root) :].replace(os.sep, "/").strip("/")
+        return f"{name}/" if name else ""
 
     def note(error: OSError) -> None:
-        unlisted.append((f"{relative(error.filename)}/", _why(error)))
+        unlisted.append((readable(below(error.filename)), _why(error)))
 
     for here, folders, files in os.walk(root, onerror=note):  # it does not follow links
         folders[:] = [
             name
             for name in folders
             if not (name.startswith(".") or name in _NOT_ENTERED)
-            and (skipped is None or os.path.realpath(os.path.join(here, name)) != skipped)
+            and (skipped is None or os.path.realpath(Path(here, name)) != skipped)
         ]
         for name in files:
             if name.startswith("."):
                 continue
             suffix = name[name.rfind(".") :].lower() if "." in name else ""
-            path = os.path.join(here, name)
-            clip = _clip(path, relative(path)) if suffix in EXTENSIONS else None
+            clip = _clip(Path(here, name), readable(below(here) + name)) if suffix in EXTENSIONS else None
             if clip is not None:
                 clips.append(clip)
             else:
@@ -91,16 +111,16 @@ def find_clips(folder: str | os.PathLike[str], skip: str | os.PathLike[str] | No
     return Listing(sorted(clips), sorted(unlisted))
 
 
-def _clip(path: str, file: str) -> Clip | None:
+def _clip(path: Path, file: str) -> Clip | None:
     """Return None for what is not a file, such as a pipe, on which reading would wait.
 
     A broken link is a clip: one that cannot be read.
     """
     try:
-        about = os.stat(path)
+        about = path.stat()
     except OSError:
-        return Clip(file, path, -1, -1)
-    return Clip(file, path, about.st_size, about.st_mtime_ns) if stat.S_ISREG(about.st_mode) else None
+        return Clip(file, str(path), -1, -1)
+    return Clip(file, str(path), about.st_size, about.st_mtime_ns) if stat.S_ISREG(about.st_mode) else None
 
 
 def _unlistable(error: Exception) -> str:
@@ -198,6 +218,58 @@ def write_files(contents: Mapping[Path, str | bytes], *, durable: bool = True) -
         if isinstance(error, OSError):
             raise unwritable(target, error) from error
         raise
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of `path` over all processes; wait while another one holds it; raises UsageError.
+
+    The lock is on a small hidden file beside `path`; `path` itself need not exist. The system releases the lock of a
+    process that ends.
+    """
+    try:
+        handle = path.with_name(f".{path.name}.lock").open("a+b")
+    except OSError as error:
+        raise unwritable(path, error) from error
+    with handle:
+        _lock(handle.fileno())
+        try:
+            yield
+        finally:
+            handle.seek(0)
+            _unlock(handle.fileno())
+
+
+def append(path: Path, lines: str, *, durable: bool = True) -> None:
+    r"""Append whole lines, each with its ``\n``, to a file; the caller holds the lock of `path`.
+
+    The bytes already in the file are never changed. A last line without a line end, as a power cut leaves it, gets one
+    first, so that it cannot damage the new line. The file is made if missing. If `durable`, the disk has the lines on
+    return.
+
+    Raises
+    ------
+    UsageError
+        When they cannot be written. Part of them may be in the file then; what was there before still is.
+    """
+    try:
+        with path.open("a+b") as handle:
+            is_new = handle.seek(0, os.SEEK_END) == 0
+            if not is_new:
+                handle.seek(-1, os.SEEK_END)
+                lines = lines if handle.read(1) == b"\n" else "\n" + lines
+            handle.write(lines.encode("utf-8", "backslashreplace"))
+            handle.flush()
+            if durable:
+                os.fsync(handle.fileno())
+        if is_new and durable and os.name != "nt":  # the folder must have the file's name, too
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    except OSError as error:
+        raise unwritable(path, error) from error
 
 
 def unwritable(path: Path, error: OSError) -> UsageError:

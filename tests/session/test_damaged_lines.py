@@ -1,4 +1,4 @@
-"""Append-only files: one writer at a time, whole lines, and damage that costs no other line."""
+"""Files of lines: one writer at a time, whole lines, and damage that costs no other line."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from popdetect.errors import DamagedLinesWarning, UsageError
-from popdetect.session.append_only import DamagedLine, append, locked, read_records, set_aside, warn_of_damage
+from popdetect.session.corrections import DamagedLine, read_records, set_aside, warn_of_damage
+from popdetect.session.files import append, locked
 from popdetect.session.tables import csv_lines
 
 WRITER = """
 import sys
 from pathlib import Path
-from popdetect.session.append_only import append, locked
+from popdetect.session.files import append, locked
 path = Path(sys.argv[1])
 for i in range(30):
     with locked(path):
@@ -29,7 +30,7 @@ for i in range(30):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from popdetect.session.append_only import locked
+from popdetect.session.files import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
