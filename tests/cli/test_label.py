@@ -127,7 +127,7 @@ def test_a_subfolder_that_cannot_be_read_gives_exit_code_3(
 
     def scandir(path: Any) -> Any:
         if Path(path).name == "p02":
-            raise PermissionError(13, "Permission denied")
+            raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scandir)

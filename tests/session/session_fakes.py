@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,6 +63,17 @@ def make_dying(model: str | None, operating_point: str) -> FakeDetector:
     if os.environ.get("POPDETECT_TEST_PARENT") != str(os.getpid()):
         os._exit(11)
     return FakeDetector(model, operating_point)
+
+
+class SleepingDetector(FakeDetector):
+    def verdict(self, path: str, name: str) -> Verdict:
+        os.write(1, b"asleep")
+        time.sleep(60)
+        raise RuntimeError
+
+
+def make_sleeping(model: str | None, operating_point: str) -> FakeDetector:
+    return SleepingDetector(model, operating_point)
 
 
 def blas_threads() -> set[int]:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -171,6 +172,28 @@ def test_processes_that_cannot_start_are_not_blamed_on_the_clips(
     monkeypatch.setattr(pool, "_may_fork", lambda: False)  # a copy has its detector already
     with pytest.raises(UsageError, match="worker processes die"):
         batch.label(session, jobs=2, detector_factory=session_fakes.make_dying)  # type: ignore[arg-type]
+
+
+LABEL_SLOWLY = """
+import sys, session_fakes
+from popdetect.session import labelling
+if __name__ == "__main__":
+    labelling.label(sys.argv[1], jobs=2, detector_factory=session_fakes.make_sleeping)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a killed process closes its pipe late here")
+@pytest.mark.parametrize("threads", ["1", "2"])  # with one thread, worker processes are copies
+def test_workers_end_with_their_parent(session: Path, threads: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(LABEL_SLOWLY)
+    paths = os.pathsep.join([str(Path(session_fakes.__file__).parent), *sys.path])
+    env = {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
+    run = subprocess.Popen([sys.executable, str(script), str(session)], stdout=subprocess.PIPE, env=env)
+    assert run.stdout is not None
+    assert run.stdout.read(12) == b"asleep" * 2  # both workers are at work
+    run.kill()
+    run.communicate(timeout=20)  # returns when the workers have closed their end of the pipe, too
 
 
 @pytest.mark.parametrize(

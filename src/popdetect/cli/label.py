@@ -10,7 +10,7 @@ from popdetect.cli.terminal import one_line
 from popdetect.records import to_json
 
 if TYPE_CHECKING:
-    from popdetect.session.run import Summary
+    from popdetect.session.labelling import Summary
 
 EXAMPLES = ("popdetect label session_07", "popdetect label session_07 --formats audacity,raven --jobs 2")
 

@@ -7,26 +7,114 @@ clips' names; the number of jobs changes no byte of the tables.
 from __future__ import annotations
 
 import os
+import platform
+import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from popdetect import __version__
 from popdetect.detection.detector import Detector
-from popdetect.detection.model.bundle import DEFAULT_OPERATING_POINT
+from popdetect.detection.model.bundle import DEFAULT_NAME, DEFAULT_OPERATING_POINT, load
 from popdetect.errors import UsageError
-from popdetect.records import Verdict
+from popdetect.records import LABELS, Verdict, to_json
 from popdetect.session.clips import LabelledClip, clip_record
 from popdetect.session.files import OUT_NAME, Clip, find_clips, make_folder, unwritable, write_text
 from popdetect.session.label_files import FORMATS, label_file
 from popdetect.session.progress import ProgressFile
-from popdetect.session.run import Summary, describe_run
 from popdetect.session.session import Session
-from popdetect.session.workers import DetectorSpec, Factory, check_jobs, detect_all, load_detector
+from popdetect.session.workers import Make, check_jobs, detect_all
 
+SCHEMA_VERSION = 1  # of run.json
+
+Factory = Callable[[str | None, str], Detector]
 OnProgress = Callable[[int, int], None]
+
+
+def load_detector(model: str | None, operating_point: str) -> Detector:
+    """Return the detector of a bundle; None is the bundle that comes with popdetect.
+
+    Raises
+    ------
+    ModelError, UsageError
+    """
+    return Detector(load(model), operating_point)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did.
+
+    Attributes
+    ----------
+    session : Session
+        As written.
+    n_skipped : int
+        Clips remembered from an earlier run.
+    seconds : float
+    written : tuple of Path
+        The tables, and the folder of each format's label files.
+    unlisted : tuple of (str, str)
+        Folders that could not be listed, and why.
+    """
+
+    session: Session
+    n_skipped: int
+    seconds: float
+    written: tuple[Path, ...]
+    unlisted: tuple[tuple[str, str], ...]
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the recordings."""
+        return self.session.folder
+
+    @property
+    def out(self) -> Path:
+        """The folder of the tables."""
+        return self.session.out
+
+    @property
+    def n_clips(self) -> int:
+        """All clips of the folder."""
+        return len(self.session.clips)
+
+    @property
+    def n_new(self) -> int:
+        """Clips processed in this run."""
+        return self.n_clips - self.n_skipped
+
+    @property
+    def n_by_label(self) -> Mapping[str, int]:
+        """Clips per label; every label is there."""
+        counts = Counter(clip.label for clip in self.session.clips)
+        return {name: counts[name] for name in LABELS}
+
+    @property
+    def failed(self) -> tuple[tuple[str, str], ...]:
+        """File and error of each clip without a label."""
+        return tuple((clip.file, clip.error) for clip in self.session.clips if not clip.label)
+
+    @property
+    def n_failed(self) -> int:
+        """Clips without a label."""
+        return len(self.failed)
+
+    @property
+    def uncertain(self) -> tuple[str, ...]:
+        """Files that a person should listen to."""
+        return tuple(clip.file for clip in self.session.clips if clip.label == "uncertain")
+
+    @property
+    def n_pops(self) -> int:
+        """Pops in all clips together."""
+        return sum(clip.n_pops or 0 for clip in self.session.clips)
 
 
 def label(
@@ -41,26 +129,14 @@ def label(
     on_progress: OnProgress | None = None,
     detector_factory: Factory = load_detector,
 ) -> Summary:
-    """Label every clip below a folder and write the results.
+    """Label every clip below a folder and write the results; see `popdetect.label`.
 
     Clips that the same model, operating point and version have labelled are skipped if they are unchanged. If a run is
-    interrupted, a call with the same arguments continues it.
+    interrupted, a call with the same arguments continues it. With more than one process, a recording that crashes the
+    decoder costs only its own row.
 
     Parameters
     ----------
-    folder : path
-    out : path, optional
-        Where to write; ``popdetect`` in the folder by default.
-    model : path, optional
-        A bundle; the one that comes with popdetect by default.
-    operating_point : str
-        One of the model's.
-    formats : iterable of str
-        Label files to write as well: names in `popdetect.session.label_files.FORMATS`.
-    jobs : int ≥ 1
-        Processes. With more than one, a recording that crashes the decoder costs only its own row.
-    force : bool
-        Process all clips again.
     on_progress : callable (done, total), optional
         Called at the start with the number of skipped clips, then after each clip.
     detector_factory : callable (model, operating_point), optional
@@ -82,11 +158,13 @@ def label(
     begun, started = time.perf_counter(), datetime.now(UTC).astimezone()
     root = Path(folder)
     target = Path(out) if out is not None else root / OUT_NAME
-    asked = _known_formats(formats)
+    asked = list(dict.fromkeys([formats] if isinstance(formats, str) else formats))
+    for name in asked:
+        if name not in FORMATS:
+            raise UsageError(f"format {name!r}; there are: {', '.join(FORMATS)}")
     check_jobs(jobs)
-    model_path = os.fspath(model) if model is not None else None
-    spec = DetectorSpec(detector_factory, model_path, operating_point)
-    detector = spec.make()
+    make = partial(detector_factory, os.fspath(model) if model is not None else None, operating_point)
+    detector = make()
     clips, unlisted = find_clips(root, target)
     make_folder(target)
 
@@ -96,12 +174,11 @@ def label(
         "operating_point": operating_point,
     }
     with ProgressFile(target / "progress.jsonl", fingerprint, fresh=force) as progress:
-        done, n_skipped = _detect(clips, progress, detector, spec, jobs, on_progress)
-        results = [done[clip] for clip in clips]
-        progress.compact([(clip, verdict) for clip, (verdict, _) in zip(clips, results, strict=True)])
+        done, n_skipped = _detect(clips, progress, detector, make, jobs, on_progress or (lambda done, total: None))
+        verdicts, records = zip(*(done[clip] for clip in clips), strict=True)
+        progress.compact(zip(clips, verdicts, strict=True))
 
-    folders = [_write_labels(target, name, [verdict for verdict, _ in results]) for name in asked]
-    records = tuple([record for _, record in results])
+    folders = [_write_labels(target, name, verdicts) for name in asked]
     settings = {
         "folder": root.resolve().name,
         "out": target.resolve().name,
@@ -109,69 +186,63 @@ def label(
         "jobs": jobs,
         "force": force,
     }
-    seconds = time.perf_counter() - begun
-    run = describe_run(
-        detector, records, n_skipped, unlisted, settings=settings, model=model_path, started=started, seconds=seconds
-    )
+    bundle = Path(model).resolve().name if model is not None else DEFAULT_NAME
+    ended = started + timedelta(seconds=time.perf_counter() - begun)
+    run = _describe(detector, bundle, records, n_skipped, unlisted, settings, started, ended)
     session = Session(root, target, records, run)
     *tables, run_path = session.write()
     return Summary(session, n_skipped, time.perf_counter() - begun, (*tables, *folders, run_path), tuple(unlisted))
-
-
-def _known_formats(formats: Iterable[str]) -> list[str]:
-    asked = list(dict.fromkeys([formats] if isinstance(formats, str) else formats))
-    for name in asked:
-        if name not in FORMATS:
-            raise UsageError(f"format {name!r}; there are: {', '.join(FORMATS)}")
-    return asked
 
 
 def _detect(
     clips: Sequence[Clip],
     progress: ProgressFile,
     detector: Detector,
-    spec: DetectorSpec,
+    make: Make,
     jobs: int,
-    on_progress: OnProgress | None,
+    on_progress: OnProgress,
 ) -> tuple[dict[Clip, tuple[Verdict, LabelledClip]], int]:
     """Return verdict and record of every clip, and how many verdicts were remembered."""
-    title, sha256 = detector.model.title, detector.model.sha256
     number_of = {clip: number for number, clip in enumerate(clips)}
+    done: dict[Clip, tuple[Verdict, LabelledClip]] = {}
 
-    def with_record(clip: Clip, verdict: Verdict) -> tuple[Verdict, LabelledClip]:
-        """Made as each verdict comes, not at the end: this process has time while others work."""
-        return verdict, clip_record(number_of[clip], verdict, title, sha256, __version__)
+    def keep(clip: Clip, verdict: Verdict) -> None:
+        """Make the record as each verdict comes, not at the end: this process has time while others work."""
+        model = detector.model
+        done[clip] = verdict, clip_record(number_of[clip], verdict, model.title, model.sha256, __version__)
 
-    known = {clip: with_record(clip, verdict) for clip in clips if (verdict := progress.recall(clip)) is not None}
-    n_skipped = done = len(known)
-    total = len(clips)
-    if on_progress is not None:
-        on_progress(done, total)
-    to_do = [clip for clip in clips if clip not in known]
+    for clip in clips:
+        if (known := progress.recall(clip)) is not None:
+            keep(clip, known)
+    n_skipped = len(done)
+    on_progress(n_skipped, len(clips))
+    to_do = [clip for clip in clips if clip not in done]
     # closing: an interruption here stops the workers before it goes on
-    with closing(detect_all(to_do, detector, spec, jobs)) as results:
+    with closing(detect_all(to_do, detector, make, jobs)) as results:
         for clip, verdict in results:
             progress.add(clip, verdict)
-            known[clip] = with_record(clip, verdict)
-            done += 1
-            if on_progress is not None:
-                on_progress(done, total)
-    return known, n_skipped
+            keep(clip, verdict)
+            on_progress(len(done), len(clips))
+    return done, n_skipped
 
 
 def _write_labels(target: Path, name: str, verdicts: Sequence[Verdict]) -> Path:
     """Write a label file for each clip with a label; return their folder."""
-    render = FORMATS[name].write
     made: set[Path] = set()
     for verdict in verdicts:
         path = target / label_file(name, verdict.file)
         if verdict.detection is None:
-            _remove(path)  # the label file of an earlier run may be wrong by now
+            try:
+                path.unlink(missing_ok=True)  # the label file of an earlier run may be wrong by now
+            except NotADirectoryError:
+                pass
+            except OSError as error:
+                raise unwritable(path, error) from error
             continue
         if path.parent not in made:
             make_folder(path.parent)
             made.add(path.parent)
-        text = render(verdict.file, verdict.detection)
+        text = FORMATS[name].write(verdict.file, verdict.detection)
         if not _holds(path, text):  # creating a file takes ten times as long as reading one
             write_text(path, text, durable=False)
     return target / name
@@ -184,10 +255,55 @@ def _holds(path: Path, text: str) -> bool:
         return False
 
 
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except NotADirectoryError:
-        pass
-    except OSError as error:
-        raise unwritable(path, error) from error
+def _describe(
+    detector: Detector,
+    bundle: str,
+    clips: Sequence[LabelledClip],
+    n_skipped: int,
+    unlisted: Sequence[tuple[str, str]],
+    settings: Mapping[str, Any],
+    started: datetime,
+    ended: datetime,
+) -> dict[str, Any]:
+    """Return the contents of ``run.json``; JSON types only, `schema_version` first and `inputs` last.
+
+    It is enough to repeat the run and names no person and no computer: paths are given by their last part only. Times
+    are ISO 8601 with the offset from UTC.
+    """
+    point = detector.model.operating_point(detector.operating_point)
+    n_by_label = Counter(clip.label for clip in clips)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "popdetect_version": __version__,
+        "started": started.isoformat(timespec="seconds"),
+        "ended": ended.isoformat(timespec="seconds"),
+        "settings": settings,
+        "model": {"title": detector.model.title, "sha256": detector.model.sha256, "bundle": bundle},
+        "operating_point": {"name": detector.operating_point, **to_json(point), "train_from": point.burst_from},
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": _version("numpy"),
+            "soundfile": _version("soundfile"),
+            "libsndfile": _version("soundfile", "__libsndfile_version__"),
+        },
+        "platform": {
+            "system": platform.system(),
+            "release": platform.release(),
+            "processor": platform.machine(),  # x86_64, arm64; not the computer's name
+        },
+        "counts": {
+            "clips": len(clips),
+            "judged_now": len(clips) - n_skipped,
+            "remembered": n_skipped,
+            **{name: n_by_label[name] for name in LABELS},
+            "failed": n_by_label[""],
+            "pops": sum(clip.n_pops or 0 for clip in clips),
+        },
+        "unlisted": [{"folder": folder, "error": error} for folder, error in unlisted],
+        "inputs": [{"file": clip.file, "status": clip.status, "sha256": clip.sha256} for clip in clips],
+    }
+
+
+def _version(module: str, attribute: str = "__version__") -> str:
+    # read from the modules that `detection` has loaded: importing them is its task
+    return str(getattr(sys.modules.get(module), attribute, ""))

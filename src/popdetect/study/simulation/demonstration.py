@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from popdetect.errors import UsageError
-from popdetect.session import labelling as batch
+from popdetect.session import labelling
 from popdetect.session.clips import LabelledClip
 from popdetect.session.files import readable
-from popdetect.session.run import Summary
 from popdetect.session.tables import Row, read_rows
 from popdetect.study.journal.logging import Logged, log
 from popdetect.study.report import report
@@ -36,7 +35,7 @@ class Demonstration:
 
     Attributes
     ----------
-    summary : Summary
+    summary : labelling.Summary
         Of labelling.
     rows : tuple of (LabelledClip, dict)
         Each clip as it was labelled, and its truth.
@@ -45,7 +44,7 @@ class Demonstration:
     """
 
     session: Path
-    summary: Summary
+    summary: labelling.Summary
     rows: tuple[tuple[LabelledClip, Row], ...]
     logged: Logged
     report: report.Written
@@ -65,7 +64,7 @@ def demonstrate(
         _must_be_empty(folder)
         on_stage(f"making a study of {PLAN.n_thrusts} clips in {readable(str(session))}")
         simulated_session.simulate(session, PLAN, seed=SEED, on_progress=on_progress)
-    summary = batch.label(session, formats=("audacity",), on_progress=on_progress)
+    summary = labelling.label(session, formats=("audacity",), on_progress=on_progress)
     logged = log(session, folder / JOURNAL, update=True)  # another model may have labelled it before
     on_stage("writing the report")
     written = report.write(folder / JOURNAL, folder / REPORT, sessions=[session], title=TITLE, force=True)
