@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from popdetect.cli import label, log, options, terminal
 from popdetect.cli.terminal import command, one_line
 
-if TYPE_CHECKING:
-    from popdetect.study.simulation.demonstration import Demonstration
-
 EXAMPLES = ("popdetect demo my-demo",)
+OPTIONS = (
+    options.path("out", "OUT", "folder for the files (default: popdetect-demo)", nargs="?",
+                 default=Path("popdetect-demo")),
+)  # fmt: skip
 SHOWN = 12  # clips
 
 
-def add_options(parser: options.Parser) -> None:
-    """Add the options of this command."""
-    options.path(parser, "out", "OUT", "folder for the files (default: popdetect-demo)", nargs="?",
-                 default=Path("popdetect-demo"))  # fmt: skip
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run the steps; what an earlier run finished is used again."""
+def run(args: options.Args) -> None:
+    """Steps that an earlier run finished are not repeated."""
     from popdetect.study.simulation import demonstration
 
-    def on_stage(stage: str) -> None:
-        terminal.message(stage, args.quiet)
-
     with terminal.progress("clips", args.quiet) as on_progress:
-        done = demonstration.demonstrate(args.out, on_stage=on_stage, on_progress=on_progress)
-    terminal.show(args, as_json(done), as_text(done))
-    return 0
-
-
-def as_text(done: Demonstration) -> str:
-    """Return some clips beside their truth, the answer in three sentences, the files and the next commands."""
+        done = demonstration.demonstrate(
+            args.out, on_stage=lambda stage: terminal.message(stage, args.quiet), on_progress=on_progress
+        )
     lines = [f"{'file':20}  {'label':9}  p_pop  pops  truth"]
     for clip, truth in done.rows[:SHOWN]:
         found = clip.status
@@ -51,8 +37,7 @@ def as_text(done: Demonstration) -> str:
     for number, sentence in enumerate(done.report.sentences, 1):
         lines += textwrap.wrap(f"{number}. {sentence}", 100, initial_indent="  ", subsequent_indent="     ")
     journal, session = done.logged.journal, one_line(done.session)
-    return "\n".join([
-        *lines,
+    lines += [
         "",
         "Files",
         f"  report   {one_line(done.report.path)}   open it in a browser",
@@ -65,21 +50,13 @@ def as_text(done: Demonstration) -> str:
         f"  {command('label', 'practice')}",
         f"  {command('log', 'practice', '--journal', 'practice.db')}",
         f"  {command('report', 'practice.db', '-o', 'practice.html')}",
-        f"All data here are simulated; they do not show clinical accuracy. {options.NOTE}",
-    ])  # fmt: skip
-
-
-def as_json(done: Demonstration) -> dict[str, Any]:
-    """Return the same as an object."""
-    return {
-        "simulated": True,
-        "true_effect_points": done.effect,
-        "sentences": list(done.report.sentences),
-        "report": str(done.report.path),
-        "journal": str(done.logged.journal),
-        "key": str(done.logged.key),
-        "key_made": done.logged.key_made,
-        "session": str(done.session),
-        "labelled": terminal.versioned(label.as_json(done.summary)),
-        "logged": terminal.versioned(log.as_json(done.logged)),
-    }
+        f"All data here are simulated; the scores are not clinical accuracy. {options.NOTE}",
+    ]
+    row = {
+        "simulated": True, "true_effect_points": done.effect, "sentences": list(done.report.sentences),
+        "report": str(done.report.path), "journal": str(journal), "key": str(done.logged.key),
+        "key_made": done.logged.key_made, "session": str(done.session),
+        "labelled": terminal.VERSION | label.as_json(done.summary),
+        "logged": terminal.VERSION | log.as_json(done.logged),
+    }  # fmt: skip
+    terminal.show(args, row, "\n".join(lines))

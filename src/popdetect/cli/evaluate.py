@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
-
 from popdetect.cli import options, terminal
 
 EXAMPLES = ("popdetect evaluate session_07/labels.csv --by-group",)
+OPTIONS = (
+    options.path("truth", "TRUTH", "labels.csv with the columns file, label and onsets_s (seconds), or a folder that "
+                 "contains pop/ and no_pop/"),
+    options.flag("--by-group", "also list each patient or group separately"),
+    options.number("--seed", 0, *options.SEEDS, "seed of the bootstrap intervals"),
+    *options.MODEL,
+)  # fmt: skip
 
 
-def add_options(parser: options.Parser) -> None:
-    """Add the options of this command."""
-    parser.explain("Scores have 95 % confidence intervals where these can be computed.")
-    options.path(parser, "truth", "TRUTH", "labels.csv with the columns file, label and onsets_s (seconds), or a "
-                 "folder that contains pop/ and no_pop/")  # fmt: skip
-    options.flag(parser, "--by-group", "also list each patient or group separately")
-    options.seed(parser, "seed of the bootstrap intervals")
-    options.model(parser)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Score the model."""
+def run(args: options.Args) -> int:
+    """Scores have 95 % confidence intervals where these can be computed."""
     from popdetect.session.labels import read_labels
     from popdetect.training.evaluation import evaluation
 

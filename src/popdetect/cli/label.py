@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
 
 from popdetect.cli import options, terminal
@@ -12,24 +11,23 @@ from popdetect.records import to_json
 if TYPE_CHECKING:
     from popdetect.session.labelling import Summary
 
+CONTINUES = True  # an interrupted run keeps finished clips
 EXAMPLES = ("popdetect label session_07", "popdetect label session_07 --formats audacity,raven --jobs 2")
+OPTIONS = (
+    options.path("folder", "DIR", "folder of the session"),
+    options.path("--out", "DIR", "folder for the results (default: DIR/popdetect)"),
+    options.text("--formats", "LIST", "also write label files: audacity, raven, textgrid, separated by commas"),
+    options.number("--jobs", 1, 1, 256, "number of processes that run in parallel", unit="processes"),
+    options.flag("--force", "process finished clips again"),
+    *options.MODEL,
+)
 
 
-def add_options(parser: options.Parser) -> None:
-    """Add the options of this command."""
-    parser.explain("Writes the tables clips.csv and events.csv into DIR/popdetect. If a run is interrupted, the same "
-                   "command continues it; finished clips are not processed again.")  # fmt: skip
-    options.path(parser, "folder", "DIR", "folder of the session")
-    options.path(parser, "--out", "DIR", "folder for the results (default: DIR/popdetect)")
-    options.text(parser, "--formats", "LIST", "also write label files: audacity, raven, textgrid, separated by commas")
-    options.number(parser, "--jobs", 1, 1, 256, "number of processes that run in parallel", unit="processes")
-    options.flag(parser, "--force", "process finished clips again")
-    options.model(parser)
-    parser.set_defaults(continues=True)
+def run(args: options.Args) -> int:
+    """Writes the tables clips.csv and events.csv into DIR/popdetect.
 
-
-def run(args: argparse.Namespace) -> int:
-    """Label the folder."""
+    If a run is interrupted, the same command continues it; finished clips are not processed again.
+    """
     from popdetect.session import labelling
 
     formats = tuple(name for name in (args.formats or "").replace(" ", "").split(",") if name)
@@ -65,8 +63,7 @@ def as_text(summary: Summary) -> str:
 def as_json(summary: Summary) -> dict[str, Any]:
     """Return the same as an object, with all file names."""
     names = ("folder", "out", "n_clips", "n_new", "n_skipped", "n_failed", "n_pops", "uncertain", "written")
-    counts = {f"n_{name}": n for name, n in summary.n_by_label.items()}
-    failed = [{"file": file, "error": error} for file, error in summary.failed]
-    unlisted = [{"folder": folder, "error": error} for folder, error in summary.unlisted]
     row = {name: to_json(getattr(summary, name)) for name in names}
-    return row | counts | {"seconds": round(summary.seconds, 3), "failed": failed, "unlisted": unlisted}
+    row |= {f"n_{name}": n for name, n in summary.n_by_label.items()} | {"seconds": round(summary.seconds, 3)}
+    failed = [{"file": file, "error": error} for file, error in summary.failed]
+    return row | {"failed": failed, "unlisted": [{"folder": name, "error": error} for name, error in summary.unlisted]}

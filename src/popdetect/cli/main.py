@@ -7,9 +7,9 @@ imported, and it imports the library inside `run`: ``popdetect classify`` loads 
 A new command is one module in this folder and one line in `COMMANDS`. The module defines
 
 * ``EXAMPLES``: command lines for the help,
-* ``add_options(parser)``,
-* ``run(args)``, which returns the exit code, and
-* ``as_text(result)`` and ``as_json(result)``, for people and for programs. JSON keys are only ever added.
+* ``OPTIONS``: options made by the functions of `options`; a text between them is the title of the group that follows,
+* ``run(args)``, which prints the result as text or JSON and returns the exit code, None for 0. JSON keys are only ever
+  added. Its docstring is a part of the help.
 """
 
 from __future__ import annotations
@@ -45,90 +45,64 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command.
+    """Run a command and return its exit code; `argv` holds the words after ``popdetect``, by default the process's.
 
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        The words after ``popdetect``; those of the process by default.
-
-    Returns
-    -------
-    int
-        0 done, 1 internal error, 2 wrong use, 3 some inputs failed, 4 nothing readable, 5 model unfit,
-        130 interrupted. An output that is closed or full is wrong use. An output whose reader stops early, such as
-        ``| head``, is no error.
+    0 done, 1 internal error, 2 wrong use, 3 some inputs failed, 4 nothing readable, 5 model unfit, 130 interrupted. An
+    output that is closed or full is wrong use. An output whose reader stops early, such as ``| head``, is no error.
     """
     # Set before numpy is loaded: its threads cost start-up time and memory, and do not help with small matrices.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     words = sys.argv[1:] if argv is None else list(argv)
-    args = argparse.Namespace()
+    args = argparse.Namespace(continues=False)
     try:
         terminal.prepare()
         try:
             args, unknown = build_parser(words).parse_known_args(words)
             if unknown:  # parse_args would point to the help of popdetect, not to the help of the command
                 args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+            if args.run is None:
+                args.parser.print_help(sys.stderr)
+                return 2
             with terminal.warnings_as_messages():
-                return int(args.run(args))
+                return int(args.run(args) or 0)
         finally:
             with terminal.output(sys.stdout):
                 sys.stdout.flush()
     except KeyboardInterrupt:
-        terminal.message(_interrupted(args))
+        how = "no incomplete file was left. Run the same command to start again"
+        if args.continues:
+            how = f"finished clips are kept. Run the same command{' without --force' * args.force} to continue"
+        terminal.message(f"interrupted; {how}")
         return INTERRUPTED
     except terminal.ReaderGoneError:
         return 0
     except Exception as error:
         known = error if isinstance(error, PopdetectError) else missing_extra(error, words[0] if words else "popdetect")
-        if known is not None:
-            for line in known.lines:
-                terminal.message(line)
-            return known.exit_code
-        if os.environ.get("POPDETECT_DEBUG"):
+        if known is None and os.environ.get("POPDETECT_DEBUG"):
             raise
-        terminal.message(
-            f"internal error (a bug in popdetect): {type(error).__name__}: {error}. "
-            "Set POPDETECT_DEBUG=1 to see where it happened"
-        )
-        return 1
+        bug = f"internal error (a bug in popdetect): {type(error).__name__}: {error}"
+        for line in known.lines if known else (f"{bug}. Set POPDETECT_DEBUG=1 to see where it happened",):
+            terminal.message(line)
+        return known.exit_code if known else 1
 
 
 def build_parser(names: Container[str] = COMMANDS) -> Parser:
     """Return the parser of the whole command line.
 
-    Parameters
-    ----------
-    names : container of str
-        Commands whose modules are imported and whose options are added; the others have only their line in the help.
+    Only the modules of the commands in `names` are imported, and only their options are added; the other commands have
+    only their line in the help.
     """
     parser = Parser(
         prog="popdetect",
-        description=f"Detect joint pops (cavitations) in sound recordings. Works offline. {NOTE}",
+        description=f"Detect joint pops (cavitations) in sound recordings. Works offline.\n{NOTE}",
         epilog="first steps:\n  popdetect demo\n  popdetect classify clip.wav\n  popdetect label SESSION_FOLDER\n"
         "The options of a command: popdetect COMMAND --help",
     )
     parser.add_argument("--version", action="version", version=f"popdetect {__version__}")
-    parser.set_defaults(run=lambda _: _no_command(parser), parser=parser)
+    parser.set_defaults(run=None, parser=parser, continues=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, about in COMMANDS.items():
         command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
         if name in names:
-            module = import_module(f"popdetect.cli.{name}")
-            command.set_defaults(run=getattr(module, "run", None), parser=command)
-            module.add_options(command)
-            command.finish(module.EXAMPLES)
+            command.add_command(import_module(f"popdetect.cli.{name}"))
     return parser
-
-
-def _no_command(parser: Parser) -> int:
-    with terminal.output(sys.stderr):
-        parser.print_help(sys.stderr)
-    return 2
-
-
-def _interrupted(args: argparse.Namespace) -> str:
-    if not getattr(args, "continues", False):
-        return "interrupted; no incomplete file was left. Run the same command to start again"
-    without = " without --force" if args.force else ""
-    return f"interrupted; finished clips are kept. Run the same command{without} to continue"

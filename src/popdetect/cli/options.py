@@ -1,7 +1,7 @@
 """Types of options, and the options that several commands share.
 
 An option out of range is an error; it is never changed to an allowed value. Numbers and paths in a form that only
-Python accepts are errors too.
+Python accepts are errors too. An option is a pair: its names, and its settings for `argparse`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
-from collections.abc import Callable, Sequence
+import shutil
+import textwrap
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from popdetect.cli.terminal import command, output
@@ -20,21 +21,13 @@ from popdetect.errors import UsageError
 if TYPE_CHECKING:
     from popdetect.detection.detector import Detector
 
-Options = argparse._ActionsContainer  # a parser or a group of its options
+Option = tuple[list[str], dict[str, Any]]
+Args = argparse.Namespace  # the values of the options, by name
 NOTE = "A research tool, not a medical device."
+SEEDS = (0, 2**31)  # lowest and highest
 
 # Python also accepts 1_0, spaces around a number, and the digits of every script.
 _WRITTEN = {int: re.compile(r"-?[0-9]+"), float: re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")}
-
-
-class _Help(argparse.HelpFormatter):
-    """Help whose descriptions keep their lines, and whose examples are not wrapped, to be copied."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        fill = super()._fill_text
-        return "\n".join(
-            line if line.startswith(("example:", " ")) else fill(line, width, indent) for line in text.splitlines()
-        )
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,49 +37,28 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, formatter_class=_Help, **settings)
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
-    def explain(self, more: str) -> None:
-        """Add sentences to the description."""
-        self.description = f"{self.description} {more}"
-
-    def finish(self, examples: Sequence[str]) -> None:
-        """Add the options of every command, and `examples` below the help."""
-        if self._subparsers is None:
-            group = self.add_argument_group("output")
-            flag(group, "--json", "print JSON, one object per line")
-            flag(group, "--quiet", "print results only, no messages and no progress")
-        self.epilog = "\n".join(f"example: {example}" for example in examples)
+    def add_command(self, module: ModuleType) -> None:
+        """Add the options of a command, its help and what runs it; the parts of `module` are described in `main`."""
+        self.set_defaults(run=module.run, parser=self, continues=getattr(module, "CONTINUES", False))
+        width = max(20, shutil.get_terminal_size().columns - 2)  # as that of argparse, which fills the other parts
+        self.description = textwrap.fill(f"{self.description} {module.run.__doc__ or ''}", width)
+        self.epilog = "\n".join(f"example: {example}" for example in module.EXAMPLES)
+        group: argparse._ActionsContainer = self
+        for option in (*module.OPTIONS, *_OUTPUT):
+            if isinstance(option, str):
+                group = self.add_argument_group(option)
+            else:
+                group.add_argument(*option[0], **option[1])
 
     def error(self, message: str) -> NoReturn:
         """Report `message` and where the options are described."""
         raise UsageError(f"{message}; see `{command(*self.prog.split()[1:], '--help')}`")
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        if file is not sys.stdout:
-            super()._print_message(message, file)
-            return
-        with output(sys.stdout):
+        with output(file):
             file.write(message)
-
-
-# --- types ----------------------------------------------------------------------------------------------------------
-
-
-def _number(kind: type, low: float, high: float, unit: str = "") -> Callable[[str], Any]:
-    """Return an argparse type for numbers from `low` to `high`, both included."""
-
-    def parse(text: str) -> Any:
-        value = kind(text) if _WRITTEN[kind].fullmatch(text) else None
-        if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r}: a number {_limits(low, high, unit)} is allowed")
-        return value
-
-    return parse
-
-
-def _limits(low: float, high: float, unit: str) -> str:
-    return (f"from {low:g} to {high:g}" if high < 1e9 else f"at least {low:g}") + (f" {unit}" if unit else "")
 
 
 def _path(text: str) -> Path:
@@ -111,79 +83,78 @@ def _counts(text: str) -> tuple[int, int]:
     return first, second
 
 
-# --- options of one command -----------------------------------------------------------------------------------------
+def flag(name: str, about: str) -> Option:
+    """Return an option that is on or off."""
+    return [name], {"action": "store_true", "help": about}
 
 
-def flag(options: Options, name: str, about: str) -> None:
-    """Add an option that is on or off."""
-    options.add_argument(name, action="store_true", help=about)
+def text(names: str, metavar: str, about: str, **more: Any) -> Option:
+    """Return an option with a text; its short name may come first, as in ``-o --out``."""
+    return names.split(), {"metavar": metavar, "help": about, **more}
 
 
-def text(options: Options, name: str, metavar: str, about: str, **more: Any) -> None:
-    """Add an option with a text."""
-    options.add_argument(name, metavar=metavar, help=about, **more)
-
-
-def path(options: Options, names: str, metavar: str, about: str, **more: Any) -> None:
-    """Add a file or a folder; its short name may come first, as in ``-o --out``."""
-    options.add_argument(*names.split(), type=_path, metavar=metavar, help=about, **more)
+def path(names: str, metavar: str, about: str, **more: Any) -> Option:
+    """Return an option with a file or a folder."""
+    return text(names, metavar, about, type=_path, **more)
 
 
 def number(
-    options: Options, name: str, default: float, low: float, high: float, about: str, metavar: str = "N", unit: str = ""
-) -> None:
-    """Add a number, whole if its default is whole; the help shows its range and its default."""
-    kind = _number(type(default), low, high, unit)
-    shown = f"{about} ({_limits(low, high, unit)}; default: {default:g})"
-    options.add_argument(name, type=kind, default=default, metavar=metavar, help=shown)
+    name: str, default: float, low: float, high: float, about: str, metavar: str = "N", unit: str = ""
+) -> Option:
+    """Return an option with a number, whole if its default is whole; the help shows its range and its default.
+
+    Both limits are allowed.
+    """
+    kind = type(default)
+    limits = (f"from {low:g} to {high:g}" if high < 1e9 else f"at least {low:g}") + (f" {unit}" if unit else "")
+
+    def parse(given: str) -> Any:
+        value = kind(given) if _WRITTEN[kind].fullmatch(given) else None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{given!r}: a number {limits} is allowed")
+        return value
+
+    return text(name, metavar, f"{about} ({limits}; default: {default:g})", type=parse, default=default)
 
 
-def chosen(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+def bundle(name: str, about: str, **more: Any) -> Option:
+    """Return the folder of a model; `bundle.load` checks it, with an exit code of its own."""
+    return text(name, "BUNDLE", f"{about} (default: the model of popdetect)", type=Path, **more)
+
+
+def chosen(args: Args, *names: str) -> dict[str, Any]:
     """Return the values of some options by name, to pass them to a function."""
     return {name: getattr(args, name) for name in names}
 
 
-# --- options of several commands ------------------------------------------------------------------------------------
-
-
-def seed(options: Options, about: str) -> None:
-    """Add the seed of the random numbers."""
-    number(options, "--seed", 0, 0, 2**31, about)
-
-
-def bundle(options: Options, name: str, about: str, **more: Any) -> None:
-    """Add the folder of a model; `bundle.load` checks it, with an exit code of its own."""
-    text(options, name, "BUNDLE", f"{about} (default: the model of popdetect)", type=Path, **more)
-
-
-def model(parser: Parser) -> None:
-    """Add the model and its operating point."""
-    group = parser.add_argument_group("model")
-    bundle(group, "--model", "folder of the model")
-    text(group, "--operating-point", "NAME", "thresholds: balanced, sensitive (misses fewer pops), specific (fewer "
-         "false pops), or another name that the model has (default: balanced)", default="balanced")  # fmt: skip
-
-
-def load_detector(args: argparse.Namespace) -> Detector:
-    """Return the detector that the options of `model` describe."""
+def load_detector(args: Args) -> Detector:
+    """Return the detector that the options `MODEL` describe."""
     from popdetect.detection.detector import Detector
     from popdetect.detection.model.bundle import load
 
     return Detector(load(args.model), args.operating_point)
 
 
-ANALYSIS = ("margin", "scale", "sensitivity", "specificity", "seed")
-
-
-def analysis(parser: Parser) -> None:
-    """Add the settings of the analysis of a study, `ANALYSIS`."""
-    group = parser.add_argument_group("analysis")
-    number(
-        group, "--margin", 1.0, 0.01, 100, "a smaller difference does not matter to patients", "POINTS", "NPRS points"
-    )
-    text(group, "--scale", "SCALE", "NPRS or VAS100; needed if the journal contains both", choices=("NPRS", "VAS100"))
-    text(group, "--sensitivity", "K/N", "of N clips in which a person heard a pop, the detector labelled K as pop; "
-         "such as 46/50", type=_counts)  # fmt: skip
-    text(group, "--specificity", "K/N", "of N clips in which a person heard no pop, the detector labelled K as no "
-         "pop. With both options, the results are corrected for the errors of the detector", type=_counts)  # fmt: skip
-    seed(group, "seed of the bootstrap intervals")
+JOURNAL = "the journal, made by popdetect log"
+MODEL = (
+    "model",
+    bundle("--model", "folder of the model"),
+    text("--operating-point", "NAME", "thresholds: balanced, sensitive (misses fewer pops), specific (fewer false "
+         "pops), or another name that the model has (default: balanced)", default="balanced"),
+)  # fmt: skip
+ANALYSIS = (  # of a study; their names are ANALYSIS_NAMES
+    "analysis",
+    number("--margin", 1.0, 0.01, 100, "a smaller difference does not matter to patients", "POINTS", "NPRS points"),
+    text("--scale", "SCALE", "NPRS or VAS100; needed if the journal contains both", choices=("NPRS", "VAS100")),
+    text("--sensitivity", "K/N", "of N clips in which a person heard a pop, the detector labelled K as pop; such as "
+         "46/50", type=_counts),
+    text("--specificity", "K/N", "of N clips in which a person heard no pop, the detector labelled K as no pop. With "
+         "both options, the results are corrected for the errors of the detector", type=_counts),
+    number("--seed", 0, *SEEDS, "seed of the bootstrap intervals"),
+)  # fmt: skip
+ANALYSIS_NAMES = ("margin", "scale", "sensitivity", "specificity", "seed")
+_OUTPUT = (
+    "output",
+    flag("--json", "print JSON, one object per line"),
+    flag("--quiet", "print results only, no messages and no progress"),
+)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
+import shlex
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +18,7 @@ from typing import Any, TextIO
 from popdetect.errors import DamagedLinesWarning, UsageError
 
 FAILED_SOME, FAILED_ALL = 3, 4  # exit codes of commands that go on after an input that failed
+VERSION = {"schema_version": 1}  # of the keys of JSON objects; keys are only ever added
 _COLOURS = {"pop": "1;33", "no_pop": "2", "uncertain": "1;36"}
 
 
@@ -22,16 +26,10 @@ class ReaderGoneError(Exception):
     """The program that reads the output, such as ``head``, has stopped reading; not a failure."""
 
 
-# --- streams --------------------------------------------------------------------------------------------------------
-
-
 def prepare() -> None:
-    """Make the streams accept every file name, and check that they are open.
+    """Make the streams accept every file name; raise UsageError if standard output is closed (``>&-``).
 
-    Raises
-    ------
-    UsageError
-        If standard output is closed (``>&-``). Otherwise the first file that is opened would receive the output.
+    Otherwise the first file that is opened would receive the output.
     """
     if sys.stderr is None:  # `2>&-`: print would use standard output instead
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  # open until the process ends
@@ -44,12 +42,7 @@ def prepare() -> None:
 
 @contextmanager
 def output(stream: TextIO) -> Iterator[None]:
-    """Report an error inside as one of `stream`; nothing but writing to it may happen inside.
-
-    Raises
-    ------
-    ReaderGoneError, UsageError
-    """
+    """Raise an error inside as ReaderGoneError or UsageError; nothing but writing to `stream` may happen inside."""
     try:
         yield
     except OSError as error:
@@ -62,12 +55,7 @@ def output(stream: TextIO) -> Iterator[None]:
 
 
 def standard_input() -> bytes:
-    """Return everything on standard input.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Return everything on standard input; raises UsageError."""
     if sys.stdin is None:
         raise UsageError("there is no standard input to read from")
     try:
@@ -85,16 +73,9 @@ def result(text: str) -> None:
 def show(args: argparse.Namespace, row: dict[str, Any], text: str = "", *, summary: bool = False) -> None:
     """Print a result: `row` as one line of JSON with ``--json``, else `text`; with ``--quiet`` no text of a summary."""
     if args.json:
-        import json
-
-        result(json.dumps(versioned(row), ensure_ascii=False))
+        result(json.dumps(VERSION | row, ensure_ascii=False))
     elif not (summary and args.quiet):
         result(text)
-
-
-def versioned(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a JSON object with the version of its keys; keys are only ever added."""
-    return {"schema_version": 1, **row}
 
 
 def message(text: str, quiet: bool = False) -> None:
@@ -108,21 +89,17 @@ def message(text: str, quiet: bool = False) -> None:
 @contextmanager
 def warnings_as_messages() -> Iterator[None]:
     """Report damaged lines of a file on one line of standard error, like errors; each report once."""
-    report = message
 
-    def show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, DamagedLinesWarning):
-            report(str(message))
+    def show_warning(*about: Any, **more: Any) -> None:
+        if issubclass(about[1], DamagedLinesWarning):
+            message(str(about[0]))
         else:
-            others(message, category, *place, **more)
+            others(*about, **more)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default", DamagedLinesWarning)
         others, warnings.showwarning = warnings.showwarning, show_warning
         yield
-
-
-# --- text -----------------------------------------------------------------------------------------------------------
 
 
 def one_line(text: object) -> str:
@@ -136,18 +113,16 @@ def counted(n: int, thing: str) -> str:
     return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
-def first(lines: Iterable[str], most: int = 10) -> list[str]:
-    """Return the first lines, and how many more there are."""
+def first(lines: Iterable[str]) -> list[str]:
+    """Return the first ten lines, and how many more there are."""
     lines = [one_line(line) for line in lines]
-    return lines[:most] + ([f"… and {len(lines) - most} more (all with --json)"] if len(lines) > most else [])
+    return lines[:10] + ([f"… and {len(lines) - 10} more (all with --json)"] if len(lines) > 10 else [])
 
 
 def painted(label: str) -> str:
     """Return a label, 9 characters wide; coloured on a terminal, unless NO_COLOR is set."""
-    padded = f"{label:9}"
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
-        return padded
-    return f"\x1b[{_COLOURS[label]}m{padded}\x1b[0m"
+    is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return f"\x1b[{_COLOURS[label]}m{label:9}\x1b[0m" if is_coloured else f"{label:9}"
 
 
 def command(*words: str | Path) -> str:
@@ -155,25 +130,16 @@ def command(*words: str | Path) -> str:
 
     The program is shown by its path if `popdetect` is not on PATH, as in an environment that is not activated.
     """
-    import shlex
-    import shutil
-
     program = ["popdetect"]
     if not shutil.which("popdetect"):
-        # the installed script, or python -m popdetect
+        # the installed script, or python -m popdetect; relative to the current folder if it is below it
         ours = Path(sys.argv[0]).stem == "popdetect" and shutil.which(sys.argv[0])
-        program = [_from_here(ours)] if ours else [_from_here(sys.executable), "-m", "popdetect"]
+        shown, full, here = ours or sys.executable, Path(ours or sys.executable).absolute(), Path.cwd()
+        if full.is_relative_to(here):
+            shown = str(full.relative_to(here)) if full.parent != here else f".{os.sep}{full.name}"
+        program = [shown] if ours else [shown, "-m", "popdetect"]
     quote = (lambda word: f'"{word}"' if " " in word else word) if os.name == "nt" else shlex.quote
     return one_line(" ".join(quote(str(word)) for word in [*program, *words]))
-
-
-def _from_here(program: str) -> str:
-    """Return the path of a program relative to the current folder if it is below it."""
-    try:
-        below = Path(program).absolute().relative_to(Path.cwd())
-    except ValueError:
-        return program
-    return str(below) if len(below.parts) > 1 else f".{os.sep}{below}"
 
 
 def steps(*commands: str) -> str:
@@ -181,12 +147,12 @@ def steps(*commands: str) -> str:
     return "\n".join(["Next:", *(f"  {line}" for line in commands)])
 
 
-# --- progress -------------------------------------------------------------------------------------------------------
-
-
 @contextmanager
-def progress(unit: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Show a progress bar with rate and time left, updated by (done, total); None if there is no terminal."""
+def progress(unit: str, quiet: bool) -> Iterator[Callable[..., None] | None]:
+    """Show a progress bar with rate and time left; None if there is no terminal.
+
+    It is updated by (done, total), or by (stage, done, total) for work of several stages.
+    """
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -196,18 +162,8 @@ def progress(unit: str, quiet: bool) -> Iterator[Callable[[int, int], None] | No
     tqdm.monitor_interval = 0
     with tqdm(unit=f" {unit}", file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
 
-        def on_progress(done: int, total: int) -> None:
-            bar.total = total
+        def on_progress(*state: Any) -> None:
+            done, bar.total = state[-2:]
             bar.update(done - bar.n)
 
         yield on_progress
-
-
-@contextmanager
-def stages(quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Show the same for work of several stages, updated by (stage, done, total)."""
-    with progress("steps", quiet) as step:
-        if step is None:
-            yield None
-            return
-        yield lambda what, done, total: step(done, total)

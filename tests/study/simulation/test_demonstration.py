@@ -43,7 +43,7 @@ def test_it_goes_the_whole_way(demo: Path, capsys: Capture) -> None:
     assert [line[:4] for line in lines if line.startswith(("  1. ", "  2. ", "  3. "))] == ["  1.", "  2.", "  3."]
     assert "in which a pop changes pain by -1.5 points" in out
     assert "60 were finished before" in out
-    assert "do not show clinical accuracy" in out
+    assert "the scores are not clinical accuracy" in out
     assert "not a medical device" in out
     for name in ("report.html", "demo.db", "demo.key", "session"):
         assert str(demo / name) in out
