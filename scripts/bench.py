@@ -46,7 +46,7 @@ from popdetect.detection.audio import recording as audio
 from popdetect.session import labelling as batch
 from popdetect.training.data.manifest import read_manifest
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.sounds import Recorded, SoundBank, Synthetic
+from popdetect.training.data.sounds import Recorded, SoundBank
 
 N_SCENES = 1000  # distinct clips; larger sessions are links to them
 PLAIN_CLIPS = 40
@@ -109,7 +109,7 @@ def run(folder: Path, args: argparse.Namespace) -> dict[str, float]:
 def make_scenes(folder: Path, sounds: Path | None) -> list[Path]:
     """Write the distinct clips; return their paths."""
     folder.mkdir()
-    bank: SoundBank = Recorded(read_manifest(sounds), 0.5, 0.0) if sounds else Synthetic()
+    bank: SoundBank = Recorded(read_manifest(sounds), 0.5, 0.0) if sounds else SoundBank()
     paths = []
     for index in range(N_SCENES):
         scene = compose(np.random.default_rng([3, index]), bank, SceneRule())

@@ -24,11 +24,11 @@ import numpy as np
 
 import corpus
 from accuracy import SHIPPED, CandidateRecall, candidates, figures
+from families import TESTS
 from popdetect.detection.signal.features import names
-from popdetect.training.data import manifest
 from popdetect.training.data.examples import CandidateSet, Example, extract_all
 from popdetect.training.data.manifest import Source, read_manifest
-from popdetect.training.data.sounds import Synthetic
+from popdetect.training.data.sounds import SoundBank
 from popdetect.training.evaluation import comparison
 from popdetect.training.evaluation.matching import ScoredClip
 from popdetect.training.evaluation.scores import score
@@ -64,15 +64,12 @@ def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int, out: Pa
     without_pops = [source for source in train if source.kind != "pop"]
     clips = corpus.to_learn_from(without_pops, n_scenes)
     simulated = [
-        corpus.mixed(f"made {i}", corpus.fold_name(i % corpus.N_FOLDS), [3, i], Synthetic(), corpus.LEARN)
+        corpus.mixed(f"made {i}", corpus.fold_name(i % corpus.N_FOLDS), [3, i], SoundBank(), corpus.LEARN)
         for i in range(n_scenes)
     ]
     pops = sorted({source.group for source in train if source.kind == "pop"})
     trials = [
-        example
-        for test in manifest.TESTS
-        for one in pops
-        for example in corpus.trials(train, one, n_trials // 2, 7, test)
+        example for test in TESTS for one in pops for example in corpus.trials(train, one, n_trials // 2, 7, test)
     ]
     verdicts: dict[str, list[ScoredClip]] = {}
     found = {WHOLE: CandidateRecall(), NARROW: CandidateRecall()}

@@ -22,9 +22,9 @@ import numpy as np
 import corpus
 import false_pops
 import peers
+from families import TESTS
 from popdetect.detection.model.bundle import Model
 from popdetect.records import to_json
-from popdetect.training.data import manifest
 from popdetect.training.data.examples import Example, mark
 from popdetect.training.data.manifest import Source, read_manifest
 from popdetect.training.data.sounds import Recorded
@@ -148,9 +148,7 @@ def material(sounds: Path, n_scenes: int, n_trials: int) -> Material:
     without_pops = [source for source in train if source.kind != "pop"]
     learn = corpus.to_learn_from(without_pops, n_scenes)
     trials = {
-        f"{test}, {pops}": corpus.trials(train, pops, n_trials, 7, test)
-        for test in manifest.TESTS
-        for pops in _pops_of(train)
+        f"{test}, {pops}": corpus.trials(train, pops, n_trials, 7, test) for test in TESTS for pops in _pops_of(train)
     }
     bank = Recorded(dev, made_pop_share=0.0, made_share=0.0)
     (neck,) = _pops_of(dev)

@@ -18,7 +18,7 @@ from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, coloured_noise, shaped
 from popdetect.training.data.examples import Example
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.sounds import Named
+from popdetect.training.data.sounds import Named, SoundBank
 from popdetect.training.data.synthesis import PopVoice
 
 RULE = SceneRule(pop_db=(14.0, 36.0), distractor_db=(8.0, 40.0), max_distractors=4, pop_share=0.5)
@@ -72,8 +72,8 @@ NOISES: dict[str, Callable[[Rng], Sound]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Clinic:
-    """Properties shared by all recordings of one clinic; a `SoundBank`.
+class Clinic(SoundBank):
+    """Properties shared by all recordings of one clinic.
 
     Attributes
     ----------

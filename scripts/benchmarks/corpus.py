@@ -15,14 +15,15 @@ from functools import partial
 
 import numpy as np
 
+from families import TESTS, FamilyBank
 from popdetect import __version__
 from popdetect.detection.audio import recording as audio
-from popdetect.training.data import manifest, synthesis
+from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, random_curve, resample, shaped
 from popdetect.training.data.examples import Example
 from popdetect.training.data.manifest import Source
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.sounds import Recorded, SoundBank
+from popdetect.training.data.sounds import SoundBank
 
 N_FOLDS = 5
 N_SCENES = 8000  # of the shipped model
@@ -74,7 +75,7 @@ def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN
     for fold in range(N_FOLDS):
         own = [s for s in sources if (pops.index(s.group) if s.kind == "pop" else fold_of(s.group)) == fold]
         made_pops = 0.3 if any(s.kind == "pop" for s in own) else 1.0
-        banks.append(Recorded(own, made_pops, speech_share=0.25, near_share=0.4, room_share=0.7, made_room_share=0.2))
+        banks.append(FamilyBank(own, made_pops, speech_share=0.25, near_share=0.4, room_share=0.7, made_room_share=0.2))
     return [mixed(f"scene {i}", fold_name(i % N_FOLDS), [seed, i], banks[i % N_FOLDS], rule) for i in range(n)]
 
 
@@ -168,15 +169,13 @@ def _paced(sound: Sound, pace: float) -> Sound:
 def trials(sources: Sequence[Source], pops: str, n: int, seed: int, test: str = "everyday") -> list[Example]:
     """Return mixed test clips, the folds in turn: real pops of one source; all other sounds are recorded too.
 
-    Backgrounds are rooms; distractors are those of one of `manifest.TESTS`.
+    Backgrounds are rooms; distractors are those of one of `TESTS`.
     """
     of_pops = [source for source in sources if source.kind == "pop" and source.group == pops]
     banks = []
     for fold in range(N_FOLDS):
         own = [source for source in sources if source.kind != "pop" and fold_of(source.group) == fold]
-        banks.append(
-            Recorded([*own, *of_pops], made_pop_share=0.0, made_share=0.0, only=manifest.TESTS[test], room_share=1.0)
-        )
+        banks.append(FamilyBank([*own, *of_pops], made_pop_share=0.0, made_share=0.0, only=TESTS[test], room_share=1.0))
     salt = zlib.crc32(f"{test} {pops}".encode())
     return [
         mixed(f"{test} {pops} {i}", fold_name(i % N_FOLDS), [seed, salt, i], banks[i % N_FOLDS], TRY) for i in range(n)

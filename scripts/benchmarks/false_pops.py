@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from families import family, is_room
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import Model
-from popdetect.training.data import manifest
 from popdetect.training.data.manifest import Source
 
 ROOMS, OUTSIDE = "room sound", "weather, water and engines"
@@ -36,8 +36,8 @@ def detect_all(model: Model, sources: Sequence[Source]) -> list[RecordingResult]
 def kind_of(source: Source) -> str:
     """Return the family of a distractor, or the kind of a background."""
     if source.kind == "background":
-        return ROOMS if manifest.is_room(source.what) else OUTSIDE
-    return manifest.family(source.what)
+        return ROOMS if is_room(source.what) else OUTSIDE
+    return family(source.what)
 
 
 def table(results: Iterable[RecordingResult]) -> dict[str, dict[str, Any]]:

@@ -19,7 +19,7 @@ import numpy as np
 from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import breadth
 from popdetect.training.data.manifest import read_manifest
-from popdetect.training.data.sounds import Synthetic, pops_of
+from popdetect.training.data.sounds import SoundBank, pops_of
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -34,7 +34,7 @@ def main() -> None:
         if source.kind == "pop":
             values = ", ".join(f"{breadth(pop):.2f}" for pop in pops_of(source))
             print(f"{source.path.stem[:40]:42}{values}")
-    rng, bank = np.random.default_rng(0), Synthetic()
+    rng, bank = np.random.default_rng(0), SoundBank()
     made = {
         "simulated pops, as scenes have them": lambda: bank.pops(rng, 1)[0][0],
         "simulated mouth clicks": lambda: synthesis.mouth_clicks(rng),

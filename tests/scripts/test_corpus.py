@@ -90,13 +90,13 @@ def test_a_scene_is_mixed_of_one_fold_s_sounds_alone(sources: list[Source], monk
     """Every fold has its own; what a bank is made of is written down."""
     everywhere = [replace(s, group=f"{s.group} {n}") for n in range(40) for s in sources if s.kind != "pop"]
     banks: list[set[int]] = []
-    real = corpus.Recorded
+    real = corpus.FamilyBank
 
     def recorded(own: list[Source], *args: float, **options: float) -> corpus.SoundBank:
         banks.append({corpus.fold_of(source.group) for source in own})
         return real(own, *args, **options)
 
-    monkeypatch.setattr(corpus, "Recorded", recorded)
+    monkeypatch.setattr(corpus, "FamilyBank", recorded)
     examples = corpus.scenes(everywhere, 10, seed=3)
 
     assert banks == [{0}, {1}, {2}, {3}, {4}]

@@ -18,7 +18,7 @@ from popdetect.session.labels import Truth
 from popdetect.session.tables import csv_text
 from popdetect.training.data.dsp import Rng, Sound
 from popdetect.training.data.scenes import Scene, SceneRule, compose
-from popdetect.training.data.sounds import Named, Synthetic
+from popdetect.training.data.sounds import Named, SoundBank
 from popdetect.training.models import estimators, fitting
 from popdetect.training.models.fitting import Example, Fitted
 
@@ -26,7 +26,7 @@ LOGISTIC = estimators.ESTIMATORS[:1]
 N_GROUPS = 6
 
 
-class OneSound:
+class OneSound(SoundBank):
     """Every pop is the same 5 ms, loud from its first sample; the room is silent, or a hiss."""
 
     def __init__(self, hiss: float = 0.0, distractor: Sound | None = None) -> None:
@@ -73,7 +73,7 @@ def examples(n: int = 60, rates_hz: tuple[int, ...] = (48_000,)) -> tuple[Exampl
     rule = SceneRule(duration_s=1.0, max_distractors=2, pop_db=(25.0, 45.0), rates_hz=rates_hz)
     made = []
     for i in range(n):
-        scene = compose(np.random.default_rng([8, i]), Synthetic(), rule)
+        scene = compose(np.random.default_rng([8, i]), SoundBank(), rule)
         made.append(Example(f"{i:02d}.wav", f"p{i % N_GROUPS}", bool(scene.onsets_s), scene.onsets_s, _Sound(scene)))
     return tuple(made)
 

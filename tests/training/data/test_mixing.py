@@ -11,7 +11,7 @@ from learning_fakes import OneSound
 from popdetect.training.data import scenes
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, burst_rms, rms
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.sounds import Synthetic
+from popdetect.training.data.sounds import SoundBank
 
 BARE = SceneRule(duration_s=1.0, pop_share=1.0, max_distractors=0, gap_ms=(20.0, 90.0))
 
@@ -95,7 +95,7 @@ def test_a_distractor_is_as_loud_as_the_rule_says() -> None:
 def test_no_clip_leaves_full_scale_whatever_it_went_through() -> None:
     rule = SceneRule(duration_s=0.6, degraded_share=0.7, rates_hz=(48_000, 44_100, 16_000))
     for seed in range(60):
-        scene = compose(np.random.default_rng(seed), Synthetic(), rule)
+        scene = compose(np.random.default_rng(seed), SoundBank(), rule)
         assert scene.samples.dtype == np.float32
         assert np.isfinite(scene.samples).all()
         assert np.abs(scene.samples).max() <= 1.0
@@ -103,7 +103,7 @@ def test_no_clip_leaves_full_scale_whatever_it_went_through() -> None:
 
 def test_unworn_clips_have_a_peak_from_minus_26_to_minus_1_db() -> None:
     for seed in range(40):
-        scene = compose(np.random.default_rng(seed), Synthetic(), SceneRule(duration_s=0.5))
+        scene = compose(np.random.default_rng(seed), SoundBank(), SceneRule(duration_s=0.5))
         assert -26.01 < 20 * np.log10(np.abs(scene.samples).max()) < -0.99
 
 
@@ -155,7 +155,7 @@ def test_everything_depends_on_the_seed_alone_also_when_worn() -> None:
 
     def made(seed: int) -> scenes.Scene:
         rng: Rng = np.random.default_rng(seed)
-        return compose(rng, Synthetic(), rule)
+        return compose(rng, SoundBank(), rule)
 
     for seed in range(12):
         one, same = made(seed), made(seed)

@@ -14,10 +14,10 @@ from popdetect.training.data import scenes, sounds, synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound
 from popdetect.training.data.manifest import read_manifest
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.sounds import Named, Recorded, Synthetic
+from popdetect.training.data.sounds import Named, Recorded, SoundBank
 
 
-class Bare:
+class Bare(SoundBank):
     """A bank of clicks in a nearly silent room: every sound in the mix is a pop."""
 
     def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
@@ -61,7 +61,7 @@ def test_a_codec_leaves_the_onsets_where_they_were(monkeypatch: pytest.MonkeyPat
 def test_bursts_keep_to_the_rule() -> None:
     rule = SceneRule(pop_share=1.0, max_pops=7)
     for seed in range(30):
-        scene = compose(np.random.default_rng(seed), Synthetic(), rule)
+        scene = compose(np.random.default_rng(seed), SoundBank(), rule)
         assert 1 <= len(scene.onsets_s) <= 7
         assert (np.diff(scene.onsets_s) >= 0.0119).all()
         assert np.abs(scene.samples).max() <= 1
@@ -69,12 +69,12 @@ def test_bursts_keep_to_the_rule() -> None:
 
 def test_no_pops_where_none_are_asked_for() -> None:
     assert all(
-        compose(np.random.default_rng(s), Synthetic(), SceneRule(pop_share=0.0)).onsets_s == () for s in range(10)
+        compose(np.random.default_rng(s), SoundBank(), SceneRule(pop_share=0.0)).onsets_s == () for s in range(10)
     )
 
 
 def test_the_same_seed_is_the_same_scene_and_another_is_not() -> None:
-    one, same, other = (compose(np.random.default_rng(s), Synthetic(), SceneRule()) for s in (1, 1, 2))
+    one, same, other = (compose(np.random.default_rng(s), SoundBank(), SceneRule()) for s in (1, 1, 2))
 
     np.testing.assert_array_equal(one.samples, same.samples)
     assert one.what == same.what

@@ -15,7 +15,7 @@ from popdetect.errors import UsageError
 from popdetect.session.labels import read_labels
 from popdetect.training.data import simulated_sessions as sessions
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.sounds import Synthetic
+from popdetect.training.data.sounds import SoundBank
 
 SHORT = SceneRule(duration_s=0.4)
 
@@ -25,7 +25,7 @@ def test_the_labels_are_those_of_what_was_mixed(tmp_path: Path) -> None:
     for truth in read_labels(tmp_path / "a"):
         patient, thrust = (int(part[-6:-4] if part.endswith(".wav") else part[1:]) for part in truth.file.split("/"))
         index = (thrust - 1) * 3 + patient - 1
-        scene = compose(np.random.default_rng([5, patient - 1, index]), Synthetic(), SHORT)
+        scene = compose(np.random.default_rng([5, patient - 1, index]), SoundBank(), SHORT)
         samples, rate_hz = audio.read(truth.path)
 
         assert truth.patient_id == f"p{patient:02d}"

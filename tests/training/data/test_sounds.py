@@ -15,7 +15,7 @@ from popdetect.training.data import sounds
 from popdetect.training.data.dsp import RATE_HZ
 from popdetect.training.data.manifest import Source, read_manifest
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.sounds import Recorded, SoundBank, Synthetic
+from popdetect.training.data.sounds import Recorded, SoundBank
 
 HEADER = "path,role,kind,what,group"
 ROWS = (
@@ -257,7 +257,7 @@ def test_a_recorded_room_begins_with_its_direct_sound(bank: Recorded) -> None:
 
 @pytest.mark.parametrize("made", [True, False])
 def test_a_bank_depends_on_its_seed_alone(bank: Recorded, made: bool) -> None:
-    chosen: SoundBank = Synthetic() if made else bank
+    chosen: SoundBank = SoundBank() if made else bank
     rule = SceneRule(duration_s=0.6, rates_hz=(44_100,))
     for seed in range(6):
         one, same = (compose(np.random.default_rng(seed), chosen, rule) for _ in range(2))
@@ -288,32 +288,3 @@ def test_the_real_folder_has_marks_for_every_pop_recording_of_each_role(shared_a
         for role in ("train", "dev-test")
     ]
     assert pops[0].isdisjoint(pops[1])
-
-
-def test_only_the_families_that_were_asked_for_distract(folder: Path) -> None:
-    sources = read_manifest(folder, "train")
-    knocks = Recorded(sources, made_share=0.0, only=frozenset({"knocks"}))
-    assert {knocks.distractor(np.random.default_rng(seed)).group for seed in range(30)} == {"door"}
-
-    near = Recorded(sources, made_share=0.0, near_share=1.0)  # a bell is of no family
-    assert {near.distractor(np.random.default_rng(seed)).group for seed in range(30)} == {"door"}
-
-    with pytest.raises(UsageError, match="no sound of these kinds among the distractors: keyboards"):
-        Recorded(sources, made_share=0.0, only=frozenset({"keyboards"})).distractor(np.random.default_rng(0))
-
-
-def test_backgrounds_are_of_rooms_or_made_as_often_as_was_asked(folder: Path) -> None:
-    manifest = folder / "MANIFEST.csv"
-    manifest.write_text(
-        manifest.read_text(encoding="utf-8") + "bell.wav2,train,background,rain,sky\n", encoding="utf-8"
-    )
-    (folder / "bell.wav2").write_bytes((folder / "bell.wav").read_bytes())
-    sources = read_manifest(folder, "train")
-
-    def groups(**shares: float) -> set[str]:
-        bank = Recorded(sources, **shares)
-        return {bank.background(np.random.default_rng(seed), 100).group for seed in range(40)}
-
-    assert groups() == {"fan", "sky"}
-    assert groups(room_share=1.0) == {"fan"}
-    assert groups(made_room_share=1.0) == {"simulated"}

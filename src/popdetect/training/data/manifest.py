@@ -3,17 +3,12 @@
 Columns of the manifest are ``path`` (relative to the folder), ``role``, ``kind``, ``what``, ``group``, and where known
 ``licence`` and ``sha256``. Onsets are seconds from the start of the file. Lines that cannot be used raise an error with
 their number.
-
-`FAMILIES` sorts the distractors by their descriptions (column ``what``). Sound folders hold many kinds that are rare
-where people are treated (gates, guns, cockerels) and few that are common there; scenes draw families first, so
-that training sees most of what is common.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from popdetect.errors import TableError, UsageError
@@ -24,60 +19,10 @@ MARKS_NAME = "pop_onsets.csv"
 COLUMNS = ("path", "role", "kind", "what", "group")
 MARK_COLUMNS = ("path", "onset_s")
 
-SPEECH = "speech"
-# family: how the descriptions that belong to it begin, in lower case. A new kind of distractor is one entry here.
-FAMILIES: dict[str, tuple[str, ...]] = {
-    "keyboards": ("keyboard",),
-    "cutlery and dishes": ("cutlery", "plates", "dish", "washing dish", "peeling", "knife", "glass", "soda can"),
-    "crunching": ("eating", "apple", "bubble wrap", "ice crack", "twigs", "gravel", "snap", "fire crack", "pencil"),
-    "knocks": ("door knock", "knock", "tap on", "wood block", "wood /", "stone", "table football", "hit"),
-    "steps": ("footstep",),
-    SPEECH: ("speech",),
-    "coughs and sneezes": ("cough", "sneeze", "throat", "laughter", "snoring"),
-    "doors and drawers": (
-        "drawer", "cupboard", "fridge", "door", "close_door", "open_door", "wooden chest", "wood creak",
-    ),
-    "latches and tools": (
-        "lock", "mechanical latch", "tool", "shears", "reload", "device handling", "cart", "match struck",
-    ),
-    "clicks": ("mechanical click", "switch", "light switch", "ui click", "ui switch", "ui mouse", "thermostat", "zip"),
-    "clocks": ("clock", "watch"),
-    "paper and cloth": (
-        "page", "book", "cardboard", "package", "playing cards", "tissue", "leaves", "sweeping", "erasing", "cloth",
-        "peel", "scraping", "plastic",
-    ),
-    "things dropped": ("keys", "coin", "pin ", "metal object", "metal hit", "dice", "chess", "finger snap", "clap"),
-}  # fmt: skip
-ELSEWHERE = "elsewhere"  # sounds that do not occur in a treatment room
-# the distractors of the two tests of a detector: a room at home, and a room in which people are treated
-TESTS: dict[str, frozenset[str]] = {
-    "everyday": frozenset(FAMILIES) - {"doors and drawers", "latches and tools", "things dropped"},
-    "clinic-like": frozenset({
-        "cutlery and dishes", "crunching", "steps", SPEECH, "coughs and sneezes", "clicks", "paper and cloth",
-    }),
-}  # fmt: skip
-# backgrounds that are not rooms: weather, water and engines; some of them crackle as joints do
-_OUTSIDE = ("rain", "sea", "wind", "water", "frying", "boat", "helicopter", "juicer", "blender", "train", "stream")
-
 
 def broad(what: str) -> str:
     """Return the first two words of a description: "speech digit 3" and "speech digit 4" are one kind."""
     return " ".join(what.lower().replace(",", " ").replace(":", " ").replace("(", " ").split()[:2])
-
-
-@lru_cache(maxsize=4096)
-def family(what: str) -> str:
-    """Return the family of a description; `ELSEWHERE` if it belongs to none."""
-    known = broad(what)
-    for name, beginnings in FAMILIES.items():
-        if known.startswith(beginnings):
-            return name
-    return ELSEWHERE
-
-
-def is_room(what: str) -> bool:
-    """Return whether the description of a background fits a room in which people are treated."""
-    return not broad(what).startswith(_OUTSIDE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from popdetect.session.files import write_text
 from popdetect.session.labels import TABLE_NAME, Truth, write_labels
 from popdetect.training.data.manifest import read_manifest
 from popdetect.training.data.scenes import Scene, SceneRule, compose
-from popdetect.training.data.sounds import Recorded, SoundBank, Synthetic
+from popdetect.training.data.sounds import Recorded, SoundBank
 
 PARAMETERS = "simulation.json"  # how the folder was simulated; it is written last
 _OLD_NAMES = {"degraded_share": "worn_share"}  # names in PARAMETERS that are those of version 0.1.0
@@ -107,7 +107,7 @@ def bank_of(sounds: Path | None = None, role: str | None = None) -> SoundBank:
     UsageError
     """
     if sounds is None:
-        return Synthetic()
+        return SoundBank()
     return Recorded(read_manifest(sounds, role), made_pop_share=0.0, made_share=0.0)
 
 

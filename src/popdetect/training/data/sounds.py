@@ -1,29 +1,30 @@
 """The sources of the sounds in a scene: simulated, or recorded.
 
-A `SoundBank` provides pops, distractors, backgrounds and room impulse responses. `Synthetic` simulates them;
-`Recorded` takes them from a folder with a ``MANIFEST.csv`` (see `manifest`) and adds simulated ones where recordings
-are few. Each sound carries the group it came from, so that no source is on both sides of a train/test split. Sounds
-are float32 at 48 kHz.
+`SoundBank` simulates pops, distractors, backgrounds and rooms. `Recorded` takes them from a folder with a
+``MANIFEST.csv`` (see `manifest`) and adds simulated ones where recordings are few. Each sound carries the group it came
+from, so that no source is on both sides of a train/test split. Sounds are float32 at 48 kHz.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from popdetect.detection.audio import recording as audio
 from popdetect.errors import AudioError, UsageError
-from popdetect.training.data import manifest, synthesis
+from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, faded, random_curve, resample, shaped, stretched
-from popdetect.training.data.manifest import MARKS_NAME, Source
+from popdetect.training.data.manifest import MARKS_NAME, Source, broad
+
+SPEECH_SHARE = 0.15  # of the recorded distractors, if there is speech: people talk in treatment rooms
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A sound, a description of it, and the group (source) it came from."""
 
     sound: Sound
@@ -31,98 +32,58 @@ class Named:
     group: str
 
 
-class SoundBank(Protocol):
-    """Provides the sounds of a scene."""
+class SoundBank:
+    """Simulated sounds (see `synthesis`); a subclass replaces those for which it has others."""
 
     def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
         """Return `n` pops of one voice, each starting at its first sample; their description; their group."""
-        ...
-
-    def distractor(self, rng: Rng) -> Named:
-        """Return a sound that is not a pop."""
-        ...
-
-    def background(self, rng: Rng, n: int) -> Named:
-        """Return `n` samples of background sound."""
-        ...
-
-    def room(self, rng: Rng) -> Sound:
-        """Return an impulse response that begins with the direct sound."""
-        ...
-
-
-class Synthetic:
-    """Simulated sounds only (see `synthesis`)."""
-
-    def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
-        """See `SoundBank.pops`."""
         voice = synthesis.draw_voice(rng)
         curve = random_curve(rng, 3.0)
         kind = "simulated, skin-mounted" if voice.skin else "simulated, air"
         return [shaped(synthesis.pop(rng, voice), *curve) for _ in range(n)], kind, "simulated"
 
     def distractor(self, rng: Rng) -> Named:
-        """See `SoundBank.distractor`."""
+        """Return a sound that is not a pop."""
         what = str(rng.choice(sorted(synthesis.DISTRACTORS)))
         return Named(synthesis.DISTRACTORS[what](rng), what, "simulated")
 
     def background(self, rng: Rng, n: int) -> Named:
-        """See `SoundBank.background`."""
+        """Return `n` samples of background sound."""
         return Named(synthesis.background(rng, n), "room noise", "simulated")
 
     def room(self, rng: Rng) -> Sound:
-        """See `SoundBank.room`."""
+        """Return an impulse response that begins with the direct sound."""
         return synthesis.room(rng)
 
 
-@dataclass(slots=True)
-class Recorded:
+class Recorded(SoundBank):
     """Recorded sounds, mixed with simulated ones.
 
     Parameters
     ----------
-    sources : list of Source
+    sources : iterable of Source
         The recordings, usually of one role or of one fold.
     made_pop_share : float
         Share of simulated pop voices; without recorded pops all are simulated.
     made_share : float
         Share of simulated distractors and rooms.
-    speech_share : float
-        Share of speech among the distractors, if there are recordings of speech.
-    near_share : float
-        Share of the other distractors drawn from `manifest.FAMILIES`, each family equally often; the rest are of any
-        kind.
-    only : set of str, optional
-        Only distractors of these families; default: all.
-    room_share : float
-        Share of backgrounds that are rooms (`manifest.is_room`); the rest are of any kind.
-    made_room_share : float
-        Share of simulated backgrounds.
     """
 
-    sources: list[Source]
-    made_pop_share: float = 0.6
-    made_share: float = 0.1
-    speech_share: float = 0.15
-    near_share: float = 0.0
-    only: frozenset[str] | None = None
-    room_share: float = 0.0
-    made_room_share: float = 0.0
-    _made: Synthetic = field(default_factory=Synthetic)
-
-    def _of(self, kind: str) -> dict[str, list[Source]]:
-        by_group: dict[str, list[Source]] = {}
-        for source in self.sources:
-            if source.kind == kind:
-                by_group.setdefault(source.group, []).append(source)
-        return by_group
+    def __init__(self, sources: Iterable[Source], made_pop_share: float = 0.6, made_share: float = 0.1) -> None:
+        self.made_pop_share, self.made_share = made_pop_share, made_share
+        self.groups: dict[str, dict[str, list[Source]]] = defaultdict(dict)  # sources by kind of sound and group
+        self.distractors: dict[str, list[Source]] = {}  # by description: the numbered files of a thing are together
+        for source in sources:
+            self.groups[source.kind].setdefault(source.group, []).append(source)
+            if source.kind == "distractor":
+                self.distractors.setdefault(broad(source.what), []).append(source)
 
     def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
         """See `SoundBank.pops`. Recorded pops are stretched, inverted and equalised at random."""
-        groups = self._of("pop")
+        groups = self.groups["pop"]
         if not groups or rng.random() < self.made_pop_share:
-            return self._made.pops(rng, n)
-        source = _draw(rng, groups)
+            return super().pops(rng, n)
+        source = draw(rng, groups)
         cuts = pops_of(source)
         factor = float(np.exp(rng.normal(0, 0.2)))
         curve = random_curve(rng, 3.0)
@@ -136,25 +97,9 @@ class Recorded:
 
     def distractor(self, rng: Rng) -> Named:
         """See `SoundBank.distractor`. A kind is drawn first, so that kinds with many files are not more frequent."""
-        sources = [s for s in self.sources if s.kind == "distractor"]
-        if not sources or rng.random() < self.made_share:
-            return self._made.distractor(rng)
-        by_family: dict[str, dict[str, list[Source]]] = {}
-        for source in sources:
-            name = manifest.family(source.what)
-            if self.only is None or name in self.only:
-                by_family.setdefault(name, {}).setdefault(manifest.broad(source.what), []).append(source)
-        if not by_family:
-            raise UsageError(f"no sound of these kinds among the distractors: {', '.join(sorted(self.only or ()))}")
-        near = sorted(name for name in by_family if name != manifest.ELSEWHERE)
-        if manifest.SPEECH in near and rng.random() < self.speech_share:  # people talk in treatment rooms
-            by_kind = by_family[manifest.SPEECH]
-        elif near and rng.random() < self.near_share:
-            by_kind = by_family[str(rng.choice(near))]
-        else:
-            by_kind = {kind: own for of_family in by_family.values() for kind, own in of_family.items()}
-        own = by_kind[str(rng.choice(sorted(by_kind)))]
-        source = own[int(rng.integers(len(own)))]
+        if not self.distractors or rng.random() < self.made_share:
+            return super().distractor(rng)
+        source = draw(rng, self.drawn_from(rng))
         sound = _load(source.path)
         longest = int(rng.uniform(0.3, 2.5) * RATE_HZ)
         if len(sound) > longest:
@@ -165,27 +110,40 @@ class Recorded:
             sound = faded(sound[start : start + longest], 5, 20)
         return Named(sound, source.what, source.group)
 
+    def drawn_from(self, rng: Rng) -> Mapping[str, list[Source]]:
+        """Return the kinds of distractors, with their files, of which the next one is drawn."""
+        speech = {kind: own for kind, own in self.distractors.items() if kind.startswith("speech")}
+        if speech and rng.random() < SPEECH_SHARE:
+            return speech
+        rng.random()  # not used: a seed gives the clips of version 0.1.0
+        return self.distractors
+
     def background(self, rng: Rng, n: int) -> Named:
         """See `SoundBank.background`. Short recordings are looped with a crossfade."""
-        groups = self._of("background")
-        if not groups or rng.random() < self.made_room_share:
-            return self._made.background(rng, n)
-        rooms = {group: own for group, own in groups.items() if manifest.is_room(own[0].what)}
-        source = _draw(rng, rooms if rooms and rng.random() < self.room_share else groups)
-        return Named(_looped(_load(source.path), n, rng), source.what, source.group)
+        groups = self.groups["background"]
+        if not groups:
+            return super().background(rng, n)
+        rng.random(2)  # not used: a seed gives the clips of version 0.1.0
+        return recorded_background(rng, n, groups)
 
     def room(self, rng: Rng) -> Sound:
         """See `SoundBank.room`."""
-        groups = self._of("impulse_response")
+        groups = self.groups["impulse_response"]
         if not groups or rng.random() < max(self.made_share, 0.3):
-            return self._made.room(rng)
-        response = _load(_draw(rng, groups).path)
+            return super().room(rng)
+        response = _load(draw(rng, groups).path)
         start = int(np.argmax(np.abs(response)))
         response = response[start : start + RATE_HZ]
         return faded(response / max(float(np.abs(response).max()), 1e-9), 0, 50)
 
 
-def _draw(rng: Rng, groups: dict[str, list[Source]]) -> Source:
+def recorded_background(rng: Rng, n: int, groups: Mapping[str, list[Source]]) -> Named:
+    """Return `n` samples of one of the recordings."""
+    source = draw(rng, groups)
+    return Named(_looped(_load(source.path), n, rng), source.what, source.group)
+
+
+def draw(rng: Rng, groups: Mapping[str, list[Source]]) -> Source:
     """Draw a group, then one of its files."""
     names = sorted(groups)
     members = groups[names[int(rng.integers(len(names)))]]

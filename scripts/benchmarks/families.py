@@ -1,0 +1,122 @@
+"""Families of recorded sounds, by their descriptions, and the sound bank that draws by family.
+
+`FAMILIES` sorts the distractors by their descriptions (column ``what`` of the manifest). Sound folders hold many kinds
+that are rare where people are treated (gates, guns, cockerels) and few that are common there; scenes draw families
+first, so that training sees most of what is common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from popdetect.errors import UsageError
+from popdetect.training.data.dsp import Rng
+from popdetect.training.data.manifest import Source, broad
+from popdetect.training.data.sounds import SPEECH_SHARE, Named, Recorded, SoundBank, recorded_background
+
+SPEECH = "speech"
+# family: how the descriptions that belong to it begin, in lower case. A new kind of distractor is one entry here.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "keyboards": ("keyboard",),
+    "cutlery and dishes": ("cutlery", "plates", "dish", "washing dish", "peeling", "knife", "glass", "soda can"),
+    "crunching": ("eating", "apple", "bubble wrap", "ice crack", "twigs", "gravel", "snap", "fire crack", "pencil"),
+    "knocks": ("door knock", "knock", "tap on", "wood block", "wood /", "stone", "table football", "hit"),
+    "steps": ("footstep",),
+    SPEECH: ("speech",),
+    "coughs and sneezes": ("cough", "sneeze", "throat", "laughter", "snoring"),
+    "doors and drawers": (
+        "drawer", "cupboard", "fridge", "door", "close_door", "open_door", "wooden chest", "wood creak",
+    ),
+    "latches and tools": (
+        "lock", "mechanical latch", "tool", "shears", "reload", "device handling", "cart", "match struck",
+    ),
+    "clicks": ("mechanical click", "switch", "light switch", "ui click", "ui switch", "ui mouse", "thermostat", "zip"),
+    "clocks": ("clock", "watch"),
+    "paper and cloth": (
+        "page", "book", "cardboard", "package", "playing cards", "tissue", "leaves", "sweeping", "erasing", "cloth",
+        "peel", "scraping", "plastic",
+    ),
+    "things dropped": ("keys", "coin", "pin ", "metal object", "metal hit", "dice", "chess", "finger snap", "clap"),
+}  # fmt: skip
+ELSEWHERE = "elsewhere"  # sounds that do not occur in a treatment room
+# the distractors of the two tests of a detector: a room at home, and a room in which people are treated
+TESTS: dict[str, frozenset[str]] = {
+    "everyday": frozenset(FAMILIES) - {"doors and drawers", "latches and tools", "things dropped"},
+    "clinic-like": frozenset({
+        "cutlery and dishes", "crunching", "steps", SPEECH, "coughs and sneezes", "clicks", "paper and cloth",
+    }),
+}  # fmt: skip
+# backgrounds that are not rooms: weather, water and engines; some of them crackle as joints do
+_OUTSIDE = ("rain", "sea", "wind", "water", "frying", "boat", "helicopter", "juicer", "blender", "train", "stream")
+
+
+@lru_cache(maxsize=4096)
+def family(what: str) -> str:
+    """Return the family of a description; `ELSEWHERE` if it belongs to none."""
+    known = broad(what)
+    return next((name for name, beginnings in FAMILIES.items() if known.startswith(beginnings)), ELSEWHERE)
+
+
+def is_room(what: str) -> bool:
+    """Return whether the description of a background fits a room in which people are treated."""
+    return not broad(what).startswith(_OUTSIDE)
+
+
+class FamilyBank(Recorded):
+    """Recorded sounds, drawn by family.
+
+    Parameters
+    ----------
+    sources, made_pop_share, made_share
+        As in `Recorded`.
+    speech_share : float
+        Share of speech among the distractors, if there are recordings of speech.
+    near_share : float
+        Share of the other distractors drawn from `FAMILIES`, each family equally often; the rest are of any kind.
+    only : set of str, optional
+        Only distractors of these families; default: all.
+    room_share : float
+        Share of backgrounds that are rooms (`is_room`); the rest are of any kind.
+    made_room_share : float
+        Share of simulated backgrounds.
+    """
+
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        made_pop_share: float = 0.6,
+        made_share: float = 0.1,
+        *,
+        speech_share: float = SPEECH_SHARE,
+        near_share: float = 0.0,
+        only: frozenset[str] | None = None,
+        room_share: float = 0.0,
+        made_room_share: float = 0.0,
+    ) -> None:
+        super().__init__(sources, made_pop_share, made_share)
+        self.speech_share, self.near_share = speech_share, near_share
+        self.room_share, self.made_room_share = room_share, made_room_share
+        self.families: dict[str, dict[str, list[Source]]] = {}
+        for kind, own in self.distractors.items():
+            if only is None or family(kind) in only:
+                self.families.setdefault(family(kind), {})[kind] = own
+        if self.distractors and not self.families:
+            raise UsageError(f"no sound of these kinds among the distractors: {', '.join(sorted(only or ()))}")
+
+    def drawn_from(self, rng: Rng) -> Mapping[str, list[Source]]:
+        """See `Recorded.drawn_from`."""
+        near = sorted(name for name in self.families if name != ELSEWHERE)
+        if SPEECH in near and rng.random() < self.speech_share:
+            return self.families[SPEECH]
+        if near and rng.random() < self.near_share:
+            return self.families[str(rng.choice(near))]
+        return {kind: own for of_family in self.families.values() for kind, own in of_family.items()}
+
+    def background(self, rng: Rng, n: int) -> Named:
+        """See `Recorded.background`."""
+        groups = self.groups["background"]
+        if not groups or rng.random() < self.made_room_share:
+            return SoundBank.background(self, rng, n)
+        rooms = {group: own for group, own in groups.items() if is_room(own[0].what)}
+        return recorded_background(rng, n, rooms if rooms and rng.random() < self.room_share else groups)

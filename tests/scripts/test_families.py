@@ -1,0 +1,101 @@
+"""Families of sounds by their description, and the two tests that are made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import families
+from families import FamilyBank
+from popdetect.errors import UsageError
+from popdetect.training.data.manifest import broad, read_manifest
+from popdetect.training.data.sounds import Recorded
+
+
+@pytest.mark.parametrize(
+    ("what", "family"),
+    [
+        ("door knock", "knocks"),
+        ("door close, metal", "doors and drawers"),
+        ("Speech (read, studio)", "speech"),
+        ("keyboard (mechanical)", "keyboards"),
+        ("peeling vegetables", "cutlery and dishes"),
+        ("gunshot", families.ELSEWHERE),
+    ],
+)
+def test_a_description_belongs_to_one_family(what: str, family: str) -> None:
+    assert families.family(what) == family
+
+
+def test_numbered_sounds_are_one_kind() -> None:
+    assert broad("speech digit 3") == broad("Speech: digit 4") == "speech digit"
+
+
+def test_the_tests_are_of_families_and_a_clinic_has_no_keyboards_knocks_or_clocks() -> None:
+    for own in families.TESTS.values():
+        assert own <= set(families.FAMILIES)
+    assert families.TESTS["everyday"] - families.TESTS["clinic-like"] == {"keyboards", "knocks", "clocks"}
+    assert families.TESTS["clinic-like"] < families.TESTS["everyday"]
+
+
+@pytest.mark.parametrize(("what", "room"), [("stove fan (ventilation)", True), ("rain", False), ("frying", False)])
+def test_weather_and_frying_are_no_rooms(what: str, room: bool) -> None:
+    assert families.is_room(what) == room
+
+
+def test_every_family_has_sounds_among_those_that_are_learned_from(shared_audio: Path) -> None:
+    train = [source for source in read_manifest(shared_audio, "train") if source.kind == "distractor"]
+
+    assert {families.family(source.what) for source in train} == {*families.FAMILIES, families.ELSEWHERE}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16_000)
+    rows = [
+        "path,role,kind,what,group",
+        "knock.wav,train,distractor,door knock,door",
+        "bell.wav,train,distractor,bell,bell",
+        "fan.wav,train,background,fan,fan",
+        "rain.wav,train,background,rain,sky",
+    ]
+    for row in rows[1:]:
+        soundfile.write(tmp_path / row.split(",")[0], noise, 16_000)
+    (tmp_path / "MANIFEST.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_only_the_chosen_families_are_distractors(folder: Path) -> None:
+    sources = read_manifest(folder, "train")
+    knocks = FamilyBank(sources, made_share=0.0, only=frozenset({"knocks"}))
+    assert {knocks.distractor(np.random.default_rng(seed)).group for seed in range(30)} == {"door"}
+
+    near = FamilyBank(sources, made_share=0.0, near_share=1.0)  # a bell is of no family
+    assert {near.distractor(np.random.default_rng(seed)).group for seed in range(30)} == {"door"}
+
+    with pytest.raises(UsageError, match="no sound of these kinds among the distractors: keyboards"):
+        FamilyBank(sources, made_share=0.0, only=frozenset({"keyboards"}))
+
+
+def test_shares_of_room_backgrounds_and_of_simulated_ones(folder: Path) -> None:
+    sources = read_manifest(folder, "train")
+
+    def groups(**shares: float) -> set[str]:
+        bank = FamilyBank(sources, **shares)
+        return {bank.background(np.random.default_rng(seed), 100).group for seed in range(40)}
+
+    assert groups() == {"fan", "sky"}
+    assert groups(room_share=1.0) == {"fan"}
+    assert groups(made_room_share=1.0) == {"simulated"}
+
+
+def test_without_shares_a_seed_draws_as_the_bank_of_simulate_does(folder: Path) -> None:
+    sources = read_manifest(folder, "train")
+    for seed in range(20):
+        one, same = (make(sources).distractor(np.random.default_rng(seed)) for make in (Recorded, FamilyBank))
+        np.testing.assert_array_equal(one.sound, same.sound)
+        one, same = (make(sources).background(np.random.default_rng(seed), 500) for make in (Recorded, FamilyBank))
+        np.testing.assert_array_equal(one.sound, same.sound)
