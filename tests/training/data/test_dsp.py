@@ -146,14 +146,3 @@ def test_fades_reach_the_ends_and_only_them() -> None:
     assert (np.diff(out[: RATE_HZ // 200]) >= 0).all()
     assert (sound == 1).all()  # the original is left alone
     np.testing.assert_array_equal(dsp.faded(sound, 0, 0), sound)
-
-
-def test_breadth_is_none_of_a_tone_and_all_of_an_impulse() -> None:
-    time = np.arange(RATE_HZ // 10) / RATE_HZ
-    tone, impulse = np.sin(2 * np.pi * 3000 * time), np.zeros(10)
-    impulse[1] = 1
-
-    assert np.exp(dsp.breadth(tone.astype(np.float32))) < 6
-    assert dsp.breadth(impulse.astype(np.float32)) == pytest.approx(np.log(115), abs=0.05)
-    assert dsp.breadth(np.zeros(100, np.float32)) == pytest.approx(0, abs=1e-6)
-    assert dsp.breadth(tone * np.float32(100)) == pytest.approx(dsp.breadth(tone.astype(np.float32)))

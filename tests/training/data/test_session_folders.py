@@ -119,6 +119,6 @@ def test_numbers_out_of_range_are_refused(tmp_path: Path, options: dict[str, int
 def test_sounds_that_are_not_there_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no MANIFEST.csv there"):
         sessions.simulate(tmp_path / "a", sounds=tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="give their folder with --sounds"):
+    with pytest.raises(UsageError, match="name their folder with --sounds"):
         sessions.simulate(tmp_path / "a", role="train")
     assert list(tmp_path.iterdir()) == []

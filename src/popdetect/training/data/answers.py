@@ -26,21 +26,11 @@ FROM_REVIEW = "from_review"  # among a truth's other columns: it is an answer
 
 @dataclass(frozen=True, slots=True)
 class TrainingLabels:
-    """Clips with their truth, from one source or several.
+    """Clips with their truth, from one source or several."""
 
-    Attributes
-    ----------
-    truths : tuple of Truth
-        With `uncertain` ones.
-    disputed : tuple of str
-        Clips that people labelled differently, and nobody settled.
-    n_reviewed : int
-        Clips of these whose truth is an answer in a review.
-    """
-
-    truths: tuple[Truth, ...]
-    disputed: tuple[str, ...] = ()
-    n_reviewed: int = 0
+    truths: tuple[Truth, ...]  # with `uncertain` ones
+    disputed: tuple[str, ...] = ()  # clips that people labelled differently, and nobody settled
+    n_reviewed: int = 0  # clips of these whose truth is an answer in a review
 
 
 def read(sources: Sequence[Path]) -> TrainingLabels:
@@ -48,12 +38,8 @@ def read(sources: Sequence[Path]) -> TrainingLabels:
 
     A folder with ``popdetect/corrections.csv`` in it is a reviewed session, whatever else it holds. Of several sources
     the clips' names begin with the name of their folder. Patients of a reviewed session are those of its
-    ``session.csv``, else of a ``labels.csv`` in it.
-
-    Raises
-    ------
-    TableError, UsageError
-        For what cannot be used; a clip must not come from two sources.
+    ``session.csv``, else of a ``labels.csv`` in it. Raises TableError or UsageError for what cannot be used, and for
+    a clip that comes from two sources.
     """
     found = [_of(source) for source in sources]
     if len(sources) == 1:
@@ -91,12 +77,9 @@ def _of(source: Path) -> TrainingLabels:
         if answer is None:
             disputed.append(file)
             continue
-        onsets_s = () if answer.label == "no_pop" else answer.onsets_s or None
-        label = answer.label or "uncertain"
+        onsets_s = {"pop": answer.onsets_s or None, "no_pop": ()}.get(answer.label)
         patient = patients.get(posixpath.normpath(file), "")
-        truths.append(
-            Truth(file, root / file, label, None if label == "uncertain" else onsets_s, patient, {FROM_REVIEW: "1"})
-        )
+        truths.append(Truth(file, root / file, answer.label or "uncertain", onsets_s, patient, {FROM_REVIEW: "1"}))
     return TrainingLabels(tuple(truths), tuple(disputed), len(truths))
 
 

@@ -119,17 +119,3 @@ def faded(sound: Sound, fade_in_ms: float, fade_out_ms: float) -> Sound:
             view = out[end]
             view[:n] *= np.linspace(0, 1, n, dtype=np.float32)
     return out
-
-
-def breadth(sound: Sound) -> float:
-    """Return the spectral entropy (nats) of the first 5 ms, 0.6 to 12 kHz: how broad the spectrum is.
-
-    0 if all power lies in one bin of 100 Hz; 4.74 if it is spread evenly over all 115 bins.
-    """
-    size = RATE_HZ // 200
-    first = np.zeros(size)
-    first[: len(sound)] = sound[:size]
-    taper = np.cos(np.pi / 2 * np.arange(size) / size)
-    power = np.square(np.abs(np.fft.rfft((first - first.mean()) * taper, 2 * size)))[6:121]
-    share = power / max(float(power.sum()), 1e-30) + 1e-12
-    return float(-(share * np.log(share)).sum())

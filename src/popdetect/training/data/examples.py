@@ -34,41 +34,22 @@ OnProgress = Callable[[str, int, int], None]  # (what, done, total)
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A labelled clip whose sound can be read again.
-
-    Attributes
-    ----------
-    file : str
-    group : str
-        Patient or sound source. All clips of a group are on the same side of a train/test split.
-    is_pop : bool
-    onsets_s : tuple of float or None
-        True onsets; None when only the label of the clip is known.
-    sound : callable
-        Returns samples of shape (n, channels) and the sample rate in Hz.
-    sets_thresholds : bool
-        False for clips that are used for training only: they are easier than real sessions, so thresholds chosen on
-        them would be too optimistic.
-    """
+    """A labelled clip whose sound can be read again."""
 
     file: str
-    group: str
+    group: str  # patient or sound source; all clips of a group are on the same side of a train/test split
     is_pop: bool
-    onsets_s: tuple[float, ...] | None
-    sound: Callable[[], tuple[npt.NDArray[np.float32], int]]
+    onsets_s: tuple[float, ...] | None  # true onsets; None when only the label of the clip is known
+    sound: Callable[[], tuple[npt.NDArray[np.float32], int]]  # samples of shape (n, channels); sample rate in Hz
+    # False for clips that are used for training only: they are easier than real sessions, so thresholds chosen on them
+    # would be too optimistic
     sets_thresholds: bool = True
 
     @classmethod
     def in_memory(
-        cls,
-        file: str,
-        group: str,
-        samples: npt.NDArray[np.float32],
-        rate_hz: int,
-        onsets_s: tuple[float, ...] = (),
-        *,
-        sets_thresholds: bool = True,
-    ) -> Example:
+        cls, file: str, group: str, samples: npt.NDArray[np.float32], rate_hz: int,
+        onsets_s: tuple[float, ...] = (), *, sets_thresholds: bool = True,
+    ) -> Example:  # fmt: skip
         """Return an example from samples of one channel, shape (n,), which are kept in memory."""
         clip = (samples[:, None], rate_hz)
         return cls(file, group, bool(onsets_s), onsets_s, lambda: clip, sets_thresholds)
@@ -76,24 +57,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class CandidateSet:
-    """The candidates of several clips.
+    """The candidates of several clips."""
 
-    Attributes
-    ----------
-    rows : ndarray, shape (n, n_features)
-    marks : ndarray of int8, shape (n,)
-        1 pop, 0 not a pop, -1 not used for training.
-    clip : ndarray of int, shape (n,)
-        Index of the clip of each candidate, increasing.
-    onsets_s : ndarray, shape (n,)
-    durations_s : ndarray, shape (n_clips,)
-    """
-
-    rows: Floats
-    marks: npt.NDArray[np.int8]
-    clip: npt.NDArray[np.intp]
-    onsets_s: Floats
-    durations_s: Floats
+    rows: Floats  # (n, n_features)
+    marks: npt.NDArray[np.int8]  # (n,): 1 pop, 0 not a pop, -1 not used for training
+    clip: npt.NDArray[np.intp]  # (n,): index of the clip of each candidate, increasing
+    onsets_s: Floats  # (n,)
+    durations_s: Floats  # (n_clips,)
 
     @classmethod
     def empty(cls, n_features: int, duration_s: float) -> CandidateSet:
@@ -141,25 +111,15 @@ class _PassAll:
 
 
 class FeatureExtractor:
-    """Extracts the rows that the classifier of a detector would get.
+    """Extracts the rows that the classifier of a detector would get: runs one whose classifier only records its input.
 
-    It runs a `Detector` whose classifier only records its input.
-
-    Parameters
-    ----------
-    front_end : FrontEnd
-    onset_rule : OnsetRule
-    candidate_filter, pass_from : Classifier and float, optional
-        Without a filter, all candidates are kept.
+    Without a candidate filter, all candidates are kept.
     """
 
     def __init__(
-        self,
-        front_end: FrontEnd,
-        onset_rule: OnsetRule,
-        candidate_filter: Classifier | None = None,
+        self, front_end: FrontEnd, onset_rule: OnsetRule, candidate_filter: Classifier | None = None,
         pass_from: float = 0.0,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._rows: list[Floats] = []
         names = features.names(front_end.n_columns)
         self._width = len(names)
@@ -192,10 +152,7 @@ class FeatureExtractor:
     def extract(self, samples: Samples, rate_hz: int) -> ClipCandidates:
         """Return all candidates of a clip; samples have shape (n,) or (n, channels).
 
-        Raises
-        ------
-        AudioError
-            When the detector cannot process the samples.
+        Raises AudioError when the detector cannot process the samples.
         """
         self._rows = []
         try:
@@ -217,31 +174,28 @@ def extract_all(
 
     Where only the label of a pop clip is known, `base_model` gives pseudo-labels.
     """
-    rows, marks, clips, onsets, durations = [], [], [], [], []
+    found, marks = [], []
     for index, example in enumerate(examples):
         on_progress(what, index, len(examples))
         samples, rate_hz = example.sound()
-        found = extractor.extract(samples, rate_hz)
+        found.append(extractor.extract(samples, rate_hz))
         true = example.onsets_s
         if true is None:
             true = pseudo_labels(samples, rate_hz, base_model)
-        rows.append(found.rows)
-        marks.append(mark(found.onsets_s, true))
-        clips.append(np.full(len(found.onsets_s), index))
-        onsets.append(found.onsets_s)
-        durations.append(found.duration_s)
+        marks.append(mark(found[-1].onsets_s, true))
     return CandidateSet(
-        np.concatenate(rows), np.concatenate(marks), np.concatenate(clips), np.concatenate(onsets), np.array(durations)
+        np.concatenate([one.rows for one in found]),
+        np.concatenate(marks),
+        np.repeat(np.arange(len(found)), [len(one.onsets_s) for one in found]),
+        np.concatenate([one.onsets_s for one in found]),
+        np.array([one.duration_s for one in found]),
     )
 
 
 def pseudo_labels(samples: npt.NDArray[np.float32], rate_hz: int, base_model: Model | None) -> tuple[float, ...]:
     """Return onsets of the pops that a model finds in a clip labelled ``pop``: all with p ≥ 0.5, else the likeliest.
 
-    Raises
-    ------
-    UsageError
-        Without a model.
+    Raises UsageError without a model.
     """
     if base_model is None:
         raise UsageError("pop clips without onsets_s need a current model, which finds the pops in them")
@@ -253,11 +207,7 @@ def pseudo_labels(samples: npt.NDArray[np.float32], rate_hz: int, base_model: Mo
 def filter_inputs(samples: Samples, rate_hz: int, front_end: FrontEnd, rule: OnsetRule) -> tuple[Floats, Floats]:
     """Return what the candidate filter gets from a clip of one channel.
 
-    Returns
-    -------
-    when_s : ndarray, shape (n,)
-        Approximate onsets, to the hop of the front end.
-    rows : ndarray, shape (n, n_filter_features)
+    These are approximate onsets (to the hop of the front end), shape (n,), and rows, shape (n, n_filter_features).
     """
     shape = spectrum.transform(front_end, rate_hz)
     power = shape.power(np.ascontiguousarray(samples, dtype=np.float32))
@@ -273,19 +223,12 @@ def filter_inputs(samples: Samples, rate_hz: int, front_end: FrontEnd, rule: Ons
 
 
 def mark(onsets_s: Floats, true_onsets_s: tuple[float, ...]) -> npt.NDArray[np.int8]:
-    """Return which candidates are pops.
+    """Return which candidates are pops, shape (n,): 1 pop, 0 not a pop, -1 the echo of a pop (not used for training).
 
     Each true onset takes the nearest free candidate within 5 ms; the nearest pairs are matched first.
-
-    Returns
-    -------
-    ndarray of int8, shape (n,)
-        1 pop, 0 not a pop, -1 the echo of a pop (not used for training).
     """
     marks = np.zeros(len(onsets_s), np.int8)
     true = np.asarray(true_onsets_s, float)
-    if not len(true) or not len(onsets_s):
-        return marks
     lag = onsets_s[:, None] - true
     marks[((lag > ECHO_S[0]) & (lag < ECHO_S[1])).any(axis=1)] = -1
     taken: set[int] = set()

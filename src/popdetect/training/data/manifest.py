@@ -40,18 +40,7 @@ class Source:
 
 
 def read_manifest(folder: Path, role: str | None = None) -> list[Source]:
-    """Read ``MANIFEST.csv`` of a sound folder, with the pop onsets of ``pop_onsets.csv``.
-
-    Parameters
-    ----------
-    folder : Path
-    role : str, optional
-        Only the sounds of this role, such as ``train`` or ``dev-test``.
-
-    Returns
-    -------
-    list of Source
-        Sorted by path; at least one.
+    """Read the sounds of a folder, or only those of a role such as ``train``, with their pop onsets; sorted by path.
 
     Raises
     ------
@@ -67,21 +56,15 @@ def read_manifest(folder: Path, role: str | None = None) -> list[Source]:
     seen: dict[str, int] = {}
     for line, row in rows:
         if row["path"] in seen:
-            raise TableError(
-                f"{manifest}:{line}: path {row['path']!r} is already on line {seen[row['path']]}; a file has one line"
-            )
+            first = seen[row["path"]]
+            raise TableError(f"{manifest}:{line}: path {row['path']!r} is already on line {first}; a file has one line")
         seen[row["path"]] = line
     onsets = _onsets(folder / MARKS_NAME)
     sources = [
         Source(
             path=folder / row["path"],
-            role=row["role"],
-            kind=row["kind"],
-            what=row["what"],
-            group=row["group"],
-            licence=row.get("licence", ""),
-            sha256=row.get("sha256", ""),
             onsets_s=tuple(sorted(onsets.get(row["path"], ()))),
+            **{name: row.get(name, "") for name in ("role", "kind", "what", "group", "licence", "sha256")},
         )
         for _, row in rows
         if role is None or row["role"] == role
@@ -95,9 +78,7 @@ def read_manifest(folder: Path, role: str | None = None) -> list[Source]:
 def _onsets(path: Path) -> dict[str, list[float]]:
     """Return the onsets that a person was sure of, by file; empty where the table is missing."""
     onsets: dict[str, list[float]] = {}
-    if not path.is_file():
-        return onsets
-    for line, row in _rows(path, MARK_COLUMNS, "mark"):
+    for line, row in _rows(path, MARK_COLUMNS, "mark") if path.is_file() else ():
         try:
             onset_s = float(row["onset_s"].replace("_", "?"))  # float() would accept 1_000
         except ValueError:

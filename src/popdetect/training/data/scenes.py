@@ -18,66 +18,31 @@ from popdetect.training.data.sounds import SoundBank
 
 @dataclass(frozen=True, slots=True)
 class SceneRule:
-    """Ranges from which scenes are drawn; levels in dB above the background, shares in [0, 1].
-
-    Attributes
-    ----------
-    duration_s : float
-    pop_share : float
-        Share of clips with pops.
-    max_pops : int
-        A clip with pops has 1 to this many, all numbers equally likely.
-    gap_ms : tuple of float
-        Range of the gaps between the pops of a burst; most gaps are 20 to 60 ms.
-    pop_db, distractor_db : tuple of float
-        Ranges of levels.
-    max_distractors : int
-        A clip has 0 to this many.
-    rates_hz : tuple of int
-        Sample rates.
-    degraded_share : float
-        Share of clips with a degradation (see `degradation`).
-    far_share : float
-        Share of bursts recorded from across the room: through its impulse response alone, with no extra direct sound.
-    """
+    """Ranges from which scenes are drawn; levels in dB above the background, shares in [0, 1]."""
 
     duration_s: float = 3.0
-    pop_share: float = 0.5
-    max_pops: int = 7
-    gap_ms: tuple[float, float] = (12.0, 90.0)
+    pop_share: float = 0.5  # of the clips
+    max_pops: int = 7  # a clip with pops has 1 to this many, all numbers equally likely
+    gap_ms: tuple[float, float] = (12.0, 90.0)  # between the pops of a burst; most gaps are 20 to 60 ms
     pop_db: tuple[float, float] = (15.0, 45.0)
     distractor_db: tuple[float, float] = (5.0, 40.0)
-    max_distractors: int = 3
+    max_distractors: int = 3  # a clip has 0 to this many
     rates_hz: tuple[int, ...] = (48_000,)
-    degraded_share: float = 0.0
+    degraded_share: float = 0.0  # of the clips (see `degradation`)
+    # of the bursts, recorded from across the room: through its impulse response alone, with no extra direct sound
     far_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A mixed clip.
+    """A mixed clip."""
 
-    Attributes
-    ----------
-    samples : ndarray of float32, shape (n,)
-        Within ±1.
-    rate_hz : int
-    onsets_s : tuple of float
-        True onsets, increasing; empty without pops.
-    what : str
-        Pops, distractors, degradation and background, in words, for a table.
-    groups : tuple of str
-        The sources of the sounds.
-    is_far : bool
-        Whether pops are recorded from across the room.
-    """
-
-    samples: Sound
+    samples: Sound  # shape (n,), within ±1
     rate_hz: int
-    onsets_s: tuple[float, ...]
-    what: str
-    groups: tuple[str, ...]
-    is_far: bool = False
+    onsets_s: tuple[float, ...]  # true onsets, increasing; empty without pops
+    what: str  # pops, distractors, degradation and background, in words, for a table
+    groups: tuple[str, ...]  # the sources of the sounds
+    is_far: bool = False  # pops are recorded from across the room
 
 
 def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
@@ -120,8 +85,8 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
         out = DEGRADATIONS[degradation](rng, out, rate_hz)
     if degradation:
         parts.append(degradation)
-    what = "; ".join([*parts, f"in {ground.what}"])
-    return Scene(out.astype(np.float32), rate_hz, onsets, what, tuple(sorted(groups)), is_far)
+    parts.append(f"in {ground.what}")
+    return Scene(out.astype(np.float32), rate_hz, onsets, "; ".join(parts), tuple(sorted(groups)), is_far)
 
 
 def _add_burst(

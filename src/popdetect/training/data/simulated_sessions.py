@@ -48,27 +48,12 @@ def simulate(
     role: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Simulated:
-    """Write a simulated session folder.
+    """Write a simulated session folder, which must not exist or be empty; the same arguments give the same bytes.
 
-    The same arguments give the same files, byte for byte. Clips are drawn independently: clips of one patient are not
-    more similar than others. So figures of simulated sessions do not show the effect of holding out whole patients.
-
-    Parameters
-    ----------
-    folder : Path
-        Must not exist or be empty.
-    n_clips, n_patients : int ≥ 1
-    seed : int ≥ 0
-    rule : SceneRule, optional
-    sounds : Path, optional
-        A sound folder with a ``MANIFEST.csv``: its recordings are mixed instead of simulated sounds.
-    role : str, optional
-        Only the sounds of this role.
-
-    Raises
-    ------
-    UsageError
-        Numbers out of range, or the folder cannot be written.
+    Recordings of the folder `sounds` (only those of `role`, if given) are mixed instead of simulated sounds. Clips are
+    drawn independently: clips of one patient are not more similar than others. So figures of simulated sessions do not
+    show the effect of holding out whole patients. Raises UsageError for numbers out of range, or if the folder cannot
+    be written.
     """
     if n_clips < 1 or n_patients < 1 or seed < 0:
         raise UsageError(f"{n_clips} clips of {n_patients} patients with seed {seed}; at least 1, 1 and 0 are allowed")
@@ -100,15 +85,8 @@ def simulate(
 
 
 def bank_of(sounds: Path | None = None, role: str | None = None) -> SoundBank:
-    """Return simulated sounds, or the recordings in the folder `sounds` (only those of `role`, if given).
-
-    Raises
-    ------
-    UsageError
-    """
-    if sounds is None:
-        return SoundBank()
-    return Recorded(read_manifest(sounds, role), made_pop_share=0.0, made_share=0.0)
+    """Return simulated sounds, or the recordings in the folder `sounds` (only those of `role`, if given)."""
+    return SoundBank() if sounds is None else Recorded(read_manifest(sounds, role), made_pop_share=0.0, made_share=0.0)
 
 
 def clip_file(patient: int, thrust_no: int) -> str:
@@ -122,12 +100,7 @@ def patient_name(patient: int) -> str:
 
 
 def make_clip(folder: Path, scene: Scene, patient: int, thrust_no: int) -> Truth:
-    """Write one clip; return its line of ``labels.csv``.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Write one clip; return its line of ``labels.csv``; raises UsageError if it cannot be written."""
     file = clip_file(patient, thrust_no)
     (folder / file).parent.mkdir(exist_ok=True)
     try:
@@ -148,32 +121,22 @@ def write_truth(folder: Path, truths: Sequence[Truth], about: Mapping[str, Any])
 def drafted(folder: Path) -> Iterator[Path]:
     """Yield a draft folder; its files are moved into `folder` at the end, `PARAMETERS` last. On errors nothing is kept.
 
-    Raises
-    ------
-    UsageError
-        `folder` exists and is not empty, or cannot be written.
+    Raises UsageError if `folder` exists and is not empty, or cannot be written.
     """
-    draft = _make(folder)
+    draft = folder.resolve().with_name(f".{folder.resolve().name}.part")
+    doing = "created"
     try:
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty; name a folder that does not exist yet")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        doing = "written"
         yield draft
         # move into the folder instead of replacing it: it may be the working directory or a link
         folder.mkdir(parents=True, exist_ok=True)
         for child in sorted(draft.iterdir(), key=lambda child: child.name == PARAMETERS):
             child.replace(folder / child.name)
     except OSError as error:
-        raise UsageError(f"{folder}: cannot be written: {error.strerror or error}") from error
+        raise UsageError(f"{folder}: cannot be {doing}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)  # it no longer exists if all went well
-
-
-def _make(folder: Path) -> Path:
-    """Make a draft folder beside `folder`, which must be empty or must not exist."""
-    draft = folder.resolve().with_name(f".{folder.resolve().name}.part")
-    try:
-        if folder.exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} is not empty; name a folder that does not exist yet")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be created: {error.strerror or error}") from error
-    return draft

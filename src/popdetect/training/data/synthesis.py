@@ -25,24 +25,12 @@ MODE_CYCLES = (0.5, 6.0)  # until a mode of a pop is 20 dB down: soft tissue dam
 
 @dataclass(frozen=True, slots=True)
 class PopVoice:
-    """Properties shared by the pops of one thrust: same patient, sensor and room.
+    """Properties shared by the pops of one thrust: same patient, sensor and room."""
 
-    Attributes
-    ----------
-    centre_hz : float
-        Centre of the frequencies of the modes.
-    decay20_ms : float
-        Time until 20 dB below the peak.
-    double_share : float
-        Share of doubled pops.
-    skin : bool
-        Recorded by a skin-mounted sensor.
-    """
-
-    centre_hz: float
-    decay20_ms: float
-    double_share: float
-    skin: bool
+    centre_hz: float  # centre of the frequencies of the modes
+    decay20_ms: float  # time until 20 dB below the peak
+    double_share: float  # of doubled pops
+    skin: bool  # recorded by a skin-mounted sensor
 
 
 def draw_voice(rng: Rng, skin_share: float = 0.1) -> PopVoice:
@@ -50,9 +38,8 @@ def draw_voice(rng: Rng, skin_share: float = 0.1) -> PopVoice:
     skin = bool(rng.random() < skin_share)
     low_hz, high_hz = (200, 1500) if skin else (1000, 7000)
     centre = np.exp(rng.uniform(np.log(low_hz), np.log(high_hz)))
-    return PopVoice(
-        float(centre), float(np.exp(rng.uniform(np.log(0.5), np.log(3.2)))), float(rng.uniform(0, 0.6)), skin
-    )
+    decay20_ms = float(np.exp(rng.uniform(np.log(0.5), np.log(3.2))))
+    return PopVoice(float(centre), decay20_ms, float(rng.uniform(0, 0.6)), skin)
 
 
 def pop(rng: Rng, voice: PopVoice) -> Sound:
@@ -60,11 +47,9 @@ def pop(rng: Rng, voice: PopVoice) -> Sound:
     n = int(0.040 * RATE_HZ)
     time_ms = np.arange(n) * (1000 / RATE_HZ)
     sound = np.zeros(n)
-    decay20 = voice.decay20_ms * float(np.exp(rng.normal(0, 0.35)))
-    decay20 = float(np.clip(decay20, 0.4, 8.0 if voice.skin else 4.5))
+    decay20 = float(np.clip(voice.decay20_ms * np.exp(rng.normal(0, 0.35)), 0.4, 8.0 if voice.skin else 4.5))
     for _ in range(rng.integers(2, 5)):
-        frequency = voice.centre_hz * float(np.exp(rng.normal(0, 0.35)))
-        frequency = min(frequency, 9000.0)
+        frequency = min(voice.centre_hz * float(np.exp(rng.normal(0, 0.35))), 9000.0)
         mode20 = decay20 * float(np.exp(rng.normal(0, 0.3)))
         mode20 = float(np.clip(mode20, *(1000 / frequency * np.array(MODE_CYCLES))))
         envelope = 10 ** (-time_ms / mode20)
@@ -148,11 +133,10 @@ def footstep(rng: Rng) -> Sound:
     """A footstep: heel, then sole."""
     heel = modes(rng, 60, 900, float(rng.uniform(6, 25)), 5, 0.25)
     sole = cloth(rng)[: int(0.12 * RATE_HZ)] * 0.5
-    out = heel.copy()
     lag = int(rng.uniform(0.03, 0.1) * RATE_HZ)
-    size = min(len(sole), len(out) - lag)
-    out[lag : lag + size] += sole[:size]
-    return out
+    size = min(len(sole), len(heel) - lag)
+    heel[lag : lag + size] += sole[:size]
+    return heel
 
 
 def speech_like(rng: Rng) -> Sound:
@@ -222,32 +206,21 @@ def noise_burst(rng: Rng) -> Sound:
 
 
 DISTRACTORS: dict[str, Callable[[Rng], Sound]] = {
-    "click": click,
-    "cloth": cloth,
-    "footstep": footstep,
-    "glitch": glitch,
-    "knock": knock,
-    "metal": metal,
-    "mouth clicks": mouth_clicks,
-    "noise burst": noise_burst,
-    "speech-like": speech_like,
-}
+    "click": click, "cloth": cloth, "footstep": footstep, "glitch": glitch, "knock": knock, "metal": metal,
+    "mouth clicks": mouth_clicks, "noise burst": noise_burst, "speech-like": speech_like,
+}  # fmt: skip
 
 
 def background(rng: Rng, n: int) -> Sound:
     """Background of a room: coloured noise whose level varies slowly, with or without mains hum; RMS about 1."""
     noise = coloured_noise(rng, n, float(rng.uniform(0, 9)))
-    breathing = 1 + 0.3 * np.sin(
-        2 * np.pi * (float(rng.uniform(0.1, 1)) * np.arange(n) / RATE_HZ + float(rng.random()))
-    )
-    sound = noise * breathing
+    sound = noise * (1 + 0.3 * np.sin(2 * np.pi * (float(rng.uniform(0.1, 1)) * np.arange(n) / RATE_HZ + rng.random())))
     if rng.random() < 0.4:
         mains = float(rng.choice([50.0, 60.0]))
         for harmonic in range(1, 12):
             level = float(rng.uniform(0, 1.2)) / harmonic
-            sound = sound + level * np.sin(
-                2 * np.pi * mains * harmonic * np.arange(n) / RATE_HZ + float(rng.uniform(0, 6.3))
-            )
+            phase = 2 * np.pi * mains * harmonic * np.arange(n) / RATE_HZ + float(rng.uniform(0, 6.3))
+            sound = sound + level * np.sin(phase)
     return np.asarray(sound / max(float(np.std(sound)), 1e-9), np.float32)
 
 

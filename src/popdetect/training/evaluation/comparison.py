@@ -38,29 +38,19 @@ MIN_UNSEEN = 10  # clips of each kind, of people whose clips the current model w
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The scores of both models, and the advice.
+    """The scores of both models on the same clips, and the advice."""
 
-    Attributes
-    ----------
-    new, current : Scores
-        On the same clips. Those of the new model are held out.
-    controls_new, controls_current : ControlResult
-        False pops in the negative controls.
-    adopt : bool
-    advice : str
-        One sentence with the figures behind it; starts with ``Adopt: ``, ``Keep the current model: `` or ``No clear
-        difference: ``; without a current model with ``Adopt: `` or ``Do not adopt: ``.
-    n_seen_by_current : int
-        Number of these clips that the current model was trained on. If there are any, its figures are too high.
-    """
-
-    new: Scores
+    new: Scores  # held out
     current: Scores | None
-    controls_new: ControlResult
+    controls_new: ControlResult  # false pops in the negative controls
     controls_current: ControlResult | None
     adopt: bool
+    # one sentence with the figures behind it; starts with `Adopt: `, `Keep the current model: ` or `No clear
+    # difference: `; without a current model with `Adopt: ` or `Do not adopt: `
     advice: str
-    n_seen_by_current: int = 0
+    n_seen_by_current: int = (
+        0  # clips that the current model was trained on: if there are any, its figures are too high
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +108,8 @@ def compare(
 
     Parameters
     ----------
-    fitted : Fitted
     examples : sequence of Example
-        The clips that it was fitted to.
-    current : Model or None
+        The clips that `fitted` was fitted to.
     seed : int
         Of the resampling.
     seen : collection of str
@@ -152,26 +140,14 @@ def advise(
     caveat: str = "",
     seed: int = 0,
 ) -> tuple[bool, str]:
-    """Compare the verdicts of two models on the same clips.
+    """Compare the verdicts of two models on the same clips in the same order; those of `new` are held out.
 
-    Parameters
-    ----------
-    new, current : sequence of ScoredClip
-        The same clips in the same order; `new` are held out.
-    controls_new, controls_current : ControlResult
-    seen, caveat, seed
-        As in `compare`.
-
-    Returns
-    -------
-    adopt : bool
-    sentence : str
-        Starts with ``Adopt: ``, ``Keep the current model: `` or ``No clear difference: ``.
+    `seen`, `caveat` and `seed` are as in `compare`. Returns whether to adopt the new model, and the sentence.
     """
     n_seen = len({clip.file for clip in new} & set(seen))
-    unseen = _unseen(new, seen) if n_seen else list(range(len(new)))
-    is_fair = bool(unseen)
-    used = unseen or list(range(len(new)))
+    unseen = _unseen(new, seen)
+    is_fair = bool(unseen) or not n_seen
+    used = unseen if n_seen and unseen else list(range(len(new)))
     found = differences([new[i] for i in used], [current[i] for i in used], seed=seed)
     n_groups = len({new[i].group for i in used})
     notes = [str(one) for one in found]
@@ -225,10 +201,7 @@ def advise_alone(scores: Scores, controls_new: ControlResult, *, caveat: str = "
 def differences(new: Sequence[ScoredClip], current: Sequence[ScoredClip], *, seed: int = 0) -> list[Difference]:
     """Return clip AUROC and event F1 of both, with paired bootstrap intervals; undefined figures are left out.
 
-    Raises
-    ------
-    ValueError
-        When they are not the same clips.
+    Raises ValueError when they are not the same clips.
     """
     pairs = sorted(
         ((a, b) for a, b in zip(new, current, strict=True) if a.truth_label != "uncertain"),

@@ -32,24 +32,12 @@ class ClipDetector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The result of `evaluate`.
+    """The result of `evaluate`."""
 
-    Attributes
-    ----------
-    scores : Scores
-        Over all clips that could be processed.
-    by_group : dict of str to Scores
-        Ordered by name; the name is empty for clips without a group.
-    failed : tuple of Verdict
-        Files that could not be processed; no score includes them.
-    clips : tuple of ScoredClip
-        In the order of the labels; includes clips whose truth is uncertain.
-    """
-
-    scores: Scores
-    by_group: dict[str, Scores]
-    failed: tuple[Verdict, ...]
-    clips: tuple[ScoredClip, ...]
+    scores: Scores  # over all clips that could be processed
+    by_group: dict[str, Scores]  # ordered by name; the name is empty for clips without a group
+    failed: tuple[Verdict, ...]  # files that could not be processed; no score includes them
+    clips: tuple[ScoredClip, ...]  # in the order of the labels; includes clips whose truth is uncertain
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form for ``--json``."""
@@ -66,25 +54,8 @@ def evaluate(
 ) -> Evaluation:
     """Process every clip and compare with its label.
 
-    Parameters
-    ----------
-    truths : sequence of Truth
-    detector : ClipDetector
-    on_progress : callable (done, total), optional
-        Called after each clip.
-    seed : int ≥ 0
-        Of the intervals.
-
-    Returns
-    -------
-    Evaluation
-
-    Raises
-    ------
-    UsageError
-        When no clip is labelled ``pop`` or ``no_pop``.
-    NothingFound
-        When none of those clips could be processed.
+    `on_progress` is called with (done, total) after each clip; `seed` is that of the intervals. Raises UsageError when
+    no clip is labelled ``pop`` or ``no_pop``, NothingFound when none of those clips could be processed.
     """
     if all(truth.label == "uncertain" for truth in truths):
         raise UsageError(f"{len(truths)} clips, none labelled pop or no_pop; there is nothing to score against")
@@ -107,13 +78,9 @@ def evaluate(
 
 
 def as_text(evaluation: Evaluation, by_group: bool = False) -> str:
-    """Return an evaluation as a text table, 80 columns wide (long file names are not cut).
+    """Return an evaluation as a text table, with a line for each group if `by_group`.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-    by_group : bool
-        Add a line for each group.
+    It is 80 columns wide; long file names are not cut.
     """
     scores = evaluation.scores
     parts = [_counted(evaluation), _confusion(scores), _figures(scores)]
@@ -142,19 +109,14 @@ def _counted(evaluation: Evaluation) -> str:
     scores = evaluation.scores
     text = f"{scores.n_clips} clips scored ({scores.n_pop} pop, {scores.n_no_pop} no_pop)"
     text += f" in {scores.n_groups} groups" if scores.n_groups > 1 else ""
-    left_out = []
-    if scores.n_not_scored:
-        left_out.append(f"{scores.n_not_scored} of uncertain truth")
-    if evaluation.failed:
-        left_out.append(f"{len(evaluation.failed)} that could not be processed")
-    return text + (f"\nleft out: {', '.join(left_out)}" if left_out else "")
+    counts = {"of uncertain truth": scores.n_not_scored, "that could not be processed": len(evaluation.failed)}
+    left_out = ", ".join(f"{n} {why}" for why, n in counts.items() if n)
+    return text + (f"\nleft out: {left_out}" if left_out else "")
 
 
 def _confusion(scores: Scores) -> str:
-    lines = [f"{'called:':<16}" + "".join(f"{label:>10}" for label in LABELS)]
-    for truth, row in scores.table.items():
-        lines.append(f"{'truth ' + truth:<16}" + "".join(f"{row[label]:>10}" for label in LABELS))
-    return "\n".join(lines)
+    rows = {"called:": list(LABELS)} | {f"truth {truth}": list(row.values()) for truth, row in scores.table.items()}
+    return "\n".join(f"{name:<16}" + "".join(f"{cell:>10}" for cell in row) for name, row in rows.items())
 
 
 def _figures(scores: Scores) -> str:

@@ -25,12 +25,7 @@ def final_logits(model: Model, candidates: CandidateSet) -> Floats:
 def counted(model: Model, candidates: CandidateSet, logits: Floats, lower: float = 0.0) -> npt.NDArray[np.bool_]:
     """Return which candidates are counted as pops at the default operating point, shape (n,).
 
-    Parameters
-    ----------
-    logits : ndarray, shape (n,)
-        After the context model.
-    lower : float ≥ 0
-        Subtracted from all calibrated log-odds.
+    The log-odds are those after the context model; `lower` (≥ 0) is subtracted after calibration.
     """
     point = model.operating_point(DEFAULT_OPERATING_POINT)
     event, clip = lowered(model.event_calibration, lower), lowered(model.clip_calibration, lower)

@@ -7,6 +7,7 @@ ones.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,16 +34,10 @@ FitFunction = Callable[[Sequence[Example], CandidateSet], Fitted]
 
 @dataclass(frozen=True, slots=True)
 class LearningCurve:
-    """Event F1 by number of clips, and the conclusion.
+    """Event F1 by number of clips, and the conclusion."""
 
-    Attributes
-    ----------
-    points : tuple of (int, Figure)
-        Number of training clips (mean over the folds), and event F1. 0 clips is the current model. Sizes with too few
-        clips are left out.
-    sentence : str
-    """
-
+    # number of training clips (mean over the folds) and event F1; 0 clips is the current model; sizes with too few
+    # clips are left out
     points: tuple[tuple[int, Figure], ...]
     sentence: str
 
@@ -56,31 +51,21 @@ def compute(
     examples: Sequence[Example], candidates: CandidateSet, fit: FitFunction, current: Model | None, *, seed: int = 0,
     on_progress: OnProgress = lambda *_: None,
 ) -> LearningCurve:  # fmt: skip
-    """Fit and test with a growing number of clips.
+    """Fit and test with a growing number of clips; `fit` fits a model to some of them.
 
-    Parameters
-    ----------
-    examples : sequence of Example
-    candidates : CandidateSet
-        Their candidates.
-    fit : callable
-        Fits a model to some of the clips.
-    current : Model or None
-        For the point of 0 clips; must have the same candidate filter as the others.
+    `current` is for the point of 0 clips; it must have the same candidate filter as the others.
     """
     labels = np.array([example.is_pop for example in examples])
     groups = fitting.held_out_together(examples)
     parts = estimators.folds(labels, groups, min(N_FOLDS, len(set(groups))), seed)
     order = np.random.default_rng([seed, 99]).permutation(len(examples))
-    answers: dict[float, list[ScoredClip]] = {share: [] for share in SHARES}
-    sizes: dict[float, list[int]] = {share: [] for share in SHARES}
-    done, total = 0, len(parts) * len(SHARES)
-    for part in parts:
+    answers: dict[float, list[ScoredClip]] = defaultdict(list)
+    sizes: dict[float, list[int]] = defaultdict(list)
+    for n_parts, part in enumerate(parts):
         rest = [int(index) for index in order if index not in set(part.tolist())]
         held_out, tested = candidates.subset(part.tolist()), [examples[index] for index in np.sort(part)]
-        for share in SHARES:
-            on_progress("learning curve", done, total)
-            done += 1
+        for n_shares, share in enumerate(SHARES):
+            on_progress("learning curve", n_parts * len(SHARES) + n_shares, len(parts) * len(SHARES))
             own = sorted(rest[: round(share * len(rest))])
             try:
                 fitting.check_enough([examples[i] for i in own], allow_ungrouped=True, adapts=True)
@@ -109,8 +94,8 @@ def conclude(by_size: Sequence[tuple[int, list[ScoredClip]]], seed: int) -> Lear
     (few, before), (many, after) = trained[-2:]
     last = next((one for one in comparison.differences(after, before, seed=seed) if one.name == "event F1"), None)
     if last is None or last.low is None or last.high is None:
-        unknown = "the clips are too few to say whether more are worth labelling"
-        return LearningCurve(points, f"Held-out event F1 is {values} clips; {unknown}.")
+        verdict = "the clips are too few to say whether more are worth labelling"
+        return LearningCurve(points, f"Held-out event F1 is {values} clips; {verdict}.")
     gain = f"{last.new - last.current:+.3f} (95 % interval {last.low:+.3f} to {last.high:+.3f})"
     if last.low > WORTH:
         verdict = "more labelled clips are worth it: twice as many may bring about half this gain again"

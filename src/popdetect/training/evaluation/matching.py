@@ -21,21 +21,11 @@ TOLERANCE_S = 0.005  # pops of one thrust are at least 10 ms apart, so a found o
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """A matching: it contains every true and every found onset exactly once.
+    """A matching: it contains every true and every found onset exactly once; times in seconds."""
 
-    Attributes
-    ----------
-    pairs : tuple of (true, found)
-        In seconds, in time order.
-    missed : tuple of float
-        True onsets without a partner.
-    false : tuple of float
-        Found onsets without a partner.
-    """
-
-    pairs: tuple[tuple[float, float], ...]
-    missed: tuple[float, ...]
-    false: tuple[float, ...]
+    pairs: tuple[tuple[float, float], ...]  # (true, found), in time order
+    missed: tuple[float, ...]  # true onsets without a partner
+    false: tuple[float, ...]  # found onsets without a partner
 
     @property
     def errors_s(self) -> tuple[float, ...]:
@@ -51,16 +41,6 @@ def match(
     The earliest true onset is paired with the earliest found one within the tolerance, and so on; with one tolerance
     for all this gives the greatest number of pairs. Pairs need not be the closest ones; this matters only for onsets
     less than two tolerances apart.
-
-    Parameters
-    ----------
-    true_onsets_s, found_onsets_s : sequence of float
-    tolerance_s : float ≥ 0
-        Inclusive.
-
-    Returns
-    -------
-    Matching
     """
     true, found = _microseconds(true_onsets_s), _microseconds(found_onsets_s)
     tolerance = round(tolerance_s * 1e6)
@@ -88,29 +68,15 @@ def _microseconds(onsets_s: Iterable[float]) -> list[tuple[int, float]]:
 
 @dataclass(frozen=True, slots=True)
 class ScoredClip:
-    """The truth and the verdict on one clip.
-
-    Attributes
-    ----------
-    file : str
-    group : str
-        Patient, or source; clips of one group are resampled together.
-    truth_label, label : {"pop", "no_pop", "uncertain"}
-    p_pop : float in [0, 1]
-    true_onsets_s : tuple of float, or None
-        None when not marked.
-    found_onsets_s : tuple of float
-        Onsets of the events that were counted as pops.
-    duration_s : float ≥ 0
-    """
+    """The truth and the verdict on one clip; times in seconds."""
 
     file: str
-    group: str
+    group: str  # patient, or source; clips of one group are resampled together
     truth_label: Label
-    p_pop: float
+    p_pop: float  # 0 to 1
     label: Label
-    true_onsets_s: tuple[float, ...] | None
-    found_onsets_s: tuple[float, ...]
+    true_onsets_s: tuple[float, ...] | None  # None when not marked
+    found_onsets_s: tuple[float, ...]  # onsets of the events that were counted as pops
     duration_s: float
 
     def __post_init__(self) -> None:
@@ -120,58 +86,29 @@ class ScoredClip:
 
 @dataclass(frozen=True, slots=True)
 class ClipCounts:
-    """What each clip contributes to the metrics; arrays of shape (n,).
-
-    Attributes
-    ----------
-    p_pop : ndarray
-    is_pop : ndarray of bool
-    marked : ndarray
-        1 where the onsets are marked.
-    tp, fn, fp : ndarray
-        Onsets found, missed and false; 0 where not marked.
-    n_false : ndarray
-        Pops found in a no_pop clip.
-    minutes : ndarray
-        Duration of a no_pop clip.
-    errors_ms : tuple of float
-        Distances of all paired onsets.
-    """
+    """What each clip contributes to the metrics; arrays of shape (n,)."""
 
     p_pop: Floats
     is_pop: npt.NDArray[np.bool_]
-    marked: Floats
-    tp: Floats
-    fn: Floats
-    fp: Floats
-    n_false: Floats
-    minutes: Floats
-    errors_ms: tuple[float, ...]
+    marked: Floats  # 1 where the onsets are marked
+    tp: Floats  # onsets found; 0 where not marked, as fn and fp
+    fn: Floats  # onsets missed
+    fp: Floats  # false onsets
+    n_false: Floats  # pops found in a no_pop clip
+    minutes: Floats  # duration of a no_pop clip
+    errors_ms: tuple[float, ...]  # distances of all paired onsets
 
     @classmethod
     def of(cls, clips: Sequence[ScoredClip]) -> ClipCounts:
         """Match onsets and count."""
-        matchings = [matched(clip) for clip in clips]
+        matchings = [
+            None if clip.true_onsets_s is None else match(clip.true_onsets_s, clip.found_onsets_s) for clip in clips
+        ]
         rows = [(1, len(m.pairs), len(m.missed), len(m.false)) if m else (0, 0, 0, 0) for m in matchings]
         marked, tp, fn, fp = np.array(rows, float).reshape(len(rows), 4).T
         is_pop = np.array([clip.truth_label == "pop" for clip in clips], bool)
-        found = np.array([len(clip.found_onsets_s) for clip in clips], float)
-        minutes = np.array([clip.duration_s / 60 for clip in clips], float)
-        return cls(
-            np.array([clip.p_pop for clip in clips], float),
-            is_pop,
-            marked,
-            tp,
-            fn,
-            fp,
-            n_false=np.where(is_pop, 0, found),
-            minutes=np.where(is_pop, 0, minutes),
-            errors_ms=tuple(abs(1000 * error) for matching in matchings if matching for error in matching.errors_s),
-        )
-
-
-def matched(clip: ScoredClip) -> Matching | None:
-    """Pair the found onsets of a clip with the true ones; None where those are not marked."""
-    if clip.true_onsets_s is None:
-        return None
-    return match(clip.true_onsets_s, clip.found_onsets_s, TOLERANCE_S)
+        p_pop = np.array([clip.p_pop for clip in clips], float)
+        n_false = np.where(is_pop, 0, np.array([len(clip.found_onsets_s) for clip in clips], float))
+        minutes = np.where(is_pop, 0, np.array([clip.duration_s / 60 for clip in clips], float))
+        errors_ms = tuple(abs(1000 * error) for matching in matchings if matching for error in matching.errors_s)
+        return cls(p_pop, is_pop, marked, tp, fn, fp, n_false, minutes, errors_ms)

@@ -25,12 +25,8 @@ SEED = 20260101
 CLIPS_OF_EACH, CLIP_S = 40, 3.0
 # kind: the distractors of `synthesis` it is made of
 KINDS: dict[str, tuple[str, ...]] = {
-    "noise": (),
-    "speech": ("speech-like",),
-    "knock": ("knock", "footstep"),
-    "click": ("click",),
-    "cloth": ("cloth",),
-}
+    "noise": (), "speech": ("speech-like",), "knock": ("knock", "footstep"), "click": ("click",), "cloth": ("cloth",),
+}  # fmt: skip
 STEADY = ("noise", "speech")  # any usable model must find almost no pops in these
 OWN = "own recordings"
 _LEVEL = np.float32(0.01)
@@ -55,13 +51,8 @@ class ControlResult:
 
     def worse_than(self, other: ControlResult) -> tuple[str, ...]:
         """Return where there are more false pops: in all controls, in noise and speech, in the own recordings."""
-        found = []
-        if sum(self.n_false.values()) > sum(other.n_false.values()):
-            found.append("the negative controls")
-        for name, kinds in (("noise and speech", STEADY), (OWN, (OWN,))):
-            if self._count(kinds) > other._count(kinds):
-                found.append(name)
-        return tuple(found)
+        places = {"the negative controls": list(self.n_false), "noise and speech": STEADY, OWN: (OWN,)}
+        return tuple(name for name, kinds in places.items() if self._count(kinds) > other._count(kinds))
 
     def _count(self, kinds: Sequence[str]) -> int:
         return sum(self.n_false.get(kind, 0) for kind in kinds)
@@ -95,23 +86,14 @@ def training_examples() -> list[Example]:
 
 
 def recordings(folder: Path) -> tuple[Path, ...]:
-    """Return the own recordings without pops in a folder.
-
-    Raises
-    ------
-    UsageError, NothingFound
-        No such folder, or no recording in it.
-    """
+    """Return the own recordings without pops in a folder; raises UsageError or NothingFound if there are none."""
     return tuple(folder / clip.file for clip in find_clips(folder).clips)
 
 
 def run(model: Model, own: Sequence[Path] = (), *, seed: int = SEED) -> ControlResult:
     """Count false pops in the simulated controls and in the own recordings.
 
-    Raises
-    ------
-    NothingFound
-        When none of the own recordings can be processed.
+    Raises NothingFound when none of the own recordings can be processed.
     """
     detector = Detector(model)
     n_false = {

@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -35,16 +36,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from popdetect.intervals import wilson
 from popdetect.records import LABELS, to_json
-from popdetect.training.evaluation.intervals import (
-    N_BOOT,
-    Figure,
-    Floats,
-    Ranking,
-    figure,
-    ratio,
-    resamples,
-    units,
-)
+from popdetect.training.evaluation.intervals import N_BOOT, Figure, Floats, Ranking, figure, ratio, resamples, units
 from popdetect.training.evaluation.matching import ClipCounts, ScoredClip
 
 N_BINS = 10  # of equal width, over p_pop
@@ -63,95 +55,48 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class EventScores:
-    """Onsets found within ±5 ms of true ones, over the clips whose onsets are marked.
+    """Onsets found within ±5 ms of true ones, over the clips whose onsets are marked."""
 
-    Attributes
-    ----------
-    n_marked, n_marked_pop : int
-        Clips whose onsets are marked, and how many of those hold a pop.
-    tp, fn, fp : int
-        Onsets paired, missed, and found where there is none.
-    precision : tp / (tp + fp)
-    recall : tp / (tp + fn)
-    f1 : 2 tp / (2 tp + fn + fp)
-    median_error_ms, p95_error_ms : float ≥ 0, or None
-        Distance of paired onsets, so never more than the tolerance.
-    count_error, count_bias : Figure or None
-        Found minus true number of pops in a clip: mean of its size, and mean.
-    """
-
-    n_marked: int
-    n_marked_pop: int
-    tp: int
-    fn: int
-    fp: int
-    precision: Figure | None
-    recall: Figure | None
-    f1: Figure | None
-    median_error_ms: float | None
+    n_marked: int  # clips whose onsets are marked
+    n_marked_pop: int  # of those, clips with a pop
+    tp: int  # onsets paired
+    fn: int  # onsets missed
+    fp: int  # onsets found where there is none
+    precision: Figure | None  # tp / (tp + fp)
+    recall: Figure | None  # tp / (tp + fn)
+    f1: Figure | None  # 2 tp / (2 tp + fn + fp)
+    median_error_ms: float | None  # distance of paired onsets, so never more than the tolerance
     p95_error_ms: float | None
-    count_error: Figure | None
-    count_bias: Figure | None
+    count_error: Figure | None  # found minus true number of pops in a clip: mean of its size
+    count_bias: Figure | None  # the same: mean
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Comparison of verdicts with the truth; `records.to_json` gives the JSON form.
+    """Comparison of verdicts with the truth; `records.to_json` gives the JSON form."""
 
-    Attributes
-    ----------
-    n_clips, n_pop, n_no_pop : int
-        Clips scored; n_clips = n_pop + n_no_pop.
-    n_not_scored : int
-        Clips whose truth is uncertain.
-    n_groups : int
-    resampled : {"groups", "clips"}
-        What the bootstrap draws.
-    table : dict
-        ``table[truth][verdict]``, truth ``pop`` or ``no_pop``: number of clips.
-    sensitivity, specificity : Figure or None
-        Share of pop clips called ``pop``, of no_pop clips called ``no_pop``; Wilson's interval.
-    uncertain_share : Figure or None
-        Of all scored clips; Wilson's interval.
-    auroc : Figure or None
-        Chance that a pop clip has a higher p_pop than a no_pop clip (a tie counts half).
-    sensitivity_at_specificity_95 : Figure or None
-        At the lowest threshold on p_pop that at most one no_pop clip in 20 reaches. The threshold is chosen on the same
-        clips, also in the resamples, so this describes the ranking, not an operating point.
-    threshold_at_specificity_95 : float or None
-        The lowest p_pop of the pop clips called at this threshold; None if there is none.
-    brier : Figure or None
-        Mean of (p_pop - truth)².
-    ece : float in [0, 1], or None
-        Mean distance of p_pop from the share of pops in ten bins, weighted by clips. It is larger in small sets.
-    reliability : tuple of Bin
-    events : EventScores
-    n_false_pops : int
-        Pops found in no_pop clips.
-    no_pop_minutes : float
-        Their total duration.
-    false_pops_per_minute : Figure or None
-    """
-
-    n_clips: int
+    n_clips: int  # scored: n_pop + n_no_pop
     n_pop: int
     n_no_pop: int
-    n_not_scored: int
+    n_not_scored: int  # clips whose truth is uncertain
     n_groups: int
-    resampled: Literal["groups", "clips"]
-    table: dict[str, dict[str, int]]
-    sensitivity: Figure | None
-    specificity: Figure | None
-    uncertain_share: Figure | None
-    auroc: Figure | None
+    resampled: Literal["groups", "clips"]  # what the bootstrap draws
+    table: dict[str, dict[str, int]]  # number of clips: table[truth][verdict], truth `pop` or `no_pop`
+    sensitivity: Figure | None  # share of pop clips called `pop`; Wilson's interval
+    specificity: Figure | None  # share of no_pop clips called `no_pop`; Wilson's interval
+    uncertain_share: Figure | None  # of all scored clips; Wilson's interval
+    auroc: Figure | None  # chance that a pop clip has a higher p_pop than a no_pop clip (a tie counts half)
+    # at the lowest threshold on p_pop that at most one no_pop clip in 20 reaches; the threshold is chosen on the same
+    # clips, also in the resamples, so this describes the ranking, not an operating point
     sensitivity_at_specificity_95: Figure | None
-    threshold_at_specificity_95: float | None
-    brier: Figure | None
+    threshold_at_specificity_95: float | None  # lowest p_pop of the pop clips called at it; None if there is none
+    brier: Figure | None  # mean of (p_pop - truth)²
+    # mean distance of p_pop from the share of pops in ten bins, weighted by clips, 0 to 1; larger in small sets
     ece: float | None
     reliability: tuple[Bin, ...]
     events: EventScores
-    n_false_pops: int
-    no_pop_minutes: float
+    n_false_pops: int  # pops found in no_pop clips
+    no_pop_minutes: float  # total duration of the no_pop clips
     false_pops_per_minute: Figure | None
 
 
@@ -162,10 +107,8 @@ def _event_ratio(top: Callable[[ClipCounts], Floats], bottom: Callable[[ClipCoun
     """Return the ratio of an event metric; undefined if only clips without pops are marked."""
 
     def of(counts: ClipCounts) -> Ratio:
-        if not (counts.tp + counts.fn).any():
-            nothing = np.zeros_like(counts.tp)
-            return nothing, nothing
-        return top(counts), bottom(counts)
+        has_pops = (counts.tp + counts.fn).any()
+        return top(counts) * has_pops, bottom(counts) * has_pops
 
     return of
 
@@ -175,30 +118,18 @@ f1_ratio = _event_ratio(lambda c: 2 * c.tp, lambda c: 2 * c.tp + c.fp + c.fn)
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric: its place in `Scores`, its names, and how it is computed.
+    """A metric: its place in `Scores`, its names, and how it is computed."""
 
-    Attributes
-    ----------
-    name : str
-        Field of `Scores`; ``events.`` and a field of `EventScores` for metrics of events.
-    title : str
-        In the table of ``popdetect evaluate``.
-    card_title : str
-        On the model card; empty: not shown there.
-    ratio : callable or None
-        Numerators and denominators by clip, each of shape (n,): the metric is the ratio of their sums, and is
-        bootstrapped. None: it is computed in `score`.
-    """
-
-    name: str
-    title: str
-    card_title: str = ""
+    name: str  # field of `Scores`; `events.` and a field of `EventScores` for metrics of events
+    title: str  # in the table of `popdetect evaluate`
+    card_title: str = ""  # on the model card; empty: not shown there
+    # numerators and denominators by clip, each of shape (n,): the metric is the ratio of their sums, and is
+    # bootstrapped; None: it is computed in `score`
     ratio: Callable[[ClipCounts], Ratio] | None = None
 
     def of(self, scores: Scores) -> Figure | float | None:
         """Return the value in a set of scores."""
-        holder, _, field = self.name.rpartition(".")
-        value: Figure | float | None = getattr(getattr(scores, holder) if holder else scores, field)
+        value: Figure | float | None = attrgetter(self.name)(scores)
         return value
 
 
@@ -239,16 +170,9 @@ def card_figures(scores: Scores) -> dict[str, Any]:
 
 
 def score(clips: Sequence[ScoredClip], *, seed: int = 0, n_boot: int = N_BOOT) -> Scores:
-    """Score a set of clips.
+    """Score a set of clips; their order has no effect, not even on the intervals.
 
-    Parameters
-    ----------
-    clips : sequence of ScoredClip
-        Their order has no effect, not even on the intervals.
-    seed : int ≥ 0
-        Of the resampling.
-    n_boot : int ≥ 0
-        Number of resamples; 0 for no bootstrap intervals.
+    `seed` is that of the resampling, `n_boot` the number of resamples; 0 for no bootstrap intervals.
     """
     # one fixed order, so that resamples and rounding do not depend on the order of the caller
     scored = sorted((c for c in clips if c.truth_label != "uncertain"), key=lambda c: (c.group, c.file, repr(c)))
@@ -256,9 +180,7 @@ def score(clips: Sequence[ScoredClip], *, seed: int = 0, n_boot: int = N_BOOT) -
     counts = ClipCounts.of(scored)
     is_pop, p_pop = counts.is_pop, counts.p_pop
     verdicts = Counter((clip.truth_label, clip.label) for clip in scored)
-    table: dict[str, dict[str, int]] = {
-        truth: {label: verdicts[truth, label] for label in LABELS} for truth in ("pop", "no_pop")
-    }
+    table = {truth: {str(label): verdicts[truth, label] for label in LABELS} for truth in ("pop", "no_pop")}
     n_pop, n_no_pop = int(is_pop.sum()), int((~is_pop).sum())
 
     ranking = Ranking(p_pop, is_pop)
@@ -323,21 +245,16 @@ def _share(k: int, n: int) -> Figure | None:
 
 
 def _reliability(p_pop: Floats, is_pop: npt.NDArray[np.bool_]) -> tuple[Bin, ...]:
-    edges = [k / N_BINS for k in range(N_BINS + 1)]
-    bin_of = np.digitize(p_pop, edges[1:-1])
+    bin_of = np.digitize(p_pop, [k / N_BINS for k in range(1, N_BINS)])
     bins = []
     for k in range(N_BINS):
         here = bin_of == k
         n = int(here.sum())
-        mean_p, share = (float(p_pop[here].mean()), float(is_pop[here].mean())) if n else (None, None)
-        bins.append(Bin(edges[k], edges[k + 1], n, mean_p, share))
+        means = (float(p_pop[here].mean()), float(is_pop[here].mean())) if n else (None, None)
+        bins.append(Bin(k / N_BINS, (k + 1) / N_BINS, n, *means))
     return tuple(bins)
 
 
 def _ece(reliability: Sequence[Bin]) -> float | None:
-    gaps = [
-        b.n * abs(b.mean_p_pop - b.pop_share)
-        for b in reliability
-        if b.mean_p_pop is not None and b.pop_share is not None
-    ]
+    gaps = [b.n * abs((b.mean_p_pop or 0) - (b.pop_share or 0)) for b in reliability if b.n]
     return sum(gaps) / sum(b.n for b in reliability) if gaps else None
