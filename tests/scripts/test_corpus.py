@@ -1,4 +1,4 @@
-"""Material by source: what is heard alone, at which paces and rates, and that no fold hears another's sounds."""
+"""Training clips by source: single recordings, their speeds and sample rates; no fold uses sounds of another."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_speech_is_heard_with_clicks_of_a_mouth_in_it() -> None:
 
 
 def test_a_scene_is_mixed_of_one_fold_s_sounds_alone(sources: list[Source], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every fold has its own; what a bank is made of is written down."""
+    """Each fold has its own sources; the test records of which sources each bank is made."""
     everywhere = [replace(s, group=f"{s.group} {n}") for n in range(40) for s in sources if s.kind != "pop"]
     banks: list[set[int]] = []
     real = corpus.FamilyBank

@@ -1,4 +1,4 @@
-"""Families of sounds by their description, and the two tests that are made of them."""
+"""Families of sounds by their descriptions, the two tests of a detector, and the bank that draws by family."""
 
 from __future__ import annotations
 

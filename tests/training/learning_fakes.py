@@ -1,4 +1,4 @@
-"""Stand-ins of this room: a bank of one known sound, examples in memory, a model fitted to them once."""
+"""Test doubles for training: a bank of one known sound, examples in memory, a model fitted to them once."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class OneSound(SoundBank):
 
 
 class Says:
-    """A classifier of one opinion."""
+    """A classifier that gives all rows the same log-odds."""
 
     def __init__(self, logit: float) -> None:
         self._logit = logit

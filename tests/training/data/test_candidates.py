@@ -1,4 +1,4 @@
-"""Candidates are marked one to one, and training sees to the bit what deciding sees."""
+"""Candidates are matched with pops one to one; training and detection compute the same features to the bit."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from learning_fakes import Says, examples
 from popdetect.detection.conclusion import context_logits
 from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
-from popdetect.detection.signal import candidate_filter as gate
-from popdetect.detection.signal import context, features, onsets
+from popdetect.detection.signal import candidate_filter, context, features, onsets
 from popdetect.detection.signal import frames as spectrum
 from popdetect.detection.signal.onsets import OnsetRule
 from popdetect.detection.signal.refinement import locate, snippets
@@ -70,8 +69,8 @@ def test_the_reach_of_a_match_and_of_an_echo(lag_ms: float, expected: int) -> No
     assert mark(np.array([1 + lag_ms / 1000]), (1.0,)).tolist() == [expected]
 
 
-def test_a_listener_hears_what_describe_gives() -> None:
-    """The whole line, walked by hand."""
+def test_the_extractor_returns_the_features_of_describe() -> None:
+    """All steps from samples to feature rows, one by one."""
     for example in examples()[:8]:
         samples, rate_hz = example.sound()
         shape = spectrum.transform(FRONT, rate_hz)
@@ -83,12 +82,12 @@ def test_a_listener_hears_what_describe_gives() -> None:
         frames = frames[onsets.greatest(onsets.prominence(groups_db, frames, RULE)) >= RULE.prominence_db]
         located = locate(partial(snippets, samples), frames, shape, rate_hz)
         rows, _ = features.describe(frames_db, located, shape.hop, FRONT.window_hops, rate_hz)
-        heard = FeatureExtractor(FRONT, RULE).extract(samples, rate_hz)
+        found = FeatureExtractor(FRONT, RULE).extract(samples, rate_hz)
 
-        assert len(heard.rows) > 3
-        np.testing.assert_allclose(heard.onsets_s, np.maximum(located["sample"], 0) / rate_hz, atol=1e-12)
-        np.testing.assert_array_equal(heard.rows, rows)
-        assert heard.duration_s == pytest.approx(len(samples) / rate_hz)
+        assert len(found.rows) > 3
+        np.testing.assert_allclose(found.onsets_s, np.maximum(located["sample"], 0) / rate_hz, atol=1e-12)
+        np.testing.assert_array_equal(found.rows, rows)
+        assert found.duration_s == pytest.approx(len(samples) / rate_hz)
 
 
 def test_without_a_filter_all_candidates_are_kept_and_a_filter_can_discard_all() -> None:
@@ -109,18 +108,18 @@ def test_training_and_detection_compute_the_same_features() -> None:
     extractor = FeatureExtractor(model.front_end, model.onset_rule, model.candidate_filter, model.pass_from)
     for example in examples()[:12]:
         samples, rate_hz = example.sound()
-        heard = extractor.extract(samples, rate_hz)
+        found = extractor.extract(samples, rate_hz)
         judged = Detector(model).detect(samples, rate_hz)
-        first = model.base_calibration.log_odds(model.classifier.logit(heard.rows))
-        level_and_spectrum = features.level_and_spectrum(heard.rows, model.front_end.n_columns)
+        first = model.base_calibration.log_odds(model.classifier.logit(found.rows))
+        level_and_spectrum = features.level_and_spectrum(found.rows, model.front_end.n_columns)
         p_event = model.event_calibration(
-            context_logits(model.context_model, context.describe(heard.onsets_s * 1000, first, *level_and_spectrum))
+            context_logits(model.context_model, context.describe(found.onsets_s * 1000, first, *level_and_spectrum))
         )
         listed = p_event >= 0.05
-        if (heard.onsets_s == 0).any():
+        if (found.onsets_s == 0).any():
             continue  # a sound cut by the start of the clip lies slightly before it, and is reported as 0
 
-        assert [event.onset_s for event in judged.events] == heard.onsets_s[listed].tolist()
+        assert [event.onset_s for event in judged.events] == found.onsets_s[listed].tolist()
         np.testing.assert_allclose([event.p_pop for event in judged.events], p_event[listed], atol=1e-9)
 
 
@@ -135,17 +134,17 @@ def test_an_extractor_can_be_used_for_several_clips() -> None:
 
 
 def test_silence_has_no_candidates() -> None:
-    heard = FeatureExtractor(FRONT, RULE).extract(np.zeros((48_000, 1), np.float32), 48_000)
+    found = FeatureExtractor(FRONT, RULE).extract(np.zeros((48_000, 1), np.float32), 48_000)
 
-    assert len(heard.rows) == len(heard.onsets_s) == 0
+    assert len(found.rows) == len(found.onsets_s) == 0
 
 
-def test_the_gate_learns_from_what_it_will_look_at() -> None:
+def test_the_candidate_filter_is_trained_on_what_it_gets_in_detection() -> None:
     samples, rate_hz = examples()[0].sound()
     when, looks = filter_inputs(samples[:, 0], rate_hz, FRONT, RULE)
-    heard = FeatureExtractor(FRONT, RULE).extract(samples, rate_hz)
+    found = FeatureExtractor(FRONT, RULE).extract(samples, rate_hz)
 
-    assert looks.shape == (len(when), len(gate.names(FRONT.n_columns)))
+    assert looks.shape == (len(when), len(candidate_filter.names(FRONT.n_columns)))
     assert np.isfinite(looks).all()
     # each located candidate came from such a look, a window away at the most
-    assert all(np.abs(when - onset).min() < 0.005 for onset in heard.onsets_s)
+    assert all(np.abs(when - onset).min() < 0.005 for onset in found.onsets_s)

@@ -1,4 +1,4 @@
-"""What phones do to a recording changes levels, never times."""
+"""Degradations change levels, not onsets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small tools of sound, against what they promise and against numpy and librosa."""
+"""Signal processing functions, compared with their documentation, numpy and librosa."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_random_curve_has_a_point_every_octave_and_the_spread_that_was_asked_f
 
 
 @pytest.mark.parametrize("slope", [0.0, 3.0, 6.0])
-def test_coloured_noise_falls_as_it_was_told(slope: float) -> None:
+def test_coloured_noise_falls_by_its_slope(slope: float) -> None:
     noise = dsp.coloured_noise(np.random.default_rng(0), 10 * RATE_HZ, slope)
     power = np.square(np.abs(np.fft.rfft(noise)))
     hz = np.fft.rfftfreq(len(noise), 1 / RATE_HZ)

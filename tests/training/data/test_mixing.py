@@ -1,4 +1,4 @@
-"""Where a scene says that a pop is, it starts; as loud as the rule says; whatever happens to it afterwards."""
+"""A pop starts at the onset of its scene and has the level of the rule, also after degradation."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ BARE = SceneRule(duration_s=1.0, pop_share=1.0, max_distractors=0, gap_ms=(20.0,
 
 @pytest.fixture
 def even_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device that hears all frequencies alike, so that levels can be measured in the mix."""
+    """A device with a flat frequency response, so that levels can be measured in the mix."""
     monkeypatch.setattr(scenes, "random_curve", lambda rng, spread_db: (np.array([31.0, 20e3]), np.zeros(2)))
 
 
 def starts_s(sound: Sound, rate_hz: int, near_s: float, share: float) -> float:
-    """When the level within 4 ms first passes a share of its peak."""
+    """Return when the level within 4 ms first exceeds a share of its peak."""
     first = max(0, int((near_s - 0.004) * rate_hz))
     level = np.abs(sound[first : int((near_s + 0.004) * rate_hz)])
     return float(first + np.argmax(level > share * level.max())) / rate_hz
@@ -78,18 +78,18 @@ def test_a_pop_is_as_loud_as_the_rule_says(range_db: tuple[float, float]) -> Non
 def test_a_distractor_is_as_loud_as_the_rule_says() -> None:
     thing = np.sin(2 * np.pi * 2000 * np.arange(RATE_HZ // 10) / RATE_HZ).astype(np.float32)
     rule = SceneRule(duration_s=1.0, pop_share=0.0, max_distractors=1, distractor_db=(30.0, 33.0))
-    n_heard = 0
+    n_loud = 0
     for seed in range(30):
         scene = compose(np.random.default_rng(seed), OneSound(hiss=0.02, distractor=thing), rule)
         if "thing" in scene.what:
             blocks = scene.samples[: len(scene.samples) // 960 * 960].reshape(-1, 960)
             quiet = np.sort([rms(block) for block in blocks])[: len(blocks) // 2]
             level_db = 20 * np.log10(burst_rms(scene.samples, 20.0) / np.mean(quiet))
-            n_heard += level_db > 28
+            n_loud += level_db > 28
             assert level_db < 33 + 1.5
         else:
             assert scene.groups == ("rooms",)
-    assert n_heard > 5
+    assert n_loud > 5
 
 
 def test_no_clip_leaves_full_scale_whatever_it_went_through() -> None:
@@ -132,7 +132,7 @@ def test_onsets_increase_lie_in_the_clip_and_are_at_least_12_ms_apart() -> None:
 
 
 def test_the_truth_does_not_depend_on_the_rate() -> None:
-    """The same chance, heard by another recorder."""
+    """The same random numbers with another degradation."""
     for seed in range(10):
         one, other = (
             compose(np.random.default_rng(seed), OneSound(0.01), replace(BARE, rates_hz=(rate,)))
@@ -176,7 +176,7 @@ class _Hall(OneSound):
 
 
 @pytest.mark.usefixtures("even_device")
-def test_across_the_room_a_pop_is_heard_as_the_room_has_it() -> None:
+def test_a_pop_from_across_the_room_is_recorded_through_its_impulse_response_alone() -> None:
     def echo_db(far_share: float) -> list[float]:
         found = []
         for seed in range(30):

@@ -1,4 +1,4 @@
-"""Reviewed sessions are as good as a table of labels, and say whose answer counts."""
+"""A reviewed session gives the same labels as a table; which answer counts."""
 
 from __future__ import annotations
 
@@ -71,6 +71,6 @@ def test_the_same_clip_from_two_tables_is_refused(tmp_path: Path) -> None:
         answers.read([tmp_path / "labels.csv", session])
 
 
-def test_a_session_that_nobody_answered_is_told_so(tmp_path: Path) -> None:
+def test_a_session_without_answers_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no answer in it yet; `popdetect review"):
         answers.read([answered(tmp_path / "s", [])])

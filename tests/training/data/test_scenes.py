@@ -1,4 +1,4 @@
-"""What is mixed is what the truth says; the same seed gives the same sound."""
+"""Scenes contain what their truth lists; the same seed gives the same sound."""
 
 from __future__ import annotations
 

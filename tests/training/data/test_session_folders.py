@@ -1,4 +1,4 @@
-"""Simulated sessions hold what their labels say, and nothing half-made is left."""
+"""Simulated sessions contain what their labels list; after an error no file is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded sounds: only those of the folder and the role, cut where the marks are."""
+"""Recorded sounds: only those of the folder and the role, cut at the marked onsets."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_marks_with_no_sound_after_them_are_refused(folder: Path) -> None:
         bank.pops(np.random.default_rng(0), 3)
 
 
-def test_a_pop_recording_that_nobody_marked_is_refused(folder: Path) -> None:
+def test_a_pop_recording_without_marked_onsets_is_refused(folder: Path) -> None:
     (folder / "pop_onsets.csv").unlink()
     bank = Recorded(read_manifest(folder, "train"), made_pop_share=0.0)
 
@@ -171,7 +171,7 @@ def test_a_recording_that_is_not_there_is_named(folder: Path) -> None:
         bank.background(np.random.default_rng(0), 100)
 
 
-def test_only_what_the_folder_has_is_heard(bank: Recorded) -> None:
+def test_scenes_have_only_sounds_of_the_folder(bank: Recorded) -> None:
     groups: Counter[str] = Counter()
     for seed in range(40):
         scene = compose(np.random.default_rng(seed), bank, SceneRule(duration_s=0.8))
@@ -266,7 +266,7 @@ def test_a_bank_depends_on_its_seed_alone(bank: Recorded, made: bool) -> None:
 
 
 def test_nothing_that_was_loaded_is_changed_by_mixing(bank: Recorded, folder: Path) -> None:
-    """Recordings are kept in memory: a scene must not leave its mark on the next one."""
+    """Recordings are kept in memory: a scene must not change the next one."""
     before = {name: sounds._load(folder / name).copy() for name, *_ in ROWS}
     for seed in range(20):
         compose(np.random.default_rng(seed), bank, SceneRule(duration_s=0.3, degraded_share=0.5))

@@ -1,4 +1,4 @@
-"""Made sounds: pops start at once, are short, and have the colour that was asked for."""
+"""Simulated sounds: pops start at their first sample, are short, and have the spectrum of their voice."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_pop_is_20_db_down_within_12_ms(skin: bool) -> None:
 
 
 def test_a_double_comes_within_7_ms_and_only_where_the_voice_has_it() -> None:
-    """Of the same chance, the doubled pop is the plain one and a later copy."""
+    """With the same random numbers, a doubled pop is the single pop and a later copy."""
     later = []
     for seed in SEEDS:
         plain, double = pop(seed, skin=False, double_share=0.0), pop(seed, skin=False, double_share=1.0)

@@ -1,4 +1,4 @@
-"""Advice to adopt a model rests on paired figures of the same people, and says them in one sentence."""
+"""Advice on adopting a model: paired figures of the same people, in one sentence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def advised(new: Sequence[ScoredClip], current: Sequence[ScoredClip], **options:
 
 
 def noisy(seed: int, hold: float, n: int = 60) -> list[ScoredClip]:
-    """Clips of ten people whose probabilities tell pops apart by so much."""
+    """Clips of ten people; the mean p_pop is 0.5 + `hold` with a pop and 0.5 - `hold` without."""
     rng = np.random.default_rng(seed)
     return [
         replace(clip, p_pop=float(np.clip(0.5 + hold * (1 if clip.truth_label == "pop" else -1) + z, 0, 1)))
@@ -69,14 +69,14 @@ def test_a_small_gain_is_not_called_one_and_a_great_one_is() -> None:
 
 
 def test_noise_alone_is_seldom_called_a_difference() -> None:
-    """Two models of the same worth, thirty times."""
+    """Two equally good models, thirty times."""
     called = sum(not advised(noisy(k, 0.3), noisy(100 + k, 0.3))[1].startswith("No clear") for k in range(30))
 
     assert called <= 6  # one in twenty is meant; ten people give somewhat more
 
 
 def test_the_interval_is_that_of_the_differences_of_people_drawn_again() -> None:
-    """An outside referee: people drawn one by one, each figure by `score` on the clips of that draw."""
+    """Independent reference: people are drawn one by one, each figure is `score` on the clips of that draw."""
     new, current = noisy(3, 0.35), noisy(4, 0.25)
     (auroc, f1) = comparison.differences(new, current, seed=0)
     rng = np.random.default_rng(9)
@@ -135,7 +135,7 @@ def test_without_figures_there_is_no_advice_to_adopt() -> None:
 
 
 def test_a_handful_of_people_cannot_tell() -> None:
-    """All of three or four people may agree by chance."""
+    """Results of three or four people may all agree by chance."""
     four = verdicts(20, n_groups=4), verdicts(10, n_groups=4)
     adopt, sentence = advised(*four)
 
@@ -145,25 +145,25 @@ def test_a_handful_of_people_cannot_tell() -> None:
     assert advised(verdicts(20, n_groups=5), verdicts(10, n_groups=5))[0]
 
 
-def test_clips_that_the_current_model_has_heard_are_no_reason_to_keep_it() -> None:
+def test_figures_on_training_clips_of_the_current_model_are_no_reason_to_keep_it() -> None:
     worse, better = verdicts(15), verdicts(20)
-    heard = [clip.file for clip in worse[:7]]
-    adopt, sentence = advised(worse, better, seen=[*heard, "elsewhere.wav"])
+    seen = [clip.file for clip in worse[:7]]
+    adopt, sentence = advised(worse, better, seen=[*seen, "elsewhere.wav"])
 
     assert not adopt
     assert sentence.startswith(
         "No clear difference: the new model seems worse, but only it was tested on unseen clips; "
     )
     assert "the current model was trained on 7 of these 40 clips, so its figures are too high" in sentence
-    assert advised(better, worse, seen=heard)[0]  # better even so
-    assert comparison.advise(better, worse, hears(9), hears(0), seen=heard)[1].startswith("Keep the current model: ")
+    assert advised(better, worse, seen=seen)[0]  # better even so
+    assert comparison.advise(better, worse, hears(9), hears(0), seen=seen)[1].startswith("Keep the current model: ")
     assert "was trained on" not in advised(worse, better, seen=["elsewhere.wav"])[1]
 
 
-def test_people_whom_neither_has_heard_decide_where_they_are_enough() -> None:
+def test_people_whom_neither_model_was_trained_on_decide_where_they_are_enough() -> None:
     new, current = verdicts(60, 60, n_groups=10), verdicts(40, 60, n_groups=10)
-    heard = [clip.file for clip in new if clip.group in ("p0", "p1", "p2", "p3")]
-    adopt, sentence = advised(current, new, seen=heard[:20])
+    seen = [clip.file for clip in new if clip.group in ("p0", "p1", "p2", "p3")]
+    adopt, sentence = advised(current, new, seen=seen[:20])
 
     assert not adopt
     assert sentence.startswith("Keep the current model: the new model is worse; ")
@@ -172,15 +172,15 @@ def test_people_whom_neither_has_heard_decide_where_they_are_enough() -> None:
         "trained on 20 of these 120 clips, so its figures are too high; only people whose clips it was not" in sentence
     )
     # fewer than five people left: they do not decide
-    more = [*heard, *(clip.file for clip in new if clip.group in ("p4", "p5"))]
+    more = [*seen, *(clip.file for clip in new if clip.group in ("p4", "p5"))]
     assert advised(current, new, seen=more)[1].startswith("No clear difference: ")
 
 
 def test_what_must_be_known_of_the_figures_is_in_the_sentence() -> None:
-    told = "people unknown, so these figures flatter"
+    note = "people unknown, so these figures flatter"
 
-    assert told in advised(verdicts(20), verdicts(15), caveat=told)[1]
-    assert told in comparison.advise_alone(score(verdicts(20)), hears(0), caveat=told)[1]
+    assert note in advised(verdicts(20), verdicts(15), caveat=note)[1]
+    assert note in comparison.advise_alone(score(verdicts(20)), hears(0), caveat=note)[1]
 
 
 def test_without_a_current_model_the_advice_has_figures_too() -> None:
@@ -207,8 +207,8 @@ def test_fewer_false_pops_on_clicks_do_not_pay_for_more_in_noise_or_in_own_recor
     minutes = {"noise": 2.0, "click": 2.0, negative_controls.OWN: 2.0}
     before = ControlResult({"noise": 0, "click": 50, negative_controls.OWN: 1}, minutes)
 
-    for n_false, told in (({"noise": 1, "click": 3, negative_controls.OWN: 0}, "noise and speech"),
+    for n_false, note in (({"noise": 1, "click": 3, negative_controls.OWN: 0}, "noise and speech"),
                           ({"noise": 0, "click": 3, negative_controls.OWN: 2}, negative_controls.OWN)):  # fmt: skip
         adopt, sentence = comparison.advise(verdicts(20), verdicts(10), ControlResult(n_false, minutes), before)
         assert not adopt
-        assert f"Keep the current model: the new model finds more pops where there are none, in {told}" in sentence
+        assert f"Keep the current model: the new model finds more pops where there are none, in {note}" in sentence

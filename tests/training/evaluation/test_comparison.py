@@ -1,4 +1,4 @@
-"""Advice rests on figures: on the same people, and on sound that has no pops."""
+"""The comparison of two models: on the same people, and on sound without pops."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from popdetect.records import to_json
 from popdetect.training.evaluation import comparison, negative_controls
 from popdetect.training.evaluation.negative_controls import ControlResult
 from popdetect.training.evaluation.scores import METRICS, Scores, card_figures, score
-from popdetect.training.models import context_model as fellows
+from popdetect.training.models import context_model
 
 
 def saying(logit: float) -> Model:
-    """The small model with one opinion of everything, the gate open."""
+    """The small model with one log-odds for all candidates; the candidate filter keeps all."""
     return replace(fitted().model, classifier=Says(logit), candidate_filter=Says(0.0), pass_from=0.0)
 
 
@@ -99,11 +99,11 @@ def test_a_finished_model_is_judged_as_it_would_decide() -> None:
 
 
 def test_in_sample_and_held_out_go_by_the_same_rules() -> None:
-    """With the final classifier's own log-odds, `held_out` says what the detector says."""
+    """With the log-odds of the final classifier, `held_out` gives the verdicts of the detector."""
     small = fitted()
     model = small.model
     first = model.base_calibration.log_odds(model.classifier.logit(small.candidates.rows))
-    rows = fellows.context_rows(small.candidates, first, model.front_end.n_columns)
+    rows = context_model.context_rows(small.candidates, first, model.front_end.n_columns)
     final = replace(small, held_out_logits=context_logits(model.context_model, rows))
     for own, detected in zip(
         comparison.held_out(final, examples()), comparison.detect_all(small.model, examples()), strict=True
@@ -131,9 +131,9 @@ def test_advice_is_one_sentence() -> None:
     assert re.search(r"\d\.\d\d\d against \d\.\d\d\d", compared.advice)
 
 
-def test_clips_that_the_current_model_has_heard_are_counted() -> None:
-    heard = [example.file for example in examples()[:9]]
-    compared = comparison.compare(fitted(), examples(), bundle.load(), seen=[*heard, "of another session.wav"])
+def test_clips_that_the_current_model_was_trained_on_are_counted() -> None:
+    seen = [example.file for example in examples()[:9]]
+    compared = comparison.compare(fitted(), examples(), bundle.load(), seen=[*seen, "of another session.wav"])
 
     assert compared.n_seen_by_current == 9
     assert "the current model was trained on 9 of these 60 clips, so its figures are too high" in compared.advice

@@ -1,4 +1,4 @@
-"""A detector against the truth, with a detector that says what it is told."""
+"""Evaluation of a detector whose verdicts are prepared."""
 
 import json
 from pathlib import Path
@@ -13,14 +13,14 @@ from popdetect.training.evaluation.scores import score
 
 
 class Told:
-    """Says a prepared p_pop of each file, with a pop at each of its onsets; of others, that they cannot be read."""
+    """Returns a prepared p_pop for each file, with a pop at each of its onsets; other files cannot be read."""
 
     def __init__(self, answers: dict[str, tuple[float, tuple[float, ...]]]) -> None:
         self.answers = answers
-        self.heard: list[Path] = []
+        self.sources: list[Path] = []
 
     def verdict(self, source: Path, name: str, /) -> Verdict:
-        self.heard.append(source)
+        self.sources.append(source)
         if name not in self.answers:
             return Verdict(name, "unreadable", None, error="no such file; check the name and the folder")
         p_pop, onsets_s = self.answers[name]
@@ -51,7 +51,7 @@ def test_each_clip_is_judged_once_compared_and_grouped() -> None:
     told, told_of = Told(ANSWERS), []
     evaluation = evaluate(TRUTHS, told, on_progress=lambda done, total: told_of.append((done, total)))
 
-    assert told.heard == [truth.path for truth in TRUTHS]
+    assert told.sources == [truth.path for truth in TRUTHS]
     assert told_of == [(k, 6) for k in range(1, 7)]
     assert [(c.file, c.group) for c in evaluation.clips] == [
         ("a.wav", "p1"), ("b.wav", "p1"), ("c.wav", "lab"), ("d.wav", ""), ("e.wav", "p2"),
@@ -91,7 +91,7 @@ def test_where_nothing_is_true_nothing_is_judged(truths: list[Truth]) -> None:
     with pytest.raises(UsageError, match="none labelled pop or no_pop"):
         evaluate(truths, told)
 
-    assert told.heard == []
+    assert told.sources == []
 
 
 @pytest.mark.parametrize("by_group", [False, True])

@@ -1,4 +1,4 @@
-"""Which found onset is which true one; mir_eval is the referee."""
+"""Matching of found and true onsets; mir_eval is the reference."""
 
 from itertools import combinations, permutations
 from random import Random
@@ -21,7 +21,7 @@ def seconds(times: list[int]) -> list[float]:
 
 
 def brute_force(true: list[int], found: list[int]) -> int:
-    """The most pairs there can be, by trying all."""
+    """The greatest possible number of pairs, by trying all."""
     short, long = sorted((true, found), key=len)
     for size in range(len(short), 0, -1):
         for chosen in combinations(short, size):

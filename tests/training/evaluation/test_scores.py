@@ -1,4 +1,4 @@
-"""How good the verdicts are; scikit-learn, mir_eval and scipy are the referees."""
+"""Scores of verdicts; scikit-learn, mir_eval and scipy are the references."""
 
 import json
 import math

@@ -45,12 +45,10 @@ class Comparison:
     controls_new: ControlResult  # false pops in the negative controls
     controls_current: ControlResult | None
     adopt: bool
-    # one sentence with the figures behind it; starts with `Adopt: `, `Keep the current model: ` or `No clear
-    # difference: `; without a current model with `Adopt: ` or `Do not adopt: `
+    # one sentence with the figures behind it; starts with "Adopt: ", "Keep the current model: " or
+    # "No clear difference: "; without a current model with "Adopt: " or "Do not adopt: "
     advice: str
-    n_seen_by_current: int = (
-        0  # clips that the current model was trained on: if there are any, its figures are too high
-    )
+    n_seen_by_current: int = 0  # clips that the current model was trained on: if any, its figures are too high
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +143,9 @@ def advise(
     `seen`, `caveat` and `seed` are as in `compare`. Returns whether to adopt the new model, and the sentence.
     """
     n_seen = len({clip.file for clip in new} & set(seen))
-    unseen = _unseen(new, seen)
-    is_fair = bool(unseen) or not n_seen
-    used = unseen if n_seen and unseen else list(range(len(new)))
+    unseen = _unseen(new, seen) if n_seen else list(range(len(new)))
+    is_fair = bool(unseen)
+    used = unseen or list(range(len(new)))
     found = differences([new[i] for i in used], [current[i] for i in used], seed=seed)
     n_groups = len({new[i].group for i in used})
     notes = [str(one) for one in found]
