@@ -21,9 +21,8 @@ from popdetect.session.tables import Row, Table, csv_lines, read_table
 # --- columns --------------------------------------------------------------------------------------------------------
 
 
-_N = TypeVar("_N", int, float)
-_Limits = tuple[float, float]
-_SHARE: _Limits = (0.0, 1.0)
+Unknown = TypeVar("Unknown", float, None)
+_SHARE, _COUNT = (0.0, 1.0), (0.0, 1e15)  # limits
 
 
 class _Column(NamedTuple):
@@ -39,33 +38,29 @@ def _text(name: str) -> _Column:
     return _Column(name, str, str)
 
 
-def _real(
-    name: str, decimals: int, *, empty: float | None = None, required: bool = False, limits: _Limits = (-1e15, 1e15)
+def _number(
+    name: str,
+    decimals: int | None,
+    *,
+    empty: float | None = None,
+    required: bool = False,
+    limits: tuple[float, float] = (-1e15, 1e15),
 ) -> _Column:
-    form = f"z.{decimals}f"  # z: never "-0.0"
+    """Return a column of numbers; without `decimals` they are whole."""
+    form = "d" if decimals is None else f"z.{decimals}f"  # z: never "-0.0"
 
     def parse(cell: str) -> float | None:
         if not cell and not required:
             return empty
-        return _within(float(cell), limits)
+        value = int(cell) if decimals is None else float(cell)
+        if not limits[0] <= value <= limits[1]:  # NaN is not
+            raise ValueError
+        return value
 
     def render(value: float | None) -> str:
-        return "" if value is None or value != value else format(value, form)
+        return "" if value is None or not math.isfinite(value) else format(value, form)
 
     return _Column(name, parse, render, "a number is expected")
-
-
-def _whole(name: str) -> _Column:
-    def parse(cell: str) -> int | None:
-        return _within(int(cell), (0, 1e15)) if cell else None
-
-    return _Column(name, parse, lambda value: "" if value is None else str(value), "a number is expected")
-
-
-def _within(value: _N, limits: _Limits) -> _N:
-    if not limits[0] <= value <= limits[1]:  # NaN is not
-        raise ValueError
-    return value
 
 
 def _word(name: str, *allowed: str) -> _Column:
@@ -85,15 +80,15 @@ def _yes(name: str) -> _Column:
 
 _QUALITY = _Column("quality", lambda cell: tuple(filter(None, cell.split(";"))), ";".join)
 _CLIP = (
-    _text("file"), _text("status"), _word("label", *LABELS, ""), _real("p_pop", 4, limits=_SHARE), _whole("n_pops"),
-    _real("first_pop_s", 5), _real("last_pop_s", 5), _real("snr_db", 1), _real("duration_s", 3),
-    _whole("sample_rate_hz"), _whole("channels"), _QUALITY, _text("error"), _text("model"), _text("model_sha256"),
-    _text("popdetect_version"), _text("sha256"),
+    _text("file"), _text("status"), _word("label", *LABELS, ""), _number("p_pop", 4, limits=_SHARE),
+    _number("n_pops", None, limits=_COUNT), _number("first_pop_s", 5), _number("last_pop_s", 5), _number("snr_db", 1),
+    _number("duration_s", 3), _number("sample_rate_hz", None, limits=_COUNT), _number("channels", None, limits=_COUNT),
+    _QUALITY, _text("error"), _text("model"), _text("model_sha256"), _text("popdetect_version"), _text("sha256"),
 )  # fmt: skip
 _EVENT = (
-    _real("onset_s", 5, required=True), _real("p_pop", 4, required=True, limits=_SHARE), _yes("is_pop"),
-    _real("duration_ms", 2, empty=math.nan), _real("peak_hz", 0, empty=math.nan),
-    _real("centroid_hz", 0, empty=math.nan), _real("snr_db", 1, empty=math.nan), _text("channel"),
+    _number("onset_s", 5, required=True), _number("p_pop", 4, required=True, limits=_SHARE), _yes("is_pop"),
+    _number("duration_ms", 2, empty=math.nan), _number("peak_hz", 0, empty=math.nan),
+    _number("centroid_hz", 0, empty=math.nan), _number("snr_db", 1, empty=math.nan), _text("channel"),
 )  # fmt: skip
 CLIP_COLUMNS = tuple(column.name for column in _CLIP)
 EVENT_COLUMNS = ("file", *(column.name for column in _EVENT))
@@ -165,19 +160,33 @@ def clip_record(number: int, verdict: Verdict, model: str, model_sha256: str, ve
     found = verdict.detection
     if found is None:
         return LabelledClip(number, verdict.file, verdict.status, **made_by)
-    events = tuple([_rounded_event(event) for event in found.events])
+    events = tuple(
+        [
+            Event(
+                round(event.onset_s, 5),
+                round(event.p_pop, 4),
+                event.is_pop,
+                _rounded(event.duration_ms, 2, math.nan),
+                _rounded(event.peak_hz, 0, math.nan),
+                _rounded(event.centroid_hz, 0, math.nan),
+                _rounded(event.snr_db, 1, math.nan),
+                event.channel,
+            )
+            for event in found.events
+        ]
+    )
     pops_s = [event.onset_s for event in events if event.is_pop]
     return LabelledClip(
         number,
         verdict.file,
         verdict.status,
         found.label,
-        _rounded(found.p_pop, 4),
+        _rounded(found.p_pop, 4, None),
         len(pops_s),
         pops_s[0] if pops_s else None,
         pops_s[-1] if pops_s else None,
-        _rounded(found.snr_db, 1),
-        _rounded(found.duration_s, 3),
+        _rounded(found.snr_db, 1, None),
+        _rounded(found.duration_s, 3, None),
         found.sample_rate_hz,
         found.channels,
         found.quality,
@@ -186,42 +195,15 @@ def clip_record(number: int, verdict: Verdict, model: str, model_sha256: str, ve
     )
 
 
-def _rounded(value: float | None, decimals: int) -> float | None:
-    return round(value, decimals) if value is not None and math.isfinite(value) else None
-
-
-def _rounded_event(event: Event) -> Event:
-    return Event(
-        round(event.onset_s, 5),
-        round(event.p_pop, 4),
-        event.is_pop,
-        _rounded_or_nan(event.duration_ms, 2),
-        _rounded_or_nan(event.peak_hz, 0),
-        _rounded_or_nan(event.centroid_hz, 0),
-        _rounded_or_nan(event.snr_db, 1),
-        event.channel,
-    )
-
-
-def _rounded_or_nan(value: float, decimals: int) -> float:
-    return round(value, decimals) if math.isfinite(value) else math.nan
+def _rounded(value: float | None, decimals: int, unknown: Unknown) -> float | Unknown:
+    return round(value, decimals) if value is not None and math.isfinite(value) else unknown
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
 def read_clips(path: Path, events_path: Path | None) -> tuple[tuple[LabelledClip, ...], list[str], list[str]]:
-    """Read the two tables.
-
-    Parameters
-    ----------
-    events_path : Path or None
-        None if there are no events.
-
-    Returns
-    -------
-    (tuple of LabelledClip, list of str, list of str)
-        The clips, and the header lines of both tables.
+    """Read the two tables; return the clips, and the header lines of both. `events_path` is None without events.
 
     Raises
     ------

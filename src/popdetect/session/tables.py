@@ -29,13 +29,7 @@ def csv_lines(lines: Sequence[Sequence[str]]) -> str:
     """Render lines of cells as csv."""
     text = io.StringIO(newline="")
     plain = csv.writer(text, lineterminator="\n")
-    plain.writerows(lines)
-    written = text.getvalue()
-    if "\r" not in written:
-        return written
     # Python before 3.13 leaves a lone \r unquoted when lines end in \n, and then cannot read it back
-    text = io.StringIO(newline="")
-    plain = csv.writer(text, lineterminator="\n")
     careful = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for cells in lines:
         (careful if "\r" in "".join(cells) else plain).writerow(cells)
@@ -43,23 +37,11 @@ def csv_lines(lines: Sequence[Sequence[str]]) -> str:
 
 
 class Table(NamedTuple):
-    """A csv file as it was read.
+    """A csv file as it was read."""
 
-    Attributes
-    ----------
-    columns : list of str
-        As they are written in the header.
-    rows : list of dict
-        One for each line, by column.
-    lines : list of int
-        The line each row begins at, from 1, as editors count.
-    header_line : int
-        The line of the header.
-    """
-
-    columns: list[str]
-    rows: list[Row]
-    lines: list[int]
+    columns: list[str]  # as they are written in the header
+    rows: list[Row]  # one for each line, by column
+    lines: list[int]  # the line each row begins at, from 1, as editors count
     header_line: int
 
 
@@ -69,26 +51,11 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
 
 
 def read_table(path: str | os.PathLike[str], *, by_hand: bool = False, hint: str = "") -> Table:
-    """Read a csv file with a header; see `parse_table`.
-
-    Raises
-    ------
-    TableError
-        Beginning with ``file:line:``, for a line that cannot be used.
-    UsageError
-        When the file cannot be read at all.
-    """
-    return parse_table(read_bytes(path), os.fspath(path), by_hand=by_hand, hint=hint)
-
-
-def parse_table(raw: bytes, name: str, *, by_hand: bool = False, hint: str = "") -> Table:
-    r"""Parse the content of a csv file. A byte order mark is ignored; cells missing at the end of a row are empty.
+    r"""Read a csv file with a header. A byte order mark is ignored; cells missing at the end of a row are empty.
 
     Parameters
     ----------
-    raw : bytes
-    name : str
-        The file's name, for messages.
+    path : path
     by_hand : bool
         The table was written by a person or a spreadsheet. Semicolons and tabs separate too (the header decides), a
         first line such as ``sep=;`` is for Excel, spaces around cells do not count, and rows of empty cells are left
@@ -99,7 +66,11 @@ def parse_table(raw: bytes, name: str, *, by_hand: bool = False, hint: str = "")
     Raises
     ------
     TableError
+        Beginning with ``file:line:``, for a line that cannot be used.
+    UsageError
+        When the file cannot be read at all.
     """
+    raw, name = read_bytes(path), os.fspath(path)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
