@@ -23,6 +23,13 @@ class _Outer:
 EVENT = Event(0.5, 0.9, True, 2.0, 2500.0, 3000.0, 30.0)
 
 
+def test_a_detection_is_one_line_in_a_notebook() -> None:
+    events = (EVENT, Event(0.6, 0.1, False, 2.0, 2500.0, 3000.0, 30.0))
+
+    assert repr(Detection("pop", 0.987, events, 1.53, 48_000, 2)) == "<Detection pop: p_pop 0.99, 1 pop in 1.5 s>"
+    assert repr(Detection("no_pop", 0.0, (), 1.0, 48_000, 1)) == "<Detection no_pop: p_pop 0.00, 0 pops in 1.0 s>"
+
+
 def test_a_record_becomes_json_types_with_all_fields_in_order() -> None:
     made = to_json(_Outer(PurePosixPath("a/b"), (EVENT,), {1: {"z", "a"}, "x": np.float32(0.5), "y": np.arange(2)}))
 

@@ -73,6 +73,11 @@ class Detection:
     channels: int
     quality: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return one line: the label, the probability, the pops and the length."""
+        pops = f"{self.n_pops} pop{'' if self.n_pops == 1 else 's'}"
+        return f"<Detection {self.label}: p_pop {self.p_pop:.2f}, {pops} in {self.duration_s:.1f} s>"
+
     @property
     def pops(self) -> tuple[Event, ...]:
         """The events counted as pops."""

@@ -196,6 +196,13 @@ def test_thresholds_are_those_of_the_run_if_it_can_be_read(session: Path) -> Non
     assert Session.read(session).operating_point is None
 
 
+def test_a_session_is_one_line_in_a_notebook(session: Path) -> None:
+    read = label(session).session
+    n_pop = sum(clip.label == "pop" for clip in read.clips)
+    assert n_pop > 0
+    assert repr(read) == f"<Session session: 40 clips, {n_pop} pop>"
+
+
 def test_sounds_are_only_those_of_the_folder(session: Path, tmp_path: Path) -> None:
     label(session)
     secret = tmp_path / "secret.wav"

@@ -37,46 +37,21 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One answer; the attributes are the columns of the file, in their order.
+    """One answer; the fields are the columns of the file, in their order."""
 
-    Attributes
-    ----------
-    file : str
-        The clip, as in ``clips.csv``.
-    label : {"pop", "no_pop", "uncertain", ""}
-        Empty where an answer was undone and there was none before it.
-    onsets_s : tuple of float ≥ 0, increasing
-        The pops as the person marked them, or as the detector had and the person left them.
-    rater : str
-    answered_at : str
-        ISO 8601, UTC.
-    detector_label : str
-        The detector's label; empty where the clip could not be processed.
-    detector_p_pop : float in [0, 1], or None
-    model, model_sha256 : str
-    blind : bool
-        The rater had not seen the detector's label when answering.
-    drawn : str
-        Why the clip was in the queue: ``uncertain``, ``near``, ``random``; empty for older lines.
-    revealed : bool
-        The line is no new answer: it notes that the rater has seen the detector's label.
-    undone : bool
-        The line undoes an answer.
-    """
-
-    file: str
-    label: Label | Literal[""]
-    onsets_s: tuple[float, ...]
+    file: str  # the clip, as in clips.csv
+    label: Label | Literal[""]  # empty where an answer was undone and there was none before it
+    onsets_s: tuple[float, ...]  # increasing: the pops as the person marked them, or as the detector had them
     rater: str
-    answered_at: str
-    detector_label: str = ""
-    detector_p_pop: float | None = None
+    answered_at: str  # ISO 8601, UTC
+    detector_label: str = ""  # empty where the clip could not be processed
+    detector_p_pop: float | None = None  # 0 to 1
     model: str = ""
     model_sha256: str = ""
-    blind: bool = False
-    drawn: str = ""
-    revealed: bool = False
-    undone: bool = False
+    blind: bool = False  # the rater had not seen the detector's label when answering
+    drawn: str = ""  # why the clip was in the queue: uncertain, near, random; empty for older lines
+    revealed: bool = False  # no new answer: the line notes that the rater has seen the detector's label
+    undone: bool = False  # the line undoes an answer
 
 
 COLUMNS = tuple(field.name for field in fields(Correction))

@@ -18,21 +18,11 @@ from popdetect.session.files import read_bytes
 
 
 class LabelFormat(NamedTuple):
-    """A format of label files.
+    """A format of label files."""
 
-    Attributes
-    ----------
-    suffix : str
-        Added to the whole name of the clip.
-    write : callable (file name, detection)
-        Returns the text of the file.
-    read : callable (path), or None
-        Returns the onsets in seconds, ascending, and the place of the last one as ``file:line``. None if popdetect
-        only writes the format.
-    """
-
-    suffix: str
-    write: Callable[[str, Detection], str]
+    suffix: str  # added to the whole name of the clip
+    write: Callable[[str, Detection], str]  # takes the file's name, returns the text of the label file
+    # returns the onsets in s, ascending, and the place of the last one as file:line; None: popdetect only writes it
     read: Callable[[Path], tuple[tuple[float, ...], str]] | None = None
 
 
@@ -62,33 +52,34 @@ def raven(file_name: str, detection: Detection) -> str:
     return "\n".join(lines) + "\n"
 
 
+_TEXTGRID = """\
+File type = "ooTextFile"
+Object class = "TextGrid"
+
+xmin = 0
+xmax = {end_s:.6f}
+tiers? <exists>
+size = 1
+item []:
+    item [1]:
+        class = "TextTier"
+        name = "pops"
+        xmin = 0
+        xmax = {end_s:.6f}
+        points: size = {size}
+"""
+_POINT = """\
+        points [{number}]:
+            number = {onset_s:.6f}
+            mark = "{label}"
+"""
+
+
 def textgrid(file_name: str, detection: Detection) -> str:
     """Render a Praat TextGrid, long text format, with one tier of points named ``pops``."""
     pops = detection.pops
-    end_s = f"{detection.duration_s:.6f}"
-    lines = [
-        'File type = "ooTextFile"',
-        'Object class = "TextGrid"',
-        "",
-        "xmin = 0",
-        f"xmax = {end_s}",
-        "tiers? <exists>",
-        "size = 1",
-        "item []:",
-        "    item [1]:",
-        '        class = "TextTier"',
-        f"        name = {_quoted('pops')}",
-        "        xmin = 0",
-        f"        xmax = {end_s}",
-        f"        points: size = {len(pops)}",
-    ]
-    for number, pop in enumerate(pops, 1):
-        lines += [
-            f"        points [{number}]:",
-            f"            number = {pop.onset_s:.6f}",
-            f"            mark = {_quoted(_label(pop))}",
-        ]
-    return "\n".join(lines) + "\n"
+    points = [_POINT.format(number=n, onset_s=pop.onset_s, label=_label(pop)) for n, pop in enumerate(pops, 1)]
+    return _TEXTGRID.format(end_s=detection.duration_s, size=len(pops)) + "".join(points)
 
 
 def label_file(format_name: str, file: str) -> str:
@@ -101,18 +92,10 @@ def label_file(format_name: str, file: str) -> str:
 
 
 def read_beside(clip: Path) -> tuple[tuple[float, ...], str]:
-    """Read the label file beside a clip.
+    """Read the label file beside a clip: onsets in seconds, ascending, and where; no onsets if there is no label file.
 
     ``a.wav.txt`` or ``a.txt`` belong to ``a.wav``, in this order; the formats are tried in the order of `FORMATS`.
-
-    Returns
-    -------
-    (tuple of float, str)
-        Onsets in seconds, ascending, and where they were read; no onsets if there is no label file.
-
-    Raises
-    ------
-    TableError, UsageError
+    Raises TableError, UsageError.
     """
     for form in FORMATS.values():
         for name in (clip.name, clip.stem):
@@ -135,37 +118,30 @@ def read_audacity(path: Path) -> tuple[tuple[float, ...], str]:
         When the file cannot be read at all.
     """
     onsets_s = []
+    where = str(path)
     # only the times are used, and they are ASCII: text in another encoding does no harm
     text = read_bytes(path).decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
-    where = str(path)
     for number, line in enumerate(text.split("\n"), 1):
-        if line.strip() and not line.startswith("\\"):
-            where = f"{path}:{number}"
-            onsets_s.append(_start_s(line, where))
+        if not line.strip() or line.startswith("\\"):
+            continue
+        where = f"{path}:{number}"
+        try:
+            # Python accepts 1_000 for a number, Audacity does not write it
+            start_s, end_s = (float(cell.replace(",", ".").replace("_", "?")) for cell in line.split("\t")[:2])
+        except ValueError:
+            raise TableError(
+                f"{where}: {line.strip()!r}; an Audacity label is start, tab, end, tab, text, with times in seconds"
+            ) from None
+        if not (math.isfinite(end_s) and 0 <= start_s <= end_s):
+            raise TableError(
+                f"{where}: from {start_s} to {end_s} s; a label starts at 0 s or later and ends after its start"
+            )
+        onsets_s.append(start_s)
     return tuple(sorted(onsets_s)), where
-
-
-def _start_s(line: str, where: str) -> float:
-    try:
-        # Python accepts 1_000 for a number, Audacity does not write it
-        start_s, end_s = (float(cell.replace(",", ".").replace("_", "?")) for cell in line.split("\t")[:2])
-    except ValueError:
-        raise TableError(
-            f"{where}: {line.strip()!r}; an Audacity label is start, tab, end, tab, text, with times in seconds"
-        ) from None
-    if not (math.isfinite(end_s) and 0 <= start_s <= end_s):
-        raise TableError(
-            f"{where}: from {start_s} to {end_s} s; a label starts at 0 s or later and ends after its start"
-        )
-    return start_s
 
 
 def _label(pop: Event) -> str:
     return f"pop {pop.p_pop:.2f}"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
 
 
 FORMATS = {

@@ -49,26 +49,13 @@ def load_detector(model: str | None, operating_point: str) -> Detector:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run did.
+    """What a run did."""
 
-    Attributes
-    ----------
-    session : Session
-        As written.
-    n_skipped : int
-        Clips remembered from an earlier run.
-    seconds : float
-    written : tuple of Path
-        The tables, and the folder of each format's label files.
-    unlisted : tuple of (str, str)
-        Folders that could not be listed, and why.
-    """
-
-    session: Session
-    n_skipped: int
+    session: Session  # as written
+    n_skipped: int  # clips remembered from an earlier run
     seconds: float
-    written: tuple[Path, ...]
-    unlisted: tuple[tuple[str, str], ...]
+    written: tuple[Path, ...]  # the tables, and the folder of each format's label files
+    unlisted: tuple[tuple[str, str], ...]  # folders that could not be listed, and why
 
     @property
     def folder(self) -> Path:

@@ -28,30 +28,14 @@ CLASS_FOLDERS: tuple[Label, ...] = ("pop", "no_pop")
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The truth about one clip, by a person.
+    """The truth about one clip, by a person."""
 
-    Attributes
-    ----------
-    file : str
-        As written, with ``/`` separators, relative to the table or folder it was read from.
-    path : Path
-        Its place; the file may be missing.
-    label : {"pop", "no_pop", "uncertain"}
-        ``uncertain`` clips are kept and never scored.
-    onsets_s : tuple of float ≥ 0, increasing, or None
-        None means that nobody marked them, ``()`` that there are none.
-    patient_id : str
-        Empty when not known.
-    extra : dict of str to str
-        Every other column of the table.
-    """
-
-    file: str
-    path: Path
-    label: Label
-    onsets_s: tuple[float, ...] | None
-    patient_id: str = ""
-    extra: dict[str, str] = field(default_factory=dict)
+    file: str  # as written, with `/` separators, relative to the table or folder it was read from
+    path: Path  # its place; the file may be missing
+    label: Label  # `uncertain` clips are kept and never scored
+    onsets_s: tuple[float, ...] | None  # s, increasing; None: nobody marked them, (): there are none
+    patient_id: str = ""  # empty when not known
+    extra: dict[str, str] = field(default_factory=dict)  # every other column of the table
 
 
 def read_labels(source: Path) -> list[Truth]:
@@ -84,12 +68,7 @@ def read_labels(source: Path) -> list[Truth]:
 
 
 def write_labels(path: Path, truths: Sequence[Truth]) -> None:
-    """Write a table that `read_labels` reads, one line for each clip; onsets have 5 decimals.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Write a table that `read_labels` reads, one line for each clip; onsets have 5 decimals. Raises UsageError."""
     others = dict.fromkeys(name for truth in truths for name in truth.extra)
     rows = [
         {
@@ -107,19 +86,18 @@ def write_labels(path: Path, truths: Sequence[Truth]) -> None:
 def _read_table(path: Path) -> list[Truth]:
     table = read_table(path, by_hand=True, hint="; several onsets are separated by spaces")
     columns = _columns(table.columns, f"{path}:{table.header_line}")
-    truths = []
-    first_seen: dict[str, int] = {}
+    truths: dict[str, Truth] = {}
     for line, cells in zip(table.lines, table.rows, strict=True):
         where = f"{path}:{line}"
         truth = _truth({columns[name]: cell for name, cell in cells.items()}, path.parent, where)
         name = posixpath.normpath(truth.file)
-        if name in first_seen:
-            raise TableError(f"{where}: {truth.file} is already on line {first_seen[name]}; a clip has one line")
-        first_seen[name] = line
-        truths.append(truth)
+        if name in truths:
+            first_line = table.lines[list(truths).index(name)]
+            raise TableError(f"{where}: {truth.file} is already on line {first_line}; a clip has one line")
+        truths[name] = truth
     if not truths:
         raise TableError(f"{path}:{table.header_line}: a header and no clips; at least one clip is needed")
-    return truths
+    return list(truths.values())
 
 
 def _columns(header: list[str], where: str) -> dict[str, str]:
@@ -151,14 +129,14 @@ def _truth(row: dict[str, str], folder: Path, where: str) -> Truth:
 
 def _marked(label: Label, onsets_s: tuple[float, ...], where: str) -> tuple[float, ...] | None:
     """Return the onsets, or None if nobody marked them."""
-    if label == "no_pop":
-        if onsets_s:
-            raise TableError(
-                f"{where}: no_pop with onsets {' '.join(map(str, onsets_s))}; "
-                "a no_pop clip has none (is its label wrong, or do they belong to another clip?)"
-            )
-        return ()
-    return onsets_s or None
+    if label != "no_pop":
+        return onsets_s or None
+    if onsets_s:
+        raise TableError(
+            f"{where}: no_pop with onsets {' '.join(map(str, onsets_s))}; "
+            "a no_pop clip has none (is its label wrong, or do they belong to another clip?)"
+        )
+    return ()
 
 
 def _seconds(word: str, where: str) -> float:

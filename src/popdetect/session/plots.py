@@ -118,22 +118,23 @@ def _names(files: Sequence[str]) -> dict[str, str]:
     parts = {file: ("stdin",) if file == "-" else _parts(file) for file in files}
     named: dict[str, str] = {}
     taken: set[str] = set()
+
+    def take(file: str, name: str) -> None:
+        if file not in named and name.casefold() not in taken:
+            named[file] = name
+            taken.add(name.casefold())
+
     for depth in range(1, max(map(len, parts.values())) + 1):
         tried = {file: "_".join(parts[file][-depth:]) for file in parts if file not in named}
         seen = Counter(name.casefold() for name in tried.values())
         for file, name in tried.items():
-            if seen[name.casefold()] == 1 and name.casefold() not in taken:
-                named[file] = name
-                taken.add(name.casefold())
-    for file in parts:
-        name = whole = "_".join(parts[file])
-        number = 1
-        while file not in named:  # one file by two names, or a folder like `a_b` beside `a/b`: they are numbered
-            if name.casefold() not in taken:
-                named[file] = name
-                taken.add(name.casefold())
-            number += 1
-            name = f"{whole} ({number})"
+            if seen[name.casefold()] == 1:
+                take(file, name)
+    for file, whole in ((file, "_".join(parts[file])) for file in parts):
+        # one file by two names, or a folder like `a_b` beside `a/b`: they are numbered
+        take(file, whole)
+        for number in range(2, len(parts) + 2):
+            take(file, f"{whole} ({number})")
     return {file: named[file] for file in parts}
 
 

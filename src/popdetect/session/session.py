@@ -122,6 +122,11 @@ class Session:
             write_files({target / corrections.NAME: read_bytes(answers)})
         return tuple(texts)
 
+    def __repr__(self) -> str:
+        """Return one line: the folder and what is in it."""
+        n_pop = sum(clip.label == "pop" for clip in self.clips)
+        return f"<Session {readable(self.folder.resolve().name)}: {len(self.clips)} clips, {n_pop} pop>"
+
     @cached_property
     def corrections(self) -> tuple[Correction, ...]:
         """Answers of reviews that count, read when first asked for."""
