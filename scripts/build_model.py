@@ -24,28 +24,52 @@ import csv
 import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
+import card_tables
 import corpus
 from popdetect import __version__
 from popdetect.detection.model import bundle
+from popdetect.detection.model.bundle import Model
+from popdetect.detection.model.classifiers import Floats
 from popdetect.errors import PopdetectError, UsageError
+from popdetect.training.data.examples import CandidateSet
 from popdetect.training.data.manifest import NAME, read_manifest
 from popdetect.training.data.sounds import Recorded
 from popdetect.training.evaluation import comparison
 from popdetect.training.evaluation.scores import card_figures, score
 from popdetect.training.models import bundle_files, card, replay
 from popdetect.training.models.fitting import fit
+from popdetect.training.models.replay import Replay
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
 REGISTRY = Path(__file__).resolve().parent / "training_sounds.csv"
 REGISTRY_COLUMNS = ("path", "kind", "what", "group", "licence", "source", "comment", "sha256", "onsets_s")
 THREADS = 2  # sums over several threads differ in the last digit with the number of threads
+STATEMENTS = {
+    "notice": (
+        "A research tool, not a medical device. There is no public recording of a spinal manipulation: no clinical "
+        "recording was used, and **no figure here is clinical accuracy**."
+    ),
+    "calibrated_on": "on groups of sounds that the classifier was not trained on, half of them with pops",
+    "licence": "MIT; the training sounds keep their own licences and are not part of it",
+    "intended_use": card.INTENDED_USE,
+    "limits": [
+        "it was neither trained nor tested on clinical recordings",
+        *card.CANNOT,
+        "probabilities hold for clips of about 3 s, half of them with a pop",
+        card.OUT_OF_RANGE,
+    ],
+}
+REPLAY_ROWS = 4_500  # about 200 bytes each, packed; more rows made no adapted model better
+HARD_FROM = -3.0  # log-odds of negatives that are hard to tell from pops
 COMMAND = "scripts/build_model.py --sounds ../shared/audio --out models/default --force"
 
 
@@ -91,7 +115,6 @@ def main() -> int:
 
 def build(args: argparse.Namespace) -> None:
     """Fit, test on the dev-test sounds, write."""
-    shipped = args.out.resolve() == bundle.shipped().resolve()
     bundle_files.check_target(args.out, force=args.force, replace_shipped=True)
     train = read_manifest(args.sounds, "train")
     rule, examples = corpus.LEARN, corpus.to_learn_from(train, args.scenes, args.seed)
@@ -113,7 +136,7 @@ def build(args: argparse.Namespace) -> None:
         )
     }
     facts = {
-        **card.statements(),
+        **STATEMENTS,
         "provenance": {
             "command": COMMAND,
             "clips": f"{args.scenes} mixed clips of {rule.duration_s:g} s, {rule.pop_share:.0%} of them with 1 to "
@@ -137,8 +160,10 @@ def build(args: argparse.Namespace) -> None:
         **_tables(),
     }
     # held-out log-odds of the chosen classifier
-    rows = replay.choose(fitted.candidates, fitted.selection[0].logits, args.seed)
-    model = bundle_files.write(fitted, args.out, facts, replay=rows, force=args.force, replace_shipped=shipped)
+    rows = replay_rows(fitted.candidates, fitted.selection[0].logits, args.seed)
+    model = bundle_files.write(
+        fitted, args.out, facts, replay=rows, force=args.force, replace_shipped=True, tables=card_tables.render(facts)
+    )
     print(f"{args.out}: {model.title}, sha256 {model.sha256}")
     for title, part in scores.items():
         print(f"\n{title}")
@@ -163,11 +188,55 @@ def score_texts(n_shared: int, n_dev: int) -> dict[str, str]:
     }
 
 
-def refresh(folder: Path) -> Any:
+def replay_rows(candidates: CandidateSet, logits: Floats, seed: int, n_rows: int = REPLAY_ROWS) -> Replay:
+    """Choose replay rows: up to a third each of pops, of negatives that are hard to tell from pops, and of others.
+
+    Parameters
+    ----------
+    candidates : CandidateSet
+        The training material of the model.
+    logits : ndarray, shape (n,)
+        Held-out log-odds.
+    """
+    rng = np.random.default_rng([seed, 777])
+    others = np.flatnonzero(candidates.marks == 0)
+    hard = logits[others] > HARD_FROM
+    kinds = [kind for kind in (np.flatnonzero(candidates.marks == 1), others[hard], others[~hard]) if len(kind)]
+    chosen, weights = [], []
+    for kind in kinds:
+        few = np.sort(rng.permutation(kind)[: n_rows // len(kinds)])
+        chosen.append(few)
+        weights.append(np.full(len(few), len(kind) / len(few)))
+    index = np.concatenate(chosen)
+    order = np.argsort(index, kind="stable")
+    index = index[order]
+    return Replay(
+        np.clip(candidates.rows[index], -replay.HALF, replay.HALF),
+        candidates.marks[index],
+        logits[index],
+        np.concatenate(weights)[order],
+    )
+
+
+def refresh(folder: Path) -> Model:
     """Write the texts and tables of now into an existing bundle; what decides stays unchanged."""
     info = bundle.load(folder).info
-    facts = {**card.statements(), "provenance": {"command": COMMAND, **info["provenance"]}, **_tables()}
-    return bundle_files.add_facts(folder, facts)
+    return rewrite(folder, {**STATEMENTS, "provenance": {"command": COMMAND, **info["provenance"]}, **_tables()})
+
+
+def rewrite(folder: Path, facts: Mapping[str, Any], files: Mapping[str, bytes] | None = None) -> Model:
+    """Add facts for people to ``model.json`` and the card of a bundle, or replace some `files`; weights stay.
+
+    Raises
+    ------
+    ModelError
+        When there is no sound bundle.
+    UsageError
+        When it cannot be written.
+    """
+    info = {**bundle.load(folder).info, **facts}
+    raw = {name: (folder / name).read_bytes() for name in info["files"]} | dict(files or {})
+    return bundle_files.put(info, raw, folder, card_tables.render(info))
 
 
 def write_registry(sounds: Path, registry: Path) -> None:

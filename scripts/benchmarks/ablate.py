@@ -26,7 +26,7 @@ import corpus
 from accuracy import SHIPPED, CandidateRecall, candidates, figures
 from families import TESTS
 from popdetect.detection.signal.features import names
-from popdetect.training.data.examples import CandidateSet, Example, extract_all
+from popdetect.training.data.examples import CandidateSet, Example, FeatureExtractor, extract_all
 from popdetect.training.data.manifest import Source, read_manifest
 from popdetect.training.data.sounds import SoundBank
 from popdetect.training.evaluation import comparison
@@ -34,11 +34,13 @@ from popdetect.training.evaluation.matching import ScoredClip
 from popdetect.training.evaluation.scores import score
 from popdetect.training.models import estimators
 from popdetect.training.models.candidate_filter import CandidateFinder, fit_candidate_filter
-from popdetect.training.models.estimators import EstimatorSpec, Perceptron
+from popdetect.training.models.estimators import Perceptron, Strategy
 from popdetect.training.models.fitting import Fitted, fit, fit_candidates
 
 INSTEAD = {
-    "network alone, without the trees": EstimatorSpec("network", "a small network", lambda seed, _: Perceptron(seed)),
+    "network alone, without the trees": Strategy(
+        "network", "a small network", lambda rows, labels, seed: Perceptron(seed).fit(rows, labels)
+    ),
     "trees alone (gradient boosting), without the network": estimators.BY_NAME["boosting"],
     "linear classifier in place of network and trees": estimators.BY_NAME["logistic"],
 }
@@ -77,7 +79,7 @@ def run(train: list[Source], n_scenes: int, n_trials: int, n_turns: int, out: Pa
         name = corpus.fold_name(fold)
         own = [example for example in clips if example.group != name]
         of_fold = [example for example in trials if example.group == name]
-        whole = fit(own, name="trial", version="0", specs=SHIPPED)
+        whole = fit(own, name="trial", version="0", strategies=SHIPPED)
         model = whole.model
         finder = CandidateFinder.of(model)
         verdicts.setdefault(WHOLE, []).extend(comparison.detect_all(model, of_fold))
@@ -130,15 +132,15 @@ def variants(simulated: list[Example], fold: str) -> dict[str, Variant]:
 
 
 def _fit(examples: Sequence[Example], candidates: CandidateSet, finder: CandidateFinder, **how: Any) -> Fitted:
-    return fit_candidates(examples, candidates, finder, name="trial", version="0", **{"specs": SHIPPED, **how})
+    return fit_candidates(examples, candidates, finder, name="trial", version="0", **{"strategies": SHIPPED, **how})
 
 
 def _without(*parts: str) -> Variant:
     return lambda examples, candidates, finder: _fit(examples, _hidden(candidates, finder, parts), finder)
 
 
-def _with(spec: EstimatorSpec) -> Variant:
-    return lambda examples, candidates, finder: _fit(examples, candidates, finder, specs=[spec])
+def _with(spec: Strategy) -> Variant:
+    return lambda examples, candidates, finder: _fit(examples, candidates, finder, strategies=[spec])
 
 
 def _hidden(candidates: CandidateSet, finder: CandidateFinder, parts: Sequence[str]) -> CandidateSet:
@@ -157,14 +159,14 @@ def _mixed_only(examples: Sequence[Example], candidates: CandidateSet) -> tuple[
 
 def _fit_simulated(simulated: list[Example], fold: str, finder: CandidateFinder) -> Fitted:
     own = [example for example in simulated if example.group != fold]
-    return _fit(own, extract_all(own, finder.extractor(), None), finder)
+    return _fit(own, extract_all(own, FeatureExtractor(*finder), None), finder)
 
 
 def _fit_narrow(examples: Sequence[Example], finder: CandidateFinder) -> Fitted:
     """A higher onset rule, and a candidate filter that discards more."""
     rule = replace(finder.onset_rule, rise_db=4.5, prominence_db=7.5, radius_hops=4)
     narrow = fit_candidate_filter(examples, finder.front_end, rule, 0, lambda *_: None, kept_share=0.975)
-    return _fit(examples, extract_all(examples, narrow.extractor(), None), narrow)
+    return _fit(examples, extract_all(examples, FeatureExtractor(*narrow), None), narrow)
 
 
 if __name__ == "__main__":

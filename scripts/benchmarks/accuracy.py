@@ -25,7 +25,7 @@ import peers
 from families import TESTS
 from popdetect.detection.model.bundle import Model
 from popdetect.records import to_json
-from popdetect.training.data.examples import Example, mark
+from popdetect.training.data.examples import Example, FeatureExtractor, mark
 from popdetect.training.data.manifest import Source, read_manifest
 from popdetect.training.data.sounds import Recorded
 from popdetect.training.evaluation import comparison
@@ -69,7 +69,7 @@ def run(sounds: Path, *, n_scenes: int, n_trials: int, others: bool = True, out:
     for fold in silent:
         own = _of_other_folds(learn, fold)
         begun = time.perf_counter()
-        model = fit(own, name="trial", version="0", specs=SHIPPED).model
+        model = fit(own, name="trial", version="0", strategies=SHIPPED).model
         for pops, clips in _of_fold(trials, fold).items():
             judged[OURS][pops] += comparison.detect_all(model, clips)
             recalls[pops] += candidates(model, clips)
@@ -132,7 +132,7 @@ class CandidateRecall:
 
 def candidates(model: Model, clips: Sequence[Example]) -> CandidateRecall:
     """Count what passes the candidate filter of a model."""
-    extractor = CandidateFinder.of(model).extractor()
+    extractor = FeatureExtractor(*CandidateFinder.of(model))
     recall = CandidateRecall()
     for example in clips:
         found = extractor.extract(*example.sound())

@@ -80,7 +80,7 @@ def examples(n: int = 60, rates_hz: tuple[int, ...] = (48_000,)) -> tuple[Exampl
 
 @lru_cache(maxsize=1)
 def fitted() -> Fitted:
-    return fitting.fit(examples(), name="small", version="1", specs=LOGISTIC)
+    return fitting.fit(examples(), name="small", version="1", strategies=LOGISTIC)
 
 
 def answered(folder: Path, given: Sequence[Correction]) -> Path:

@@ -5,24 +5,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from popdetect.detection.audio import recording as audio
 from popdetect.detection.model.bundle import Model
 from popdetect.errors import AudioError, NothingFound, UsageError
 from popdetect.session.labels import Truth
 from popdetect.training.data.answers import FROM_REVIEW
-from popdetect.training.data.examples import CandidateSet, Example, OnProgress
+from popdetect.training.data.examples import Example, OnProgress
 from popdetect.training.evaluation import comparison, label_issues, learning_curve
 from popdetect.training.evaluation.comparison import Comparison
 from popdetect.training.evaluation.label_issues import LabelIssue
 from popdetect.training.evaluation.learning_curve import LearningCurve
 from popdetect.training.evaluation.scores import card_figures
-from popdetect.training.models import bundle_files, card, estimators, fitting
+from popdetect.training.models import bundle_files, card, fitting
 from popdetect.training.models.candidate_filter import CandidateFinder
 from popdetect.training.models.fitting import Fitted
 from popdetect.training.models.replay import Replay
@@ -36,8 +36,6 @@ class Retrained:
     ----------
     model : Model
         As written to `out` and read back.
-    out : Path
-    comparison : Comparison
     selection : list of dict
         The classifiers that were compared, the chosen one first.
     left_out : tuple of (str, str)
@@ -46,8 +44,6 @@ class Retrained:
         Clips that were ``learned_from``, ``uncertain`` clips that were left out, and ``unmarked`` pop clips.
     label_issues : tuple of LabelIssue
         Clips whose label contradicts a confident held-out answer.
-    learning_curve : LearningCurve or None
-        If it was requested.
     """
 
     model: Model
@@ -143,24 +139,20 @@ def train(
         )
     issues = label_issues.find(fitted, examples, comparison.held_out(fitted, examples))
     selection = card.selection_table(fitted)
-    own = card.OwnClips(
-        len(examples),
-        sum(example.is_pop for example in examples),
-        clips.n_people,
-        float(np.median(fitted.candidates.durations_s)),
-    )
+    n_pop = sum(example.is_pop for example in examples)
+    typical_s = float(np.median(fitted.candidates.durations_s))
     n_unmarked = sum(example.is_pop and example.onsets_s is None for example in examples)
     facts = {
-        **card.own_statements(own),
+        **card.own_statements(len(examples), n_pop, clips.n_people, typical_s),
         "provenance": {
             "command": "popdetect train",
-            "clips": f"{len(examples)} labelled clips, {own.n_pop} with pops",
+            "clips": f"{len(examples)} labelled clips, {n_pop} with pops",
             "groups": len({example.group for example in examples}),
             "marked_pops": int(sum(len(example.onsets_s or ()) for example in examples)),
             "clips_without_marks": n_unmarked,
             "seed": seed,
             "sha256_of_labels_and_clips": clips.digest,
-            card.DIGESTS_KEY: card.join_digests(clips.digests.values()),
+            card.DIGESTS_KEY: " ".join(sorted(set(clips.digests.values()))),
             "pointed_out_by": base.title if base is not None else "nobody",
             "first_look_of": base.title if base is not None else "these clips",
             **({"adapted_from": f"{base.title}, sha256 {base.sha256}"} if base and replay else {}),
@@ -198,16 +190,10 @@ def _check_patients(truths: Sequence[Truth]) -> None:
 
 def _refit(fitted: Fitted, base: Model | None, replay: Replay | None, seed: int) -> learning_curve.FitFunction:
     """Return a function that fits the same kind of model to some of the clips."""
-    finder = CandidateFinder.of(fitted.model)
-    specs = estimators.ESTIMATORS if replay else (estimators.BY_NAME[fitted.selection[0].strategy.name],)
-
-    def fit(examples: Sequence[Example], candidates: CandidateSet) -> Fitted:
-        return fitting.fit_candidates(
-            examples, candidates, finder, name="part", version="0", seed=seed, specs=specs, base=base, replay=replay,
-            negatives=fitted.negatives,
-        )  # fmt: skip
-
-    return fit
+    return partial(
+        fitting.fit_candidates, finder=CandidateFinder.of(fitted.model), name="part", version="0", seed=seed,
+        strategies=[fitted.selection[0].strategy], base=base, replay=replay, negatives=fitted.negatives,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,19 +243,10 @@ def _read(truths: Sequence[Truth]) -> _Clips:
         state.update(samples.tobytes())
         digests[truth.file] = card.clip_digest(samples, rate_hz)
         group = truth.patient_id or session_groups.get(truth.extra.get("group", ""), f"clip {truth.file}")
-        examples.append(Example(truth.file, group, truth.label == "pop", truth.onsets_s, _Reader(truth.path)))
+        sound = partial(audio.read, truth.path)  # read again at each call: a thousand clips would not fit in memory
+        examples.append(Example(truth.file, group, truth.label == "pop", truth.onsets_s, sound))
     people = {truth.patient_id for truth in truths if truth.file in digests}
     return _Clips(examples, tuple(left_out), state.hexdigest(), digests, None if "" in people else len(people))
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads a clip again at each call, so that a thousand clips need not be in memory."""
-
-    path: Path
-
-    def __call__(self) -> tuple[npt.NDArray[np.float32], int]:
-        return audio.read(self.path)
 
 
 def _check_enough(clips: _Clips, *, allow_ungrouped: bool, adapts: bool) -> None:

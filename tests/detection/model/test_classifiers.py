@@ -22,11 +22,9 @@ def table() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("spec", estimators.ESTIMATORS, ids=lambda spec: spec.name)
-def test_probabilities_equal_predict_proba(
-    spec: estimators.EstimatorSpec, table: tuple[np.ndarray, np.ndarray]
-) -> None:
+def test_probabilities_equal_predict_proba(spec: estimators.Strategy, table: tuple[np.ndarray, np.ndarray]) -> None:
     rows, labels = table
-    fitted = spec.make(0, len(rows)).fit(rows, labels)
+    fitted = spec.fit(rows, labels, 0)
     classifier = export.export_classifier(fitted)
 
     np.testing.assert_allclose(sigmoid(classifier.logit(rows)), fitted.predict_proba(rows)[:, 1], atol=1e-10)
@@ -87,9 +85,9 @@ def test_calibration_is_monotone_and_does_not_overflow() -> None:
 
 
 @pytest.mark.parametrize("spec", estimators.ESTIMATORS, ids=lambda spec: spec.name)
-def test_no_rows_give_no_probabilities(spec: estimators.EstimatorSpec, table: tuple[np.ndarray, np.ndarray]) -> None:
+def test_no_rows_give_no_probabilities(spec: estimators.Strategy, table: tuple[np.ndarray, np.ndarray]) -> None:
     rows, labels = table
-    classifier = export.export_classifier(spec.make(0, 200).fit(rows[:200], labels[:200]))
+    classifier = export.export_classifier(spec.fit(rows[:200], labels[:200], 0))
 
     assert classifier.logit(rows[:0]).shape == (0,)
 

@@ -22,7 +22,7 @@ def material(seed: int, n: int = 3000) -> tuple[np.ndarray, np.ndarray]:
 def test_a_network_learns_a_bent_edge_that_no_line_follows() -> None:
     rows, labels = material(0)
     others, truth = material(1)
-    fitted, line = Perceptron(0).fit(rows, labels), estimators.BY_NAME["logistic"].make(0, 3000).fit(rows, labels)
+    fitted, line = Perceptron(0).fit(rows, labels), estimators.BY_NAME["logistic"].fit(rows, labels, 0)
 
     assert estimators.auroc(truth, fitted.logit(others)) > 0.93
     assert estimators.auroc(truth, line.predict_proba(others)[:, 1]) < 0.85
@@ -42,7 +42,7 @@ def test_the_hopeless_never_reach_the_trees_and_the_whole_is_exported_without_lo
     rows, labels = material(2, 6000)
     labels[rows[:, 2] < 0.8] = 0
     rows[:, 3] = np.where(labels == 1, 0.0, rows[:, 3] - 6)
-    fitted = estimators.BY_NAME["cascade"].make(0, len(rows)).fit(rows, labels)
+    fitted = estimators.BY_NAME["cascade"].fit(rows, labels, 0)
     exported = export.export_classifier(fitted)
 
     assert isinstance(exported, Frozen)
@@ -56,6 +56,6 @@ def test_where_the_network_doubts_nothing_the_trees_still_see_both_kinds() -> No
     rows = np.zeros((60, 6))
     labels = (np.arange(60) % 12 == 0).astype(np.int8)
     rows[:, 0] = 20.0 * labels
-    fitted = estimators.BY_NAME["cascade"].make(0, len(rows)).fit(rows, labels)
+    fitted = estimators.BY_NAME["cascade"].fit(rows, labels, 0)
 
     assert (fitted.predict_proba(rows)[:, 1][labels == 1] > fitted.predict_proba(rows)[:, 1][labels == 0].max()).all()

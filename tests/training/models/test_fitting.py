@@ -21,7 +21,7 @@ from popdetect.errors import UsageError
 from popdetect.training.data.examples import best_logits
 from popdetect.training.models import bundle_files, calibration, estimators, fitting
 from popdetect.training.models.calibration import operating_points
-from popdetect.training.models.estimators import EstimatorSpec
+from popdetect.training.models.estimators import Strategy
 from popdetect.training.models.fitting import Example
 
 
@@ -70,12 +70,12 @@ def stored(model: bundle.Model) -> tuple[dict[str, object], dict[str, np.ndarray
 
 
 def test_the_same_examples_and_seed_fit_the_same() -> None:
-    again = fitting.fit(examples(), name="small", version="1", specs=LOGISTIC)
+    again = fitting.fit(examples(), name="small", version="1", strategies=LOGISTIC)
 
     (one, arrays), (same, same_arrays) = stored(again.model), stored(fitted().model)
     assert bundle_files.npz_bytes(arrays) == bundle_files.npz_bytes(same_arrays)
     assert one == same
-    assert again.facts == fitted().facts
+    assert again.selection[0].strategy == fitted().selection[0].strategy
     assert again.model.operating_points == fitted().model.operating_points
     assert again.model.event_calibration == fitted().model.event_calibration
     np.testing.assert_array_equal(again.held_out_logits, fitted().held_out_logits)
@@ -102,18 +102,11 @@ def test_what_was_fitted_is_of_one_piece() -> None:
 def test_no_row_is_judged_by_a_fit_that_heard_its_group() -> None:
     learned: list[set[bytes]] = []
 
-    def make(seed: int, n_rows: int) -> Any:
-        estimator = estimators.ESTIMATORS[0].make(seed, n_rows)
+    def fit(rows: np.ndarray, labels: np.ndarray, seed: int) -> Any:
+        learned.append({row.tobytes() for row in rows})
+        return estimators.ESTIMATORS[0].fit(rows, labels, seed)
 
-        class Spy(type(estimator)):  # type: ignore[misc]
-            def fit(self, rows: np.ndarray, labels: np.ndarray) -> Any:
-                learned.append({row.tobytes() for row in rows})
-                return super().fit(rows, labels)
-
-        estimator.__class__ = Spy
-        return estimator
-
-    small = fitting.fit(examples(), name="a", version="1", specs=[EstimatorSpec("spy", "spy", make)])
+    small = fitting.fit(examples(), name="a", version="1", strategies=[Strategy("spy", "spy", fit)])
     heard = small.candidates
     of_group = [
         {heard.rows[i].tobytes() for i in np.flatnonzero((heard.marks >= 0) & (heard.clip % N_GROUPS == group))}
@@ -131,7 +124,7 @@ def test_no_row_is_judged_by_a_fit_that_heard_its_group() -> None:
 
 def test_a_teacher_lends_its_front_end_and_its_gate() -> None:
     base_model = bundle.load()
-    taught = fitting.fit(examples(), name="a", version="1", specs=LOGISTIC, base=base_model).model
+    taught = fitting.fit(examples(), name="a", version="1", strategies=LOGISTIC, base=base_model).model
 
     assert (taught.front_end, taught.onset_rule) == (base_model.front_end, base_model.onset_rule)
     assert taught.pass_from == base_model.pass_from
@@ -143,8 +136,8 @@ def test_pops_that_nobody_marked_need_a_teacher() -> None:
     unmarked = [replace(e, onsets_s=None) if e.is_pop else e for e in examples()]
 
     with pytest.raises(UsageError, match="need a current model, which finds the pops in them"):
-        fitting.fit(unmarked, name="a", version="1", specs=LOGISTIC)
-    taught = fitting.fit(unmarked, name="a", version="1", specs=LOGISTIC, base=bundle.load())
+        fitting.fit(unmarked, name="a", version="1", strategies=LOGISTIC)
+    taught = fitting.fit(unmarked, name="a", version="1", strategies=LOGISTIC, base=bundle.load())
     by_mouth = {taught.candidates.clip[i] for i in np.flatnonzero(taught.candidates.marks == 1)}
     assert all(examples()[index].is_pop for index in by_mouth)
     assert len(by_mouth) > 0.8 * sum(e.is_pop for e in examples())
@@ -155,7 +148,7 @@ def test_onsets_in_another_unit_are_refused(base_model: bool) -> None:
     wrong = [replace(e, onsets_s=tuple(1000 * t for t in e.onsets_s or ())) for e in examples()]
 
     with pytest.raises(UsageError, match="could be found in the sound; check that onsets_s are seconds"):
-        fitting.fit(wrong, name="a", version="1", specs=LOGISTIC, base=bundle.load() if base_model else None)
+        fitting.fit(wrong, name="a", version="1", strategies=LOGISTIC, base=bundle.load() if base_model else None)
 
 
 def test_pops_of_one_patient_only_are_refused() -> None:
@@ -163,14 +156,14 @@ def test_pops_of_one_patient_only_are_refused() -> None:
     one = [replace(e, group="p1") if not e.is_pop and e.group == "p0" else e for e in one]
 
     with pytest.raises(UsageError, match="one patient has nearly all the pops"):
-        fitting.fit(one, name="a", version="1", specs=LOGISTIC)
+        fitting.fit(one, name="a", version="1", strategies=LOGISTIC)
 
 
 def test_one_group_is_split_by_clips_where_that_is_allowed() -> None:
     one = [replace(e, group="p0") for e in examples()]
     fitting.check_enough(one, allow_ungrouped=True)
-    small = fitting.fit(one, name="a", version="1", specs=LOGISTIC)
-    by_clip = fitting.fit([replace(e, group=e.file) for e in one], name="a", version="1", specs=LOGISTIC)
+    small = fitting.fit(one, name="a", version="1", strategies=LOGISTIC)
+    by_clip = fitting.fit([replace(e, group=e.file) for e in one], name="a", version="1", strategies=LOGISTIC)
 
     assert small.selection[0].clip_auroc > 0.8
     np.testing.assert_array_equal(small.held_out_logits, by_clip.held_out_logits)
@@ -192,10 +185,10 @@ def test_clips_of_8_khz_can_be_learned_from(base_model: bool) -> None:
 
 def test_progress_is_told() -> None:
     told: list[tuple[str, int, int]] = []
-    fitting.fit(examples(), name="a", version="1", specs=LOGISTIC, on_progress=lambda *step: told.append(step))
+    fitting.fit(examples(), name="a", version="1", strategies=LOGISTIC, on_progress=lambda *step: told.append(step))
 
     assert list(dict.fromkeys(what for what, _, _ in told)) == [
-        "a first look", "listening", "comparing classifiers", "fitting",
+        "finding candidates", "extracting features", "comparing classifiers", "fitting",
     ]  # fmt: skip
     assert all(0 <= done < total for _, done, total in told)
 

@@ -19,20 +19,20 @@ Friedman, Hastie & Tibshirani (2000), Additive logistic regression (LogitBoost).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.detection.model.bundle import Model, OperatingPoint
+from popdetect.detection.model.bundle import Model
 from popdetect.detection.model.classifiers import Cascade, Classifier, Floats, Trees, share_of_trees, sigmoid
 from popdetect.errors import UsageError
 from popdetect.training.data.examples import CandidateSet
 from popdetect.training.evaluation.held_out import counted, final_logits, lowered
 from popdetect.training.models import estimators, export
-from popdetect.training.models.estimators import EstimatorSpec, two_columns, without_all_nan
+from popdetect.training.models.estimators import Strategy, two_columns, without_all_nan
 from popdetect.training.models.replay import Replay
 
 CLEAR_GAIN = 0.004  # a later strategy must be better by this score
@@ -49,28 +49,6 @@ _MIN_CURVATURE = 0.02  # lower limit of p (1 - p): the step of an almost certain
 _MAX_STEP = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Strategy:
-    """One way to get a classifier.
-
-    Attributes
-    ----------
-    name, title : str
-        For ``model.json``, and for tables and the card.
-    fit : callable
-        ``fit(rows, marks, seed)`` returns an estimator that `export.export_classifier` accepts.
-    """
-
-    name: str
-    title: str
-    fit: Callable[[Floats, npt.NDArray[Any], int], Any]
-
-
-def from_spec(spec: EstimatorSpec) -> Strategy:
-    """Return the strategy that fits an estimator to the own rows alone."""
-    return Strategy(spec.name, spec.title, lambda rows, marks, seed: spec.make(seed, len(rows)).fit(rows, marks))
-
-
 def strategies(base: Model, replay: Replay, n_pops: int) -> list[Strategy]:
     """Return the strategies for this number of own pops, the simplest first."""
     classifier = base.classifier
@@ -82,14 +60,15 @@ def strategies(base: Model, replay: Replay, n_pops: int) -> list[Strategy]:
 
     def refit(rows: Floats, marks: npt.NDArray[Any], seed: int) -> Any:
         both, known, weights = _with_replay(rows, marks, replay)
-        return estimators.REFIT.make(seed, len(both)).fit(both, known, weights)
+        return estimators.boosting(seed, len(both)).fit(both, known, weights)
 
     title = str(base.info.get("classifier", {}).get("title", "the classifier")).split(", corrected")[0]
-    found = [Strategy("as_it_is", f"{title}, as it was", lambda *_: Unchanged(classifier))]
+    found = [Strategy("as_it_is", f"{title}, as it was", lambda *_: Boosted(classifier))]
     if can_boost(classifier):
         found.append(Strategy("corrected", f"{title}, corrected by {N_TREES} small trees", correct))
     if n_pops >= MIN_POPS_REFIT:
-        found.append(Strategy("anew", f"{estimators.REFIT.title}, anew with rows of the model before", refit))
+        title = estimators.BY_NAME["boosting"].title
+        found.append(Strategy("anew", f"{title}, anew with rows of the model before", refit))
     return found
 
 
@@ -104,30 +83,17 @@ def _with_replay(rows: Floats, marks: npt.NDArray[Any], replay: Replay) -> tuple
 
 
 @dataclass(frozen=True, slots=True)
-class Unchanged:
-    """An existing classifier as an estimator."""
-
-    classifier: Classifier
-
-    def predict_proba(self, rows: Floats) -> Floats:
-        """Return the probabilities of both classes, shape (n, 2)."""
-        return two_columns(self.classifier.logit(rows))
-
-    def exported(self) -> Classifier:
-        """Return the classifier."""
-        return self.classifier
-
-
-@dataclass(frozen=True, slots=True)
 class Boosted:
-    """An existing classifier with further trees, as an estimator."""
+    """An existing classifier as an estimator, with further trees or without."""
 
     base: Classifier
-    trees: tuple[Any, ...]
-    rate: float
+    trees: tuple[Any, ...] = ()
+    rate: float = 0.0
 
     def logit(self, rows: Floats) -> Floats:
         """Return log-odds of "pop", shape (n,), computed by scikit-learn's trees."""
+        if not self.trees:
+            return self.base.logit(rows)
         added = sum(tree.predict(rows) for tree in self.trees)
         return np.asarray(self.base.logit(rows) + share_of_trees(self.base, rows) * self.rate * added)
 
@@ -137,7 +103,7 @@ class Boosted:
 
     def exported(self) -> Classifier:
         """Return the classifier with the trees added."""
-        return export.add_trees(self.base, self.trees, self.rate)
+        return export.add_trees(self.base, self.trees, self.rate) if self.trees else self.base
 
 
 def can_boost(classifier: Classifier) -> bool:
@@ -154,17 +120,8 @@ def boost(
     The trees of the base stay unchanged. Small trees are fitted one by one by Newton steps; where the new rows agree
     with the base, almost nothing is added.
 
-    Parameters
-    ----------
-    base : Classifier
-        One for which `can_boost` is true.
-    rows : ndarray, shape (n, n_features)
-    marks : ndarray, shape (n,)
-        1 pop, 0 not.
-    start : ndarray, shape (n,)
-        Log-odds of the base, by a fit that was not trained on the row.
-    weights : ndarray, shape (n,)
-    seed : int
+    `base` is one for which `can_boost` is true; `marks`, shape (n,), are 1 (pop) and 0; `start`, shape (n,), are
+    log-odds of the base by fits that were not trained on the row; `weights` has shape (n,).
     """
     known = without_all_nan(rows)
     logits = start.copy()
@@ -223,9 +180,3 @@ def held_out_logits(
         estimator = strategy.fit(candidates.rows[train], candidates.marks[train], seed)
         logits[test] = export.export_classifier(estimator).logit(candidates.rows[test])
     return logits
-
-
-def inherited_points(base: Model | None, labels: npt.NDArray[np.bool_]) -> dict[str, OperatingPoint] | None:
-    """Return the operating points of the base model if there are too few clips to choose others; else None."""
-    too_few = min(int(labels.sum()), int((~labels).sum())) < MIN_FOR_POINTS
-    return dict(base.operating_points) if base is not None and too_few else None

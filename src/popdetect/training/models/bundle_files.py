@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ def write(
     replay: Replay | None = None,
     force: bool = False,
     replace_shipped: bool = False,
+    tables: Sequence[str] = (),
 ) -> bundle.Model:
     """Write a bundle and read it back, checked.
 
@@ -49,6 +50,8 @@ def write(
         What else ``model.json`` says: ``provenance``, ``scores``, ``intended_use``, ``limits``, ``licence``.
     replay : Replay, optional
         Rows that travel with it, so that it can be adapted.
+    tables : sequence of str
+        Lines of the card about further measurements.
 
     Raises
     ------
@@ -60,13 +63,14 @@ def write(
     check_target(folder, force=force, replace_shipped=replace_shipped)
     model = fitted.model
     _check_parity(fitted)
-    rows = fitted.candidates.rows[_spread(fitted.held_out_logits)]
+    order = np.argsort(sigmoid(fitted.held_out_logits), kind="stable")  # from the least to the most likely pop
+    rows = fitted.candidates.rows[order[np.unique(np.linspace(0, len(order) - 1, N_PARITY_ROWS).round().astype(int))]]
     parity = {"rows": rows, "p": fitted.estimator.predict_proba(rows)[:, 1].astype(np.float64)}
     arrays: dict[str, npt.NDArray[Any]] = {}
     info: dict[str, Any] = {"format": bundle.FORMAT}
     info |= {name: serialization.store(getattr(model, name), name, arrays) for name in bundle.STORED}
     info["front_end"]["about"] = ABOUT_FRONT_END
-    info["classifier"] |= fitted.facts
+    info["classifier"] |= {"recipe": fitted.selection[0].strategy.name, "title": fitted.selection[0].strategy.title}
     files = {
         bundle.WEIGHTS: npz_bytes(arrays),
         bundle.PARITY: npz_bytes(parity),
@@ -74,30 +78,13 @@ def write(
     }
     if replay is not None:
         files[bundle.REPLAY] = npz_bytes(replay_rows.arrays(replay))
-    info |= {**facts, "files": {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}}
-    _put(info, files, folder)
-    return bundle.load(folder)
+    return put({**info, **facts}, files, folder, tables)
 
 
-def add_facts(folder: Path, facts: dict[str, Any], files: Mapping[str, bytes] | None = None) -> bundle.Model:
-    """Add facts for people to the ``model.json`` and the card of a bundle, or replace its `files`; weights stay.
-
-    Raises
-    ------
-    ModelError
-        When there is no sound bundle.
-    UsageError
-        When it cannot be written.
-    """
-    info = bundle.load(folder).info
-    raw = {name: (folder / name).read_bytes() for name in info["files"]} | dict(files or {})
-    hashes = {name: hashlib.sha256(one).hexdigest() for name, one in raw.items()}
-    _put({**{key: value for key, value in info.items() if key != "files"}, **facts, "files": hashes}, raw, folder)
-    return bundle.load(folder)
-
-
-def _put(info: dict[str, Any], arrays: dict[str, bytes], folder: Path) -> None:
-    """Write a bundle beside its place, check it, and rename it."""
+def put(info: Mapping[str, Any], files: Mapping[str, bytes], folder: Path, tables: Sequence[str] = ()) -> bundle.Model:
+    """Write a bundle beside its place, check it, rename it, and read it back; arguments and errors as in `write`."""
+    hashes = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}
+    info = {**{key: value for key, value in info.items() if key != "files"}, "files": hashes}
     # of a link, what it leads to is replaced, not the link; one that leads nowhere is refused below
     folder = folder.resolve() if folder.exists() else folder.absolute()
     try:
@@ -108,9 +95,9 @@ def _put(info: dict[str, Any], arrays: dict[str, bytes], folder: Path) -> None:
     try:
         text = json.dumps(info, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (draft / "model.json").write_bytes(text.encode())
-        for name, raw in arrays.items():
+        for name, raw in files.items():
             (draft / name).write_bytes(raw)
-        (draft / "CARD.md").write_bytes(card.render(info).encode())
+        (draft / "CARD.md").write_bytes(card.render(info, tables).encode())
         draft.chmod(0o755)
         verification.verify(draft)
         _into_place(draft, folder)
@@ -118,6 +105,7 @@ def _put(info: dict[str, Any], arrays: dict[str, bytes], folder: Path) -> None:
         raise UsageError(f"{folder}: the bundle cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+    return bundle.load(folder)
 
 
 def _into_place(draft: Path, folder: Path) -> None:
@@ -141,13 +129,7 @@ def _into_place(draft: Path, folder: Path) -> None:
 
 
 def golden_inputs() -> tuple[list[verification.Clip], npt.NDArray[Any]]:
-    """Return the golden clips and courses of energy of the shipped bundle, which every bundle gets.
-
-    Raises
-    ------
-    ModelError
-        When the shipped bundle is damaged.
-    """
+    """Return the golden clips and courses of energy of the shipped bundle, which every bundle gets."""
     folder = bundle.shipped()
     arrays = bundle.read_arrays(folder, bundle.GOLDEN, bundle.load(folder).info)
     return verification.golden_clips(arrays), arrays["energies_db"]
@@ -165,12 +147,7 @@ def _check_parity(fitted: Fitted) -> None:
 
 
 def check_target(folder: Path, *, force: bool, replace_shipped: bool = False) -> None:
-    """Refuse a place that would overwrite something; to be asked before the long work.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Raise UsageError for a place where something would be overwritten; to be asked before the long work."""
     if "\0" in str(folder):
         raise UsageError(f"{str(folder)!r}: not a path (it has a null byte in it); name a folder")
     if not folder.exists():
@@ -186,20 +163,11 @@ def check_target(folder: Path, *, force: bool, replace_shipped: bool = False) ->
 def npz_bytes(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
     """A compressed ``.npz`` whose bytes depend on the arrays alone (numpy's own carries no promise on time stamps)."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(arrays):
             part = io.BytesIO()
-            np.lib.format.write_array(
-                part, np.ascontiguousarray(arrays[name]).reshape(arrays[name].shape), allow_pickle=False
-            )
-            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            np.lib.format.write_array(part, np.asarray(arrays[name], order="C"), allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy")  # of 1980
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, part.getvalue())
+            archive.writestr(entry, part.getvalue(), zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
-
-
-def _spread(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
-    """Rows from the least to the most likely pop."""
-    order = np.argsort(sigmoid(logits), kind="stable")
-    return np.asarray(order[np.unique(np.linspace(0, len(order) - 1, N_PARITY_ROWS).round().astype(int))])

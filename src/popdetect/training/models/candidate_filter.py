@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from popdetect.detection.signal.frames import FrontEnd
 from popdetect.detection.signal.onsets import OnsetRule
 from popdetect.errors import UsageError
 from popdetect.training.data.dsp import mel_edges_hz
-from popdetect.training.data.examples import Example, FeatureExtractor, OnProgress, filter_inputs, mark, pseudo_labels
+from popdetect.training.data.examples import Example, OnProgress, filter_inputs, mark, pseudo_labels
 from popdetect.training.models import estimators, export
 
 # 9 bands from 0.5 to 8 kHz: pops have their energy there, and every recording of 16 kHz and more has these bands, so
@@ -31,9 +31,8 @@ def default_front_end() -> FrontEnd:
     return FrontEnd(FRONT_END_MS[0], FRONT_END_MS[1], mel_edges_hz(MEL_BANDS, LOW_HZ, HIGH_HZ))
 
 
-@dataclass(frozen=True, slots=True)
-class CandidateFinder:
-    """The first stage of a detector: front end, onset rule and candidate filter."""
+class CandidateFinder(NamedTuple):
+    """The first stage of a detector: front end, onset rule, and candidate filter with its threshold."""
 
     front_end: FrontEnd
     onset_rule: OnsetRule
@@ -44,10 +43,6 @@ class CandidateFinder:
     def of(cls, model: Model) -> CandidateFinder:
         """Return the first stage of a fitted model."""
         return cls(model.front_end, model.onset_rule, model.candidate_filter, model.pass_from)
-
-    def extractor(self) -> FeatureExtractor:
-        """Return an extractor of the candidates that pass the filter."""
-        return FeatureExtractor(self.front_end, self.onset_rule, self.candidate_filter, self.pass_from)
 
 
 def fit_candidate_filter(
@@ -60,10 +55,7 @@ def fit_candidate_filter(
 ) -> CandidateFinder:
     """Fit the filter to all candidates; its threshold keeps `kept_share` of the pops among them.
 
-    Raises
-    ------
-    UsageError
-        When no labelled pop is among the candidates.
+    Raises UsageError when no labelled pop is among the candidates.
     """
     rows, marks = [], []
     for index, example in enumerate(examples):
@@ -89,11 +81,7 @@ def fit_filter(
 ) -> tuple[Classifier, float]:
     """Fit the filter to candidates: rows of shape (n, n_filter_features), marks of shape (n,).
 
-    Returns
-    -------
-    classifier : Classifier
-    pass_from : float
-        Candidates with at least these log-odds are kept.
+    Returns the classifier, and the log-odds from which candidates are kept.
     """
     learnable = marks >= 0
     estimator = estimators.filter_boosting(seed).fit(rows[learnable], marks[learnable], weights(marks[learnable]))

@@ -6,7 +6,6 @@ It is fitted on held-out log-odds of the classifier, which are as uncertain as t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +17,8 @@ from popdetect.training.data.examples import CandidateSet
 from popdetect.training.models import estimators, export
 
 MIN_POPS = 300  # with fewer pops a context model cannot be fitted: each candidate keeps the log-odds of the classifier
+NO_CONTEXT = first_feature(len(context.names()))
 _APART_MS = 1000.0  # between clips placed one after another: more than the reach of the context
-
-
-@dataclass(frozen=True, slots=True)
-class ContextModel:
-    """A context model, with its held-out log-odds, shape (n,), if it was fitted on these candidates."""
-
-    classifier: Classifier
-    held_out_logits: Floats | None = None
 
 
 def context_rows(candidates: CandidateSet, log_odds: Floats, n_columns: int) -> Floats:
@@ -36,24 +28,20 @@ def context_rows(candidates: CandidateSet, log_odds: Floats, n_columns: int) -> 
     return context.describe(onset_ms, log_odds, *features.level_and_spectrum(candidates.rows, n_columns))
 
 
-def no_context() -> ContextModel:
-    """Return a context model that changes nothing."""
-    return ContextModel(first_feature(len(context.names())))
-
-
 def fit_context_model(
     rows: Floats, candidates: CandidateSet, parts: Sequence[npt.NDArray[np.intp]], seed: int
-) -> ContextModel:
-    """Fit the context model; its own held-out log-odds come from fits without the clips of each part."""
-    learnable = (candidates.marks >= 0) & (rows[:, 0] >= CONTEXT_FROM)
+) -> tuple[Classifier, Floats]:
+    """Return a context model and its held-out log-odds, shape (n,), by fits without the clips of each part."""
     n_pops = np.array([(candidates.marks[~np.isin(candidates.clip, part)] == 1).sum() for part in parts])
     if n_pops.min() < MIN_POPS:
-        return no_context()
+        return NO_CONTEXT, context_logits(NO_CONTEXT, rows)
+    learnable = (candidates.marks >= 0) & (rows[:, 0] >= CONTEXT_FROM)
+
+    def fit(used: npt.NDArray[np.bool_]) -> Classifier:
+        return export.export_classifier(estimators.context_boosting(seed).fit(rows[used], candidates.marks[used]))
+
     logits = np.zeros(len(rows))
     for part in parts:
         test = np.isin(candidates.clip, part)
-        train = learnable & ~test
-        estimator = estimators.context_boosting(seed).fit(rows[train], candidates.marks[train])
-        logits[test] = context_logits(export.export_classifier(estimator), rows[test])
-    estimator = estimators.context_boosting(seed).fit(rows[learnable], candidates.marks[learnable])
-    return ContextModel(export.export_classifier(estimator), logits)
+        logits[test] = context_logits(fit(learnable & ~test), rows[test])
+    return fit(learnable), logits

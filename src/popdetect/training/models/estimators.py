@@ -47,7 +47,7 @@ class AllNanGuard:
         return self
 
     def predict_proba(self, rows: Floats) -> Floats:
-        """Return the probabilities of the estimator."""
+        """Return the probabilities of both classes."""
         return np.asarray(self.estimator.predict_proba(rows))
 
     def logit(self, rows: Floats) -> Floats:
@@ -148,23 +148,23 @@ def two_columns(logits: Floats) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class EstimatorSpec:
-    """A kind of classifier.
+class Strategy:
+    """One way to get a classifier.
 
     Attributes
     ----------
     name, title : str
         For ``model.json``, and for tables and the card.
-    make : callable
-        ``make(seed, n_rows)`` returns an unfitted estimator.
+    fit : callable
+        ``fit(rows, labels, seed)`` returns a fitted estimator that `export.export_classifier` accepts.
     """
 
     name: str
     title: str
-    make: Callable[[int, int], Any]
+    fit: Callable[[Floats, npt.NDArray[Any], int], Any]
 
 
-def _logistic(seed: int, n_rows: int) -> Any:
+def _logistic(rows: Floats, labels: npt.NDArray[Any], seed: int) -> Any:
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -174,7 +174,7 @@ def _logistic(seed: int, n_rows: int) -> Any:
         SimpleImputer(strategy="median", keep_empty_features=True),
         StandardScaler(),
         LogisticRegression(C=0.05, max_iter=2000, random_state=seed),
-    )
+    ).fit(rows, labels)
 
 
 def _histogram_boosting(**settings: Any) -> AllNanGuard:
@@ -183,8 +183,8 @@ def _histogram_boosting(**settings: Any) -> AllNanGuard:
     return AllNanGuard(HistGradientBoostingClassifier(early_stopping=False, **settings))
 
 
-def _boosting(seed: int, n_rows: int) -> Any:
-    # small trees for few rows; the limits keep the evaluation of the trees short
+def boosting(seed: int, n_rows: int) -> AllNanGuard:
+    """Return gradient boosting for this number of rows; the limits keep the evaluation of the trees short."""
     large = n_rows > 20_000
     return _histogram_boosting(
         max_iter=220 if large else 160,
@@ -198,26 +198,29 @@ def _boosting(seed: int, n_rows: int) -> Any:
     )
 
 
-def _forest(seed: int, n_rows: int) -> Any:
+def _forest(rows: Floats, labels: npt.NDArray[Any], seed: int) -> Any:
     from sklearn.ensemble import ExtraTreesClassifier
 
     return ExtraTreesClassifier(
         n_estimators=80, max_depth=10, min_samples_leaf=3, max_features=0.15, random_state=seed, n_jobs=-1
-    )
+    ).fit(rows, labels)
 
 
-def _cascade(seed: int, n_rows: int) -> Any:
-    return Cascade(Perceptron(seed), _boosting(seed, n_rows))
+def _boosting(rows: Floats, labels: npt.NDArray[Any], seed: int) -> Any:
+    return boosting(seed, len(rows)).fit(rows, labels)
+
+
+def _cascade(rows: Floats, labels: npt.NDArray[Any], seed: int) -> Any:
+    return Cascade(Perceptron(seed), boosting(seed, len(rows))).fit(rows, labels)
 
 
 ESTIMATORS = (
-    EstimatorSpec("logistic", "logistic regression on standardised features", _logistic),
-    EstimatorSpec("boosting", "gradient boosting (histogram trees)", _boosting),
-    EstimatorSpec("forest", "extremely randomised trees", _forest),
-    EstimatorSpec("cascade", "a small network, then gradient boosting where it is in doubt", _cascade),
+    Strategy("logistic", "logistic regression on standardised features", _logistic),
+    Strategy("boosting", "gradient boosting (histogram trees)", _boosting),
+    Strategy("forest", "extremely randomised trees", _forest),
+    Strategy("cascade", "a small network, then gradient boosting where it is in doubt", _cascade),
 )
-BY_NAME = {spec.name: spec for spec in ESTIMATORS}
-REFIT = BY_NAME["boosting"]  # for a new fit to own rows and replay rows together
+BY_NAME = {strategy.name: strategy for strategy in ESTIMATORS}
 
 
 def filter_boosting(seed: int) -> Any:

@@ -5,6 +5,7 @@ A bundle stores them with `serialization.store`; `serialization.load` makes the 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -64,31 +65,17 @@ def add_trees(base: Classifier, trees: Sequence[Any], rate: float) -> Classifier
         return classifiers.Cascade(base.network, longer, base.trees_from)
     if not isinstance(base, Trees) or base.combine != "sum":
         raise TypeError(f"no trees can be added to a {type(base).__name__}")
-    ends = [*base.roots[1:].tolist(), len(base.feature)]
-    kept: list[_Tree] = []
-    for start, end in zip(base.roots.tolist(), ends, strict=True):
-        own = slice(start, end)
-        kept.append(
-            (base.feature[own], base.threshold[own], base.left[own] - start, base.right[own] - start,
-             base.nan_left[own], base.value[own])
-        )  # fmt: skip
     added = [_grown_tree(tree.tree_, rate * tree.tree_.value[:, 0, 0]) for tree in trees]
-    return _trees([*kept, *added], base.baseline, "sum")
+    own = (base.feature, base.threshold, base.left, base.right, base.nan_left, base.value)
+    longer = _trees([own, *added], base.baseline, "sum")  # all trees of the base as if they were one
+    return dataclasses.replace(longer, roots=np.concatenate([base.roots, longer.roots[1:]]))
 
 
 def _network(fitted: Perceptron) -> Network:
-    weights = [np.asarray(array, np.float64) for array in fitted.mlp.coefs_]
-    biases = [np.asarray(array, np.float64) for array in fitted.mlp.intercepts_]
-    return Network(
-        centre=np.asarray(fitted.centre, np.float64),
-        scale=np.asarray(fitted.scale, np.float64),
-        inner=weights[0],
-        inner_bias=biases[0],
-        middle=weights[1],
-        middle_bias=biases[1],
-        outer=weights[2][:, 0],
-        bias=float(biases[2][0]),
-    )
+    inner, middle, outer = (np.asarray(array, np.float64) for array in fitted.mlp.coefs_)
+    inner_bias, middle_bias, bias = (np.asarray(array, np.float64) for array in fitted.mlp.intercepts_)
+    centre, scale = np.asarray(fitted.centre, np.float64), np.asarray(fitted.scale, np.float64)
+    return Network(centre, scale, inner, inner_bias, middle, middle_bias, outer[:, 0], float(bias[0]))
 
 
 def _linear(fitted: Any) -> Linear:

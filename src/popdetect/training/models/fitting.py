@@ -20,16 +20,22 @@ from popdetect.detection.conclusion import context_logits
 from popdetect.detection.model.bundle import Model
 from popdetect.detection.model.classifiers import Calibration, Floats
 from popdetect.detection.signal.features import names
-from popdetect.detection.signal.frames import FrontEnd
 from popdetect.detection.signal.onsets import OnsetRule
 from popdetect.errors import UsageError
-from popdetect.training.data.examples import CandidateSet, Example, OnProgress, best_logits, extract_all
+from popdetect.training.data.examples import (
+    CandidateSet,
+    Example,
+    FeatureExtractor,
+    OnProgress,
+    best_logits,
+    extract_all,
+)
 from popdetect.training.evaluation import negative_controls
 from popdetect.training.models import adaptation, estimators, export
-from popdetect.training.models.adaptation import Strategy
 from popdetect.training.models.calibration import feature_range, operating_points, platt, recalibrate
 from popdetect.training.models.candidate_filter import CandidateFinder, default_front_end, fit_candidate_filter
-from popdetect.training.models.context_model import ContextModel, context_rows, fit_context_model, no_context
+from popdetect.training.models.context_model import NO_CONTEXT, context_rows, fit_context_model
+from popdetect.training.models.estimators import Strategy
 from popdetect.training.models.replay import Replay
 
 MIN_CLIPS = 10  # of each class
@@ -61,38 +67,26 @@ class Fitted:
     Attributes
     ----------
     model : Model
-    facts : dict
-        Name and title of the chosen strategy, for ``model.json``.
     selection : list of StrategyScore
         All strategies, the chosen one first.
     candidates : CandidateSet
     held_out_logits : ndarray, shape (n,)
         After the context model; each row by fits without its group.
-    context_rows : ndarray, shape (n, n_context)
-        The input of the context model.
     negatives : CandidateSet or None
         Candidates of sound without pops, used to limit the false pops of an adapted model.
     estimator : fitted estimator
     """
 
     model: Model
-    facts: dict[str, Any]
     selection: list[StrategyScore]
     candidates: CandidateSet
     held_out_logits: Floats
-    context_rows: Floats
     negatives: CandidateSet | None = None
     estimator: Any = field(repr=False, default=None)
 
 
 def check_enough(examples: Sequence[Example], *, allow_ungrouped: bool = False, adapts: bool = False) -> None:
-    """Refuse too little training material; less is needed to adapt a model (`adapts`).
-
-    Raises
-    ------
-    UsageError
-        Says what is there and what is needed.
-    """
+    """Raise UsageError for too little training material; less is needed to adapt a model (`adapts`)."""
     min_clips, min_pops = (ADAPT_CLIPS, ADAPT_POPS) if adapts else (MIN_CLIPS, MIN_POPS)
     n_pop = sum(example.is_pop for example in examples)
     n_not = len(examples) - n_pop
@@ -125,9 +119,7 @@ def fit(
     name: str,
     version: str,
     seed: int = 0,
-    specs: Sequence[estimators.EstimatorSpec] = estimators.ESTIMATORS,
-    front_end: FrontEnd | None = None,
-    onset_rule: OnsetRule | None = None,
+    strategies: Sequence[Strategy] = estimators.ESTIMATORS,
     base: Model | None = None,
     replay: Replay | None = None,
     on_progress: OnProgress = lambda *_: None,
@@ -140,15 +132,13 @@ def fit(
     name, version : str
     seed : int
         The same examples and seed give the same model.
-    specs : sequence of EstimatorSpec
-        The estimators that are compared.
-    front_end, onset_rule : optional
-        Default: those of the base model, or those of new models.
+    strategies : sequence of Strategy
+        Those that are compared.
     base : Model, optional
-        Its front end, candidate filter and context model are used, and it gives pseudo-labels for pop clips without
-        onsets.
+        Its front end, onset rule, candidate filter and context model are used, and it gives pseudo-labels for pop
+        clips without onsets.
     replay : Replay, optional
-        Rows of the base model's training material: the base model is adapted, and `specs` are not used.
+        Rows of the base model's training material: the base model is adapted, and `strategies` are not used.
 
     Raises
     ------
@@ -159,10 +149,8 @@ def fit(
         # candidate filter and context model were fitted to thousands of clips; a few dozen would give worse ones
         finder = CandidateFinder.of(base)
     else:
-        finder = fit_candidate_filter(
-            examples, front_end or default_front_end(), onset_rule or OnsetRule(), seed, on_progress
-        )
-    extractor = finder.extractor()
+        finder = fit_candidate_filter(examples, default_front_end(), OnsetRule(), seed, on_progress)
+    extractor = FeatureExtractor(*finder)
     candidates = extract_all(examples, extractor, base, on_progress)
     negatives = None
     if base is not None and replay is not None:
@@ -170,8 +158,8 @@ def fit(
             negative_controls.training_examples(), extractor, None, on_progress, "sound without pops"
         )
     return fit_candidates(
-        examples, candidates, finder, name=name, version=version, seed=seed, specs=specs, base=base, replay=replay,
-        negatives=negatives, on_progress=on_progress,
+        examples, candidates, finder, name=name, version=version, seed=seed, strategies=strategies, base=base,
+        replay=replay, negatives=negatives, on_progress=on_progress,
     )  # fmt: skip
 
 
@@ -183,7 +171,7 @@ def fit_candidates(
     name: str,
     version: str,
     seed: int = 0,
-    specs: Sequence[estimators.EstimatorSpec] = estimators.ESTIMATORS,
+    strategies: Sequence[Strategy] = estimators.ESTIMATORS,
     base: Model | None = None,
     replay: Replay | None = None,
     negatives: CandidateSet | None = None,
@@ -203,7 +191,7 @@ def fit_candidates(
         Candidates of sound without pops, in which an adapted model must not find more pops than its base model.
     with_context : bool
         False: each candidate keeps the log-odds of the classifier.
-    name, version, seed, specs, base, replay, on_progress
+    name, version, seed, strategies, base, replay, on_progress
         As in `fit`.
 
     Raises
@@ -223,8 +211,6 @@ def fit_candidates(
     if adapted and replay:
         rows = adaptation.with_negatives(replay, adapted, negatives) if negatives is not None else replay
         strategies = adaptation.strategies(adapted, rows, candidates.n_pops)
-    else:
-        strategies = [adaptation.from_spec(spec) for spec in specs]
     selection = select(strategies, candidates, labels, parts, seed, on_progress, adaptation.CLEAR_GAIN * bool(adapted))
     best = selection[0]
 
@@ -237,30 +223,26 @@ def fit_candidates(
 
     first = calibrated("base_calibration", best.logits[known], candidates.marks[known])
     neighbours = context_rows(candidates, first.log_odds(best.logits), finder.front_end.n_columns)
-    if not with_context:
-        context = no_context()
-    elif base is not None:
-        context = ContextModel(base.context_model)
+    if base is None and with_context:
+        context, final = fit_context_model(neighbours, candidates, parts, seed)
     else:
-        context = fit_context_model(neighbours, candidates, parts, seed)
-    final = context.held_out_logits
-    if final is None:
-        final = context_logits(context.classifier, neighbours)
+        context = base.context_model if base is not None and with_context else NO_CONTEXT
+        final = context_logits(context, neighbours)
 
     tops = best_logits(final, candidates.clip, len(examples))
     sets = np.array([example.sets_thresholds for example in examples])
     clip = calibrated("clip_calibration", tops[sets], labels[sets])
-    points = adaptation.inherited_points(adapted, labels) or operating_points(clip(tops[sets]), labels[sets])
+    if adapted and min(int(labels.sum()), int((~labels).sum())) < adaptation.MIN_FOR_POINTS:
+        points = dict(adapted.operating_points)
+    else:
+        points = operating_points(clip(tops[sets]), labels[sets])
     model = Model(
         name=name,
         version=version,
-        front_end=finder.front_end,
-        onset_rule=finder.onset_rule,
-        candidate_filter=finder.candidate_filter,
-        pass_from=finder.pass_from,
+        **finder._asdict(),
         feature_names=names(finder.front_end.n_columns),
         classifier=export.export_classifier(estimator),
-        context_model=context.classifier,
+        context_model=context,
         base_calibration=first,
         out_of_distribution=feature_range(candidates.rows, base.out_of_distribution if base is not None else None),
         event_calibration=calibrated("event_calibration", final[known], candidates.marks[known]),
@@ -273,11 +255,9 @@ def fit_candidates(
         model = adaptation.limit_false_pops(model, adapted, negatives)
     return Fitted(
         model=model,
-        facts={"recipe": best.strategy.name, "title": best.strategy.title},
         selection=selection,
         candidates=candidates,
         held_out_logits=final,
-        context_rows=neighbours,
         negatives=negatives,
         estimator=estimator,
     )

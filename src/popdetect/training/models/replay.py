@@ -19,12 +19,9 @@ from popdetect.detection.model.bundle import Model
 from popdetect.detection.model.classifiers import Floats
 from popdetect.detection.model.serialization import ArrayRule, Invalid, check_array
 from popdetect.errors import ModelError
-from popdetect.training.data.examples import CandidateSet
 
 NAME = bundle.REPLAY
-MAX_ROWS = 4_500  # about 200 bytes each, packed; more rows made no adapted model better
-_HARD_FROM = -3.0  # log-odds of negatives that are hard to tell from pops
-_HALF = 6e4  # a little less than the greatest number of half precision
+HALF = 6e4  # a little less than the greatest number of half precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,50 +45,11 @@ class Replay:
     weights: Floats
 
 
-def choose(candidates: CandidateSet, logits: Floats, seed: int, n_rows: int = MAX_ROWS) -> Replay:
-    """Choose replay rows: up to a third each of pops, of negatives that are hard to tell from pops, and of others.
-
-    Parameters
-    ----------
-    candidates : CandidateSet
-        The training material of the model.
-    logits : ndarray, shape (n,)
-        Held-out log-odds.
-    """
-    rng = np.random.default_rng([seed, 777])
-    others = np.flatnonzero(candidates.marks == 0)
-    hard = logits[others] > _HARD_FROM
-    kinds = [kind for kind in (np.flatnonzero(candidates.marks == 1), others[hard], others[~hard]) if len(kind)]
-    chosen, weights = [], []
-    for kind in kinds:
-        few = np.sort(rng.permutation(kind)[: n_rows // len(kinds)])
-        chosen.append(few)
-        weights.append(np.full(len(few), len(kind) / len(few)))
-    index = np.concatenate(chosen)
-    order = np.argsort(index, kind="stable")
-    index = index[order]
-    return Replay(
-        np.clip(candidates.rows[index], -_HALF, _HALF),
-        candidates.marks[index],
-        logits[index],
-        np.concatenate(weights)[order],
-    )
-
-
 def to_start_from(path: Path | None) -> tuple[Model, Replay | None, tuple[Model, Replay | None] | None]:
-    """Return the model to adapt, its replay rows, and the shipped model with its rows.
+    """Return the model of a bundle (None: the shipped one), its replay rows, and the shipped model with its rows.
 
     The shipped model is adapted instead of a model that was trained on some of the clips. It is None if it is itself
-    the model to adapt, or if that model has no replay rows.
-
-    Parameters
-    ----------
-    path : Path or None
-        A bundle; None is the shipped one.
-
-    Raises
-    ------
-    ModelError
+    the model to adapt, or if that model has no replay rows. Raises ModelError.
     """
     current = bundle.load(path)
     rows = read(path or bundle.shipped(), current)
@@ -112,20 +70,14 @@ def arrays(replay: Replay) -> dict[str, npt.NDArray[Any]]:
 
 
 def read(folder: Path, model: Model) -> Replay | None:
-    """Return the replay rows of a bundle; None if it has none.
-
-    Raises
-    ------
-    ModelError
-        When the bundle names the file and it is missing or changed.
-    """
+    """Return the replay rows of a bundle, None if it has none; raises ModelError if they are missing or changed."""
     if NAME not in model.info["files"]:
         return None
     found, sizes = bundle.read_arrays(folder, NAME, model.info), {"features": len(model.feature_names)}
     try:
-        rows = check_array(found, "rows", ArrayRule("f", ("features", "rows"), -_HALF, _HALF, nan=True), sizes)
+        rows = check_array(found, "rows", ArrayRule("f", ("features", "rows"), -HALF, HALF, nan=True), sizes)
         marks = check_array(found, "marks", ArrayRule("iu", ("rows",), 0, 1), sizes)
-        logits = check_array(found, "logits", ArrayRule("f", ("rows",), -_HALF, _HALF), sizes)
+        logits = check_array(found, "logits", ArrayRule("f", ("rows",), -HALF, HALF), sizes)
         weights = check_array(found, "weights", ArrayRule("f", ("rows",), 1e-6, 1e9), sizes)
         if len(set(marks.tolist())) < 2:
             raise Invalid("all rows have one mark; pops and others are needed")
