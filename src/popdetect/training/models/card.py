@@ -118,8 +118,16 @@ def render(info: Mapping[str, Any], tables: Sequence[str] = ()) -> str:
         heads = ["classifier", "average precision of events", "clip AUROC"]
         rows = [[one["title"], figure(one["average_precision"]), figure(one["clip_auroc"])] for one in info["contest"]]
         lines += ["## Classifiers that were compared", "", *table(heads, rows)]
-    lines += _operating_points(info)
-    lines += _inside(info)
+    keys = ("no_pop_below", "pop_from", "burst_from")
+    points = [[name, *(figure(point[key]) for key in keys)] for name, point in info["operating_points"].items()]
+    lines += ["## Operating points", "", *table(["name", "no_pop below", "pop from", "pops of a burst from"], points)]
+    lines += [
+        "Clips between the first two thresholds are `uncertain`. Probabilities are calibrated "
+        f"{info['calibrated_on']}; with another share of pops they are shifted.",
+        "",
+    ]
+    lines += _section("Inside", _inside(info))
+    lines += ["The sha256 shows that nothing was changed; it does not show who made the model.", ""]
     lines += ["## Training material", "", *_facts(facts), ""]
     lines += _section("Attributions", attributions)
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -157,35 +165,16 @@ def _section(title: str, text: Any) -> list[str]:
     return [f"## {title}", "", *body, ""]
 
 
-def _operating_points(info: Mapping[str, Any]) -> list[str]:
-    rows = [
-        [name, *(f"{point[key]:.3f}" for key in ("no_pop_below", "pop_from", "burst_from"))]
-        for name, point in info["operating_points"].items()
-    ]
-    return [
-        "## Operating points",
-        "",
-        *table(["name", "no_pop below", "pop from", "pops of a burst from"], rows),
-        "Clips between the first two thresholds are `uncertain`. Probabilities are calibrated "
-        f"{info['calibrated_on']}; with another share of pops they are shifted.",
-        "",
-    ]
-
-
 def _inside(info: Mapping[str, Any]) -> list[str]:
-    front, context = info["front_end"], info["context_model"]
-    trees = "small trees" if context["kind"] == "trees" else "none (too few pops to fit it)"
+    front = info["front_end"]
+    edges_hz, hop_ms = front["mel_edges_hz"], front["hop_ms"]
+    context = "small trees" if info["context_model"]["kind"] == "trees" else "none (too few pops to fit it)"
     return [
-        "## Inside",
-        "",
-        f"* frames: {front['about']}, hop {front['hop_ms']:g} ms, window {front['hop_ms'] * front['window_hops']:g} "
-        f"ms, {len(front['mel_edges_hz']) - 2} bands, {front['mel_edges_hz'][0]:g} to {front['mel_edges_hz'][-1]:g} Hz",
-        f"* classifier: {info['classifier']['title']}, {len(info['feature_names'])} features",
-        f"* context model (uses the neighbours within 150 ms): {trees}",
-        f"* sha256 of the weights: `{info['files']['weights.npz']}`",
-        "",
-        "The sha256 shows that nothing was changed; it does not show who made the model.",
-        "",
+        f"frames: {front['about']}, hop {hop_ms:g} ms, window {hop_ms * front['window_hops']:g} ms, "
+        f"{len(edges_hz) - 2} bands, {edges_hz[0]:g} to {edges_hz[-1]:g} Hz",
+        f"classifier: {info['classifier']['title']}, {len(info['feature_names'])} features",
+        f"context model (uses the neighbours within 150 ms): {context}",
+        f"sha256 of the weights: `{info['files']['weights.npz']}`",
     ]
 
 

@@ -180,24 +180,9 @@ def fit_candidates(
 ) -> Fitted:
     """Fit everything after the candidate filter.
 
-    Parameters
-    ----------
-    examples : sequence of Example
-    candidates : CandidateSet
-        Their candidates.
-    finder : CandidateFinder
-        What found them.
-    negatives : CandidateSet, optional
-        Candidates of sound without pops, in which an adapted model must not find more pops than its base model.
-    with_context : bool
-        False: each candidate keeps the log-odds of the classifier.
-    name, version, seed, strategies, base, replay, on_progress
-        As in `fit`.
-
-    Raises
-    ------
-    UsageError
-        When too few pops are among the candidates.
+    `candidates` are those of the examples, found by `finder`; `negatives` are candidates of sound without pops, in
+    which an adapted model must not find more pops than its base model. If `with_context` is false, each candidate keeps
+    the log-odds of the classifier. The rest is as in `fit`; too few pops among the candidates raise UsageError.
     """
     adapted = base if replay is not None else None
     if candidates.n_pops < (ADAPT_POPS if adapted else MIN_POPS) // 2:
