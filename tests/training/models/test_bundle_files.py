@@ -17,7 +17,7 @@ from learning_fakes import Says, examples, fitted
 from popdetect.detection import verification
 from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
-from popdetect.detection.signal import candidate_filter as gate
+from popdetect.detection.signal import candidate_filter
 from popdetect.errors import ModelError, UsageError
 from popdetect.training.models import bundle_files, card
 
@@ -45,7 +45,7 @@ def test_what_is_written_is_what_was_fitted(written: Path) -> None:
     assert worst <= 1e-9
     assert n > 10
     np.testing.assert_array_equal(model.classifier.logit(rows), own.classifier.logit(rows))
-    looks = np.random.default_rng(0).normal(-10, 10, (99, len(gate.names(own.front_end.n_columns))))
+    looks = np.random.default_rng(0).normal(-10, 10, (99, len(candidate_filter.names(own.front_end.n_columns))))
     np.testing.assert_array_equal(model.candidate_filter.logit(looks), own.candidate_filter.logit(looks))
     for name in (
         "name", "version", "front_end", "onset_rule", "pass_from", "feature_names", "base_calibration",

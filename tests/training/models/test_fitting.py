@@ -16,7 +16,7 @@ from learning_fakes import LOGISTIC, N_GROUPS, examples, fitted
 from popdetect.detection.conclusion import NO_EVENT_LOGIT
 from popdetect.detection.model import bundle, serialization
 from popdetect.detection.model.classifiers import sigmoid
-from popdetect.detection.signal import candidate_filter as gate
+from popdetect.detection.signal import candidate_filter
 from popdetect.errors import UsageError
 from popdetect.training.data.examples import best_logits
 from popdetect.training.models import bundle_files, calibration, estimators, fitting
@@ -122,13 +122,13 @@ def test_no_row_is_judged_by_a_fit_that_heard_its_group() -> None:
     assert last == set().union(*of_group)
 
 
-def test_a_teacher_lends_its_front_end_and_its_gate() -> None:
+def test_a_base_model_gives_its_front_end_and_candidate_filter() -> None:
     base_model = bundle.load()
     taught = fitting.fit(examples(), name="a", version="1", strategies=LOGISTIC, base=base_model).model
 
     assert (taught.front_end, taught.onset_rule) == (base_model.front_end, base_model.onset_rule)
     assert taught.pass_from == base_model.pass_from
-    rows = np.random.default_rng(0).normal(-10, 10, (50, len(gate.names(base_model.front_end.n_columns))))
+    rows = np.random.default_rng(0).normal(-10, 10, (50, len(candidate_filter.names(base_model.front_end.n_columns))))
     np.testing.assert_array_equal(taught.candidate_filter.logit(rows), base_model.candidate_filter.logit(rows))
 
 
@@ -268,8 +268,8 @@ def test_thresholds_lie_half_way() -> None:
     assert (point.no_pop_below, point.pop_from) == (0.3, 0.3)
 
 
-def test_the_gate_keeps_what_must_be_told_apart_later() -> None:
-    """Few clips are known by heart; a gate that let only their pops pass would leave nothing to learn from."""
+def test_the_filter_keeps_what_the_classifier_must_separate() -> None:
+    """The filter fits few clips perfectly; if only their pops passed, the classifier would have no negatives."""
     heard = fitted().candidates
 
     assert (heard.marks == 0).sum() > (heard.marks == 1).sum()

@@ -1,4 +1,4 @@
-"""The gate, where pops are rare among the candidates."""
+"""The candidate filter, if pops are rare among the candidates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from popdetect.detection.signal import candidate_filter as gate
+from popdetect.detection.signal import candidate_filter
 from popdetect.training.models.candidate_filter import MIN_POP_WEIGHT, default_front_end, fit_filter, weights
 
 N, ONE_IN = 60_000, 300
@@ -16,7 +16,7 @@ def candidates() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int8]]:
     """Rows of which one in `ONE_IN` is a pop, higher in two of its numbers, and marks."""
     rng = np.random.default_rng(0)
     marks = (rng.random(N) < 1 / ONE_IN).astype(np.int8)
-    rows = rng.normal(0, 1, (N, len(gate.names(default_front_end().n_columns))))
+    rows = rng.normal(0, 1, (N, len(candidate_filter.names(default_front_end().n_columns))))
     rows[marks == 1, 0] += 3
     rows[marks == 1, 1] += 2
     return rows, marks

@@ -19,8 +19,7 @@ from popdetect.detection.conclusion import NO_EVENT_LOGIT
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import Model, OperatingPoint
 from popdetect.detection.model.classifiers import Calibration, Classifier, FeatureRange, Floats, first_feature
-from popdetect.detection.signal import candidate_filter as gate
-from popdetect.detection.signal import context, features, onsets
+from popdetect.detection.signal import candidate_filter, context, features, onsets
 from popdetect.detection.signal import frames as spectrum
 from popdetect.detection.signal.frames import FrontEnd
 from popdetect.detection.signal.onsets import OnsetRule
@@ -219,7 +218,7 @@ def filter_inputs(samples: Samples, rate_hz: int, front_end: FrontEnd, rule: Ons
     stands_out = onsets.greatest(heights) >= rule.prominence_db
     candidates, heights = candidates[stands_out], heights[stands_out]
     when_s = (candidates + front_end.window_hops / 2) * shape.hop / rate_hz
-    return when_s, gate.describe(rises, heights, groups_db, frames_db, candidates)
+    return when_s, candidate_filter.describe(rises, heights, groups_db, frames_db, candidates)
 
 
 def mark(onsets_s: Floats, true_onsets_s: tuple[float, ...]) -> npt.NDArray[np.int8]:
