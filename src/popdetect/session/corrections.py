@@ -81,15 +81,8 @@ class Log(NamedTuple):
 def read(folder: Path) -> tuple[Correction, ...]:
     """Read the answers that count: the last of each file and rater, without undone ones.
 
-    Parameters
-    ----------
-    folder : Path
-        A session's folder, or the folder of its tables.
-
-    Returns
-    -------
-    tuple of Correction
-        In order of file, then rater; empty without a ``corrections.csv``.
+    `folder` is the session's, or that of its tables. The answers are in order of file, then rater; there are none
+    without a ``corrections.csv``.
 
     Raises
     ------
@@ -223,20 +216,8 @@ def read_records(raw: bytes, parse: Callable[[list[str]], Value]) -> tuple[list[
     A record is one line, or several where a quoted cell holds line ends. A line with an odd number of quotation marks
     is therefore read together with the lines up to the next odd one, but never across a line that is a record by
     itself: a stray quotation mark must not hide the answers after it. Lines end in ``\n`` or ``\r\n``. Empty lines,
-    and lines of commas only, are skipped.
-
-    Parameters
-    ----------
-    raw : bytes
-        The whole file; a byte order mark is skipped.
-    parse : callable
-        Turns the cells of a record into a value. It raises ValueError, with the reason, for cells that are no record.
-
-    Returns
-    -------
-    values : list
-        In the order of the file.
-    damaged : list of DamagedLine
+    lines of commas only, and a byte order mark are skipped. `parse` turns the cells of a record into a value; it raises
+    ValueError, with the reason, for cells that are no record. Values and damaged lines are in the order of the file.
     """
     lines = raw.removeprefix(_BOM).split(b"\n")
 

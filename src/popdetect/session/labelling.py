@@ -38,12 +38,7 @@ OnProgress = Callable[[int, int], None]
 
 
 def load_detector(model: str | None, operating_point: str) -> Detector:
-    """Return the detector of a bundle; None is the bundle that comes with popdetect.
-
-    Raises
-    ------
-    ModelError, UsageError
-    """
+    """Return the detector of a bundle; None is the one that comes with popdetect. Raises ModelError, UsageError."""
     return Detector(load(model), operating_point)
 
 
@@ -116,7 +111,7 @@ def label(
     on_progress: OnProgress | None = None,
     detector_factory: Factory = load_detector,
 ) -> Summary:
-    """Label every clip below a folder and write the results; see `popdetect.label`.
+    """Label every clip below a folder and write the results; `popdetect.label` explains the other parameters.
 
     Clips that the same model, operating point and version have labelled are skipped if they are unchanged. If a run is
     interrupted, a call with the same arguments continues it. With more than one process, a recording that crashes the

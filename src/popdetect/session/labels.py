@@ -41,15 +41,8 @@ class Truth:
 def read_labels(source: Path) -> list[Truth]:
     """Read a table, a folder with ``labels.csv`` in it, or a folder with ``pop/`` and ``no_pop/`` in it.
 
-    Parameters
-    ----------
-    source : Path
-        Where a folder has both, its ``labels.csv`` counts.
-
-    Returns
-    -------
-    list of Truth
-        In the order of the table, or sorted by name; at least one.
+    Where a folder has both, its ``labels.csv`` counts. The result is in the order of the table, or sorted by name; it
+    has at least one entry.
 
     Raises
     ------

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 POP, OTHER, WAVE = "#D55E00", "#56B4E9", "#333333"  # Okabe and Ito's palette
 LEAST_CLOSE_S = 0.3
 RANGE_DB = 70.0
-_WORDS = {"pop": "pop", "no_pop": "no pop", "uncertain": "uncertain"}
 
 
 def places(plot: Path, files: Sequence[str]) -> dict[str, Path]:
@@ -53,31 +52,12 @@ def places(plot: Path, files: Sequence[str]) -> dict[str, Path]:
 
 
 def make(source: str | BinaryIO, target: Path, detection: Detection, title: str) -> None:
-    """Read a clip again, draw it and write the picture.
-
-    Raises
-    ------
-    AudioError, UsageError
-    """
+    """Read a clip again, draw it and write the picture. Raises AudioError, UsageError."""
     write_files({target: draw(*read(source), detection, title)}, durable=False)
 
 
 def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> bytes:
-    """Draw a clip.
-
-    Parameters
-    ----------
-    samples : ndarray, shape (n_samples, n_channels)
-    rate_hz : int
-    detection : Detection
-    title : str
-        Usually the file's name.
-
-    Returns
-    -------
-    bytes
-        A PNG of 1400 × 900 pixels.
-    """
+    """Draw a clip; return a PNG of 1400 × 900 pixels. `samples` have the shape (n_samples, n_channels)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -103,7 +83,9 @@ def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> by
     pops = detection.pops
     found = f"{len(pops)} pop{'s' if len(pops) != 1 else ''}"
     figure.suptitle(
-        f"{title}: {_WORDS[detection.label]}, probability {detection.p_pop:.2f}, {found}", fontsize=14, parse_math=False
+        f"{title}: {detection.label.replace('_', ' ')}, probability {detection.p_pop:.2f}, {found}",
+        fontsize=14,
+        parse_math=False,
     )
     handles, names = axes[0][0].get_legend_handles_labels()
     if handles:

@@ -41,12 +41,8 @@ def check_jobs(jobs: int) -> None:
 def detect_all(clips: Sequence[Clip], detector: Detector, make: Make, jobs: int) -> Generator[Result, None, None]:
     """Process every clip once.
 
-    Parameters
-    ----------
-    detector : Detector
-        Used in this process and in copies of it.
-    make : callable
-        Makes the same detector in processes that are not copies; it is pickled.
+    `detector` is used in this process and in copies of it. `make` makes the same detector in other processes; it is
+    pickled.
     """
     if jobs == 1:
         with one_thread():
