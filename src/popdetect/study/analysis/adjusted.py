@@ -27,7 +27,7 @@ import numpy as np
 
 from popdetect.study.analysis.columns import Bools, Columns, Floats, Ints, complete, decided, has, scored
 from popdetect.study.analysis.estimates import Estimate, TooLittle, missing, t_reach
-from popdetect.study.analysis.regression import ModelKind, Regression, fit, fit_robust
+from popdetect.study.analysis.regression import ModelKind, Regression, fit
 
 ENOUGH = 0.8
 EXPECTATION = "expectation of relief"
@@ -120,7 +120,7 @@ def crude_difference(columns: Columns, unit: float) -> Difference:
     try:
         data = ready(columns, {})
         change = data.rows.after - data.rows.before
-        made = fit_robust(change, {"pop": data.pop}, data.rows.patient)
+        made = fit(change, {"pop": data.pop}, data.rows.patient, mixed=False)
     except TooLittle as reason:
         return Difference(title, missing(reason))
     return described(title, made, {"pop": 1.0}, Ready(data.rows, {}, data.left_out, ()), unit)
@@ -146,7 +146,7 @@ def within_patients(columns: Columns, unit: float) -> Difference:
         _, of = np.unique(own.patient, return_inverse=True)
         apart = {name: _from_mean(term, of) for name, term in terms.items()}
         apart = {name: term for name, term in apart.items() if np.abs(term).max() > 1e-12}
-        made = fit_robust(_from_mean(own.after, of), apart, own.patient, intercept=False)
+        made = fit(_from_mean(own.after, of), apart, own.patient, intercept=False, mixed=False)
     except TooLittle as reason:
         return Difference(title, missing(reason))
     left_out = {**data.left_out, "patient had only one of pop and no pop": int((~both).sum())}

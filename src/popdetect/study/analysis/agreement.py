@@ -17,19 +17,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from itertools import combinations
 
 import numpy as np
 
 from popdetect.study.analysis.columns import Columns, Floats, Ints, Words
 from popdetect.study.analysis.estimates import Estimate, missing, t_reach, z_reach
 
-Rater = Literal["detector", "patient", "therapist"]
-PAIRS: tuple[tuple[Rater, Rater], ...] = (
-    ("detector", "patient"),
-    ("detector", "therapist"),
-    ("patient", "therapist"),
-)
 _OF_DETECTOR = {"pop": "yes", "no_pop": "no", "uncertain": "unsure", "": ""}
 
 
@@ -50,13 +44,14 @@ class Agreement:
 
 
 def agreements(columns: Columns) -> tuple[Agreement, ...]:
-    """Return the agreement of each pair of raters."""
+    """Return the agreement of each pair of detector, patient and therapist."""
     answers = {
         "detector": np.array([_OF_DETECTOR[str(label)] for label in columns.label], np.str_),
         "patient": columns.by_patient,
         "therapist": columns.by_therapist,
     }
-    return tuple(agreement(first, second, answers[first], answers[second], columns.patient) for first, second in PAIRS)
+    pairs = combinations(answers, 2)
+    return tuple(agreement(one, two, answers[one], answers[two], columns.patient) for one, two in pairs)
 
 
 def agreement(first: str, second: str, one: Words, two: Words, patient: Ints) -> Agreement:

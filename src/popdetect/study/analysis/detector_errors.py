@@ -35,7 +35,7 @@ from popdetect.intervals import wilson
 from popdetect.study.analysis.adjusted import Difference
 from popdetect.study.analysis.columns import Columns, Floats
 from popdetect.study.analysis.estimates import CONFIDENCE, Estimate, TooLittle, missing, t_reach, z_reach
-from popdetect.study.analysis.regression import fit_robust
+from popdetect.study.analysis.regression import fit
 
 Counts = tuple[int, int]
 N_DRAWS = 20_000
@@ -156,7 +156,7 @@ def _worth(rows: Columns) -> tuple[float | None, str, str]:
         # no spread to estimate from, so the worst case: all thrusts of a patient are equal
         return float(n_patients), "each patient counted as one thrust, because all verdicts are equal", ""
     try:
-        made = fit_robust(rows.is_pop.astype(float), {}, rows.patient)
+        made = fit(rows.is_pop.astype(float), {}, rows.patient, mixed=False)
     except TooLittle as reason:
         return None, "", f"no interval: {reason}"
     inflation = max(made.se({"one": 1.0}) ** 2 / (share * (1 - share) / n), 1.0)

@@ -48,14 +48,9 @@ def missing(reason: str | Exception) -> Estimate:
     return Estimate(why_not=str(reason))
 
 
-def t_quantile(p: float, df: float) -> float:
-    """Quantile p of Student's t."""
-    return float(stdtrit(df, p))
-
-
 def t_reach(df: float, confidence: float = CONFIDENCE) -> float:
     """Half-width of the two-sided interval, in standard errors."""
-    return t_quantile((1 + confidence) / 2, df)
+    return float(stdtrit(df, (1 + confidence) / 2))
 
 
 def t_two_sided(t: float, df: float) -> float:
@@ -68,9 +63,9 @@ def t_above(t: float, df: float) -> float:
     return float(stdtr(df, -t))
 
 
-def z_reach(confidence: float = CONFIDENCE) -> float:
+def z_reach() -> float:
     """Half-width as of `t_reach`, for the normal distribution."""
-    return float(ndtri((1 + confidence) / 2))
+    return float(ndtri((1 + CONFIDENCE) / 2))
 
 
 def newcombe(k1: int, n1: int, k2: int, n2: int) -> tuple[float, float]:
@@ -82,15 +77,15 @@ def newcombe(k1: int, n1: int, k2: int, n2: int) -> tuple[float, float]:
     return low, high
 
 
-def detectable(se: float, df: float, power: float = POWER) -> float:
-    """The true difference that a two-sided t test at 5 % detects with this power, in the unit of `se`.
+def detectable(se: float, df: float) -> float:
+    """The true difference that a two-sided t test at 5 % detects with the power `POWER`, in the unit of `se`.
 
     A significant result in the wrong direction does not count as power.
     """
     critical = t_reach(df)
 
     def beyond(shift: float) -> float:
-        return float(1 - nctdtr(df, shift, critical)) - power
+        return float(1 - nctdtr(df, shift, critical)) - POWER
 
     # in steps, because scipy has no value for shifts far beyond the critical one
     high = critical

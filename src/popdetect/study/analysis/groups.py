@@ -24,7 +24,7 @@ from popdetect.intervals import wilson
 from popdetect.records import LABELS, Label
 from popdetect.study.analysis.columns import Bools, Columns, complete, decided, scored
 from popdetect.study.analysis.estimates import Estimate, TooLittle, missing, newcombe
-from popdetect.study.analysis.regression import fit_robust
+from popdetect.study.analysis.regression import fit
 
 Criterion = Literal["2 points", "30 %"]
 CRITERIA: tuple[Criterion, ...] = ("2 points", "30 %")
@@ -64,7 +64,7 @@ def _group(own: Columns, label: Label, unit: float) -> Group:
             change = Estimate(float(changes[0]), why_not=why)
         else:
             # no p value: high pain tends to fall by itself, so a change is no evidence about the thrust
-            change = replace(fit_robust(changes, {}, rows.patient).estimate({"one": 1.0}), p=None)
+            change = replace(fit(changes, {}, rows.patient, mixed=False).estimate({"one": 1.0}), p=None)
     except TooLittle as reason:
         change = Estimate(float(changes.mean()), why_not=f"no interval: {reason}") if len(rows) else missing(reason)
     return Group(
@@ -142,7 +142,7 @@ def _difference(rows: Columns, better: Bools, pop: Share, no_pop: Share) -> Esti
             how += "; assumes independent thrusts, because a share of none or all has no spread"
         return Estimate(value, *newcombe(pop.k, pop.n, no_pop.k, no_pop.n), None, how)
     try:
-        made = fit_robust(better.astype(float), {"pop": rows.is_pop.astype(float)}, rows.patient)
+        made = fit(better.astype(float), {"pop": rows.is_pop.astype(float)}, rows.patient, mixed=False)
     except TooLittle as reason:
         return Estimate(value, why_not=f"no interval: {reason}")
     return made.estimate({"pop": 1.0})

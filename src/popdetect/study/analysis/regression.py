@@ -77,31 +77,34 @@ class Regression:
         return Estimate(value, value - reach, value + reach, t_two_sided(value / se, self.df), how)
 
 
-def fit(y: Floats, terms: Mapping[str, Floats], patient: Ints) -> Regression:
+def fit(
+    y: Floats, terms: Mapping[str, Floats], patient: Ints, *, mixed: bool = True, intercept: bool = True
+) -> Regression:
     """Regression y on an intercept and the terms, by the model that the module's docstring names.
 
-    All arrays have shape (n,) and no NaN. Raises TooLittle if there are too few data; the message says why.
-    """
-    names, X = _design(y, terms, intercept=True)
-    n_patients = len(np.unique(patient))
-    if n_patients == len(y):
-        return _hc3(y, names, X, n_patients)
-    df = _df(X, patient, n_patients)
-    mixed = _mixed(y, names, X, patient, n_patients, df)
-    return mixed if isinstance(mixed, Regression) else _clustered(y, names, X, patient, df, mixed)
-
-
-def fit_robust(y: Floats, terms: Mapping[str, Floats], patient: Ints, *, intercept: bool = True) -> Regression:
-    """As `fit`, but always least squares, so that the coefficients are means and differences of means.
-
-    With an intercept alone and one thrust per patient this is the textbook t interval of a mean.
+    All arrays have shape (n,) and no NaN. Without `mixed` it is always least squares, so that the coefficients are
+    means and differences of means; with an intercept alone and one thrust per patient this is the textbook t interval
+    of a mean. Raises TooLittle if there are too few data; the message says why.
     """
     names, X = _design(y, terms, intercept=intercept)
-    n_patients = len(np.unique(patient))
-    if n_patients == len(y) and X.shape[1] > 1:
-        return _hc3(y, names, X, n_patients)
-    why = "one thrust per patient" if n_patients == len(y) else "several thrusts per patient"
-    return _clustered(y, names, X, patient, _df(X, patient, n_patients), why)
+    n, k = X.shape
+    _, of = np.unique(patient, return_inverse=True)
+    n_patients = int(of.max()) + 1
+    why = "several thrusts per patient" if n_patients < n else "one thrust per patient"
+    if n_patients == n and k > 1:
+        if (np.square(np.linalg.qr(X)[0]).sum(axis=1) > 1 - 1e-9).any():
+            raise TooLittle("one thrust alone determines a coefficient")
+        result = OLS(y, X).fit(cov_type="HC3", use_t=True)
+        return Regression(names, result.params, result.cov_params(), float(n - k), "hc3", why, n, n_patients)
+    df = _df(X, of, n_patients)
+    rough = f"; with only {n_patients} patients the interval is rough" if n_patients < FEW_PATIENTS else ""
+    made = _mixed(y, X, of) if mixed else why
+    if not isinstance(made, str):
+        coef, cov, share = made
+        why = f"several thrusts per patient, and the model converged{rough}"
+        return Regression(names, coef, cov, df, "mixed", why, n, n_patients, share)
+    result = OLS(y, X).fit(cov_type="cluster", cov_kwds={"groups": of}, use_t=True)
+    return Regression(names, result.params, result.cov_params(), df, "cluster", made + rough, n, n_patients)
 
 
 def fit_logistic(y: Floats, x: Floats, patient: Ints) -> Regression:
@@ -152,7 +155,7 @@ def _design(y: Floats, terms: Mapping[str, Floats], *, intercept: bool) -> tuple
     return tuple(columns), X
 
 
-def _df(X: Floats, patient: Ints, n_patients: int) -> float:
+def _df(X: Floats, of: Ints, n_patients: int) -> float:
     """Patients minus the coefficients that are constant within patients; the intercept is one of them."""
     if n_patients < 2:
         raise TooLittle("all thrusts are of one patient: nothing can be said about other patients")
@@ -160,7 +163,6 @@ def _df(X: Floats, patient: Ints, n_patients: int) -> float:
         raise TooLittle(
             f"only {n_patients} patients; a comparison needs at least {MIN_PATIENTS} to estimate how patients differ"
         )
-    _, of = np.unique(patient, return_inverse=True)
     first = X[np.unique(of, return_index=True)[1]]
     n_between = int((np.abs(X - first[of]).max(axis=0) < _NONE).sum())
     if n_patients - n_between < 1:
@@ -168,61 +170,37 @@ def _df(X: Floats, patient: Ints, n_patients: int) -> float:
     return float(n_patients - n_between)
 
 
-def _hc3(y: Floats, names: tuple[str, ...], X: Floats, n_patients: int) -> Regression:
-    if (np.square(np.linalg.qr(X)[0]).sum(axis=1) > 1 - 1e-9).any():
-        raise TooLittle("one thrust alone determines a coefficient")
-    result = OLS(y, X).fit(cov_type="HC3", use_t=True)
-    df = float(len(y) - X.shape[1])
-    return Regression(
-        names, result.params, result.cov_params(), df, "hc3", "one thrust per patient", len(y), n_patients
-    )
-
-
-def _clustered(y: Floats, names: tuple[str, ...], X: Floats, patient: Ints, df: float, why: str) -> Regression:
-    _, of = np.unique(patient, return_inverse=True)
-    n_patients = int(of.max()) + 1
-    result = OLS(y, X).fit(cov_type="cluster", cov_kwds={"groups": of}, use_t=True)
-    if n_patients < FEW_PATIENTS:
-        why += f"; with only {n_patients} patients the interval is rough"
-    return Regression(names, result.params, result.cov_params(), df, "cluster", why, len(y), n_patients)
-
-
-def _mixed(y: Floats, names: tuple[str, ...], X: Floats, patient: Ints, n_patients: int, df: float) -> Regression | str:
-    """Fit the mixed model, or return why it cannot be used."""
+def _mixed(y: Floats, X: Floats, of: Ints) -> tuple[Floats, Floats, float] | str:
+    """Coefficients, their covariance and the patients' share of the variance, or why the model cannot be used."""
+    k = X.shape[1]
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            ratio = _ratio(y, X, patient)
+            ratio = _ratio(y, X, of)
             if ratio < _NO_SPREAD:
                 return _ALIKE
-            model = MixedLM(y, X, groups=patient)
-            start = MixedLMParams.from_components(np.zeros(X.shape[1]), cov_re=np.array([[ratio]]))
-            result = model.fit(start, reml=True, method=["bfgs", "powell"])
+            start = MixedLMParams.from_components(np.zeros(k), cov_re=np.array([[ratio]]))
+            result = MixedLM(y, X, groups=of).fit(start, reml=True, method=["bfgs", "powell"])
         except (np.linalg.LinAlgError, ValueError, FloatingPointError):
             return "the mixed model could not be fitted"
-    spread = float(np.asarray(result.cov_re)[0, 0]) if result.converged else 0.0
-    k = X.shape[1]
-    cov = np.asarray(result.cov_params())[:k, :k]
     if not result.converged:
         return "the mixed model did not converge"
+    spread = float(np.asarray(result.cov_re)[0, 0])
     if spread < _NO_SPREAD * result.scale:
         return _ALIKE
+    cov = np.asarray(result.cov_params())[:k, :k]
     if not np.isfinite(cov).all() or (np.diag(cov) <= 0).any():
         return "the mixed model gave no standard errors" + (f" ({told[0].message})" if told else "")
-    share = spread / (spread + float(result.scale))
-    why = "several thrusts per patient, and the model converged"
-    if n_patients < FEW_PATIENTS:
-        why += f"; with only {n_patients} patients the interval is rough"
-    return Regression(names, np.asarray(result.fe_params), cov, df, "mixed", why, len(y), n_patients, share)
+    return np.asarray(result.fe_params), cov, spread / (spread + float(result.scale))
 
 
-def _ratio(y: Floats, X: Floats, patient: Ints) -> float:
+def _ratio(y: Floats, X: Floats, of: Ints) -> float:
     """Ratio of the variance between patients to that within, at the maximum of the REML likelihood.
 
     With one random intercept the likelihood needs only sums by patient and weighted deviations from patients' means.
     statsmodels loops over all patients at every step; from this start it needs few steps.
     """
-    _, of, sizes = np.unique(patient, return_inverse=True, return_counts=True)
+    sizes = np.bincount(of)
     columns = np.column_stack([X, y])
     means = np.column_stack([np.bincount(of, column) for column in columns.T]) / sizes[:, None]
     n, k = X.shape
