@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Final, Literal
 
 from popdetect.records import LABELS
@@ -34,7 +35,6 @@ ANSWERS: Final = ("yes", "no", "unsure")
 PAIN_UNIT: Final = "points of pain_scale"
 NEVER_EMPTY: Final = "never empty"
 
-_NOT_JUDGED: Final = "no clip, or it could not be judged"
 _NUMBER = re.compile(r"[-+]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)")
 _MOST = 1e9  # larger numbers are typing errors
 _ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})")
@@ -89,7 +89,7 @@ class Field:
     def allowed(self) -> str:
         """Allowed values, in words."""
         if self.is_pain:
-            return "; ".join(f"{scale}: {_number_words(*_pain_limits(scale))}" for scale in SCALES)
+            return "; ".join(f"{scale}: {_number_words(kind, 0, highest)}" for scale, (kind, highest) in SCALES.items())
         if self.kind == "choice":
             return ", ".join(self.choices)
         return "text" if self.kind == "text" else _number_words(self.kind, self.low, self.high)
@@ -114,7 +114,8 @@ class Field:
                 if choice.lower() == cell.lower():
                     return choice
             raise ValueError(f"allowed: {self.allowed}; leave it empty where it was not asked")
-        kind, low, high = _pain_limits(scale) if self.is_pain else (self.kind, self.low, self.high)
+        kind, high = SCALES[scale] if self.is_pain else (self.kind, self.high)
+        low = self.low
         value = float(cell.replace(",", ".")) if _NUMBER.fullmatch(cell) else None
         limits = -_MOST if low is None else low, _MOST if high is None else high
         if value is not None and limits[0] <= value <= limits[1] and (kind != "integer" or value == int(value)):
@@ -128,6 +129,8 @@ class Field:
         raise ValueError(f"allowed: {allowed}{hint}")
 
 
+_NOT_JUDGED: Final = "no clip, or it could not be judged"
+_detected = partial(Field, source=DETECTOR, missing=_NOT_JUDGED, level="clip", by_default=False)
 FIELDS: tuple[Field, ...] = (
     Field("session", "Session folder, by its random code", "text", LOGGING, missing=NEVER_EMPTY, level="session",
           is_key=True),
@@ -145,11 +148,10 @@ FIELDS: tuple[Field, ...] = (
     Field("site", "Site: the clinic or practice of the treatment", "text", CLINIC, since=3, by_default=False,
           may_identify=True),
     Field("time_point", "When pain was asked after the thrust", "text", CLINIC, csv_after="pain_scale"),
-    Field("label", "Verdict: an audible pop, or not", "choice", DETECTOR, choices=LABELS, missing=_NOT_JUDGED,
-          level="clip"),
-    Field("p_pop", "Probability that the clip holds a pop", "number", DETECTOR, "probability", 0, 1,
-          missing=_NOT_JUDGED, level="clip"),
-    Field("n_pops", "Number of pops detected", "integer", DETECTOR, "pops", 0, missing=_NOT_JUDGED, level="clip"),
+    _detected("label", "Verdict: an audible pop, or not", "choice", choices=LABELS, by_default=True),
+    _detected("p_pop", "Probability that the clip holds a pop", "number", unit="probability", low=0, high=1,
+              by_default=True),
+    _detected("n_pops", "Number of pops detected", "integer", unit="pops", low=0, by_default=True),
     Field("pain_before", "Pain before the thrust", "number", PATIENT, PAIN_UNIT, 0, 100, required=True,
           short="pain before"),
     Field("pain_after", "Pain after the thrust", "number", PATIENT, PAIN_UNIT, 0, 100, required=True,
@@ -168,35 +170,24 @@ FIELDS: tuple[Field, ...] = (
           short="thrust speed"),
     Field("thrust_speed_unit", "Unit of thrust_speed", "text", CLINIC, missing="no speed, or its unit was not given",
           since=2, header=""),
-    Field("model", "Model that judged the clip", "text", DETECTOR, missing="no clip", level="clip"),
+    _detected("model", "Model that judged the clip", "text", missing="no clip", by_default=True),
     Field("file", "Name of the clip; ids and dates in it are replaced", "text", CLINIC, missing=NEVER_EMPTY,
           level="clip", by_default=False, may_identify=True, required=True, is_key=True),
     Field("adverse_event", "Adverse event", "text", CLINIC, by_default=False, may_identify=True,
           short="adverse event noted"),
     Field("notes", "Notes", "text", CLINIC, missing="none, or not kept (log --with-notes)", by_default=False,
           may_identify=True),
-    Field("status", "Whether the clip could be judged: ok, or why not", "text", DETECTOR, missing="no clip",
-          level="clip", by_default=False),
-    Field("first_pop_s", "First pop, from the start of the clip", "number", DETECTOR, "s", 0, missing="no pop",
-          level="clip", by_default=False),
-    Field("last_pop_s", "Last pop, from the start of the clip", "number", DETECTOR, "s", 0, missing="no pop",
-          level="clip", by_default=False),
-    Field("snr_db", "Likeliest pop above the noise floor", "number", DETECTOR, "dB", missing="no candidate",
-          level="clip", by_default=False),
-    Field("duration_s", "Length of the clip", "number", DETECTOR, "s", 0, missing=_NOT_JUDGED, level="clip",
-          by_default=False),
-    Field("sample_rate_hz", "Sample rate of the clip", "integer", DETECTOR, "Hz", 1, missing=_NOT_JUDGED,
-          level="clip", by_default=False),
-    Field("channels", "Channels of the clip", "integer", DETECTOR, "channels", 1, missing=_NOT_JUDGED, level="clip",
-          by_default=False),
-    Field("quality", "Flags of the recording, joined by ;", "text", DETECTOR, missing="no flag", level="clip",
-          by_default=False),
-    Field("model_sha256", "Fingerprint of the model", "text", DETECTOR, missing="no clip", level="clip",
-          by_default=False),
-    Field("popdetect_version", "Version of popdetect that judged", "text", DETECTOR, missing="no clip", level="clip",
-          by_default=False),
-    Field("sha256", "Fingerprint of the recording", "text", DETECTOR, missing="no clip", level="clip",
-          by_default=False),
+    _detected("status", "Whether the clip could be judged: ok, or why not", "text", missing="no clip"),
+    _detected("first_pop_s", "First pop, from the start of the clip", "number", unit="s", low=0, missing="no pop"),
+    _detected("last_pop_s", "Last pop, from the start of the clip", "number", unit="s", low=0, missing="no pop"),
+    _detected("snr_db", "Likeliest pop above the noise floor", "number", unit="dB", missing="no candidate"),
+    _detected("duration_s", "Length of the clip", "number", unit="s", low=0),
+    _detected("sample_rate_hz", "Sample rate of the clip", "integer", unit="Hz", low=1),
+    _detected("channels", "Channels of the clip", "integer", unit="channels", low=1),
+    _detected("quality", "Flags of the recording, joined by ;", "text", missing="no flag"),
+    _detected("model_sha256", "Fingerprint of the model", "text", missing="no clip"),
+    _detected("popdetect_version", "Version of popdetect that judged", "text", missing="no clip"),
+    _detected("sha256", "Fingerprint of the recording", "text", missing="no clip"),
 )  # fmt: skip
 
 
@@ -242,11 +233,6 @@ def own_field(header: str) -> Field:
 def plain_header(header: str) -> str:
     """A header in lower case, with single underscores instead of spaces and hyphens."""
     return re.sub(r"[\s_-]+", "_", header.strip()).lower()
-
-
-def _pain_limits(scale: PainScale) -> tuple[Kind, float, float]:
-    kind, highest = SCALES[scale]
-    return kind, 0, highest
 
 
 def _number_words(kind: Kind, low: float | None, high: float | None) -> str:

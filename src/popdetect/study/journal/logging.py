@@ -127,12 +127,13 @@ def log(
             clips = {clip: _with_notes_of(entry, stored.get(clip)) for clip, entry in clips.items()}
         _refuse_twice(clips, stored, book, session)
         hints = [*table.hints, *_hints(verdicts, entries, table, book.other_scales(session))]
-        changes = [change for clip in clips if clip in stored for change in _changes(clips[clip], stored[clip])]
-        new = [clip for clip in clips if clip not in stored]
-        filled = [clip for clip in clips if clip in stored and _fills(clips[clip], stored[clip])]
-        renamed = [clip for clip in clips if clip in stored and clips[clip].file != stored[clip].file]
+        both = [(entry, stored[clip]) for clip, entry in clips.items() if clip in stored]
+        changes = [change for entry, before in both for change in _changes(entry, before)]
+        n_new = len(clips) - len(both)
+        n_filled = sum(_fills(entry, before) for entry, before in both)
+        renamed = any(entry.file != before.file for entry, before in both)
         written = update or not changes
-        if written and (changes or new or filled or renamed):
+        if written and (changes or n_new or n_filled or renamed):
             book.begin(pseudonyms.check, session, pseudonyms.day(datetime.now(UTC).date()))
             _write(book, session, clips, stored)
         gone = sorted(stored[clip].file for clip in stored.keys() - clips.keys())
@@ -142,8 +143,8 @@ def log(
         journal=place,
         session=session,
         n_thrusts=len(entries),
-        n_new=len(new),
-        n_filled=len(filled),
+        n_new=n_new,
+        n_filled=n_filled,
         changes=tuple(_shown(change, pseudonyms) for change in changes),
         written=written,
         clips_without_scores=tuple(without_scores),
@@ -186,7 +187,7 @@ def _refuse_twice(
 ) -> None:
     """Refuse a recording that is in the journal already, from a copied folder or under another name."""
     known = book.recordings()
-    copied: dict[str, int] = {}
+    copied: Counter[str] = Counter()
     for clip, entry in clips.items():
         verdict = entry.verdict
         if clip in stored or verdict is None or verdict["status"] != "ok":
@@ -198,7 +199,7 @@ def _refuse_twice(
                 "twice: give it its old name again"
             )
         if where is not None and where != session:
-            copied[where] = copied.get(where, 0) + 1
+            copied[where] += 1
     for other, n in copied.items():
         raise UsageError(
             f"{n} of these recordings {'are' if n > 1 else 'is'} in the journal already, as session {other}; they "
@@ -214,14 +215,13 @@ def _with_notes_of(entry: Entry, stored: journal.Stored | None) -> Entry:
 
 
 def _changes(entry: Entry, stored: journal.Stored) -> list[Change]:
-    found = []
-    for now, before in ((entry.verdict, stored.verdict), (entry.scores, stored.scores)):
-        if now is None or before is None:
-            continue
-        for field, old in before.items():
-            if now[field] != old:
-                found.append(Change(entry.name, field, _text(old), _text(now[field])))
-    return found
+    return [
+        Change(entry.name, field, _text(old), _text(now[field]))
+        for now, before in ((entry.verdict, stored.verdict), (entry.scores, stored.scores))
+        if now is not None and before is not None
+        for field, old in before.items()
+        if now[field] != old
+    ]
 
 
 def _fills(entry: Entry, stored: journal.Stored) -> bool:

@@ -85,9 +85,8 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
         if not row["file"]:
             report(line, "file: empty; the name of the clip is expected")
             continue
-        before = lines_of.get(row["file"])
-        if before is not None:
-            report(line, _twice(row, *before))
+        if row["file"] in lines_of:
+            report(line, _twice(row, *lines_of[row["file"]]))
             continue
         lines_of[row["file"]] = line, row["patient_id"]
         if any(row[column] for column in needed):
@@ -95,7 +94,7 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
         else:
             unfilled.append(row["file"])
     scale = _scale(filled, report)
-    rows = [_session_row(line, row, fields, known, own, scale, report) for line, row in filled]
+    rows = [_session_row(line, row, fields, own, scale, report) for line, row in filled]
     if problems:
         lines = [what for _, what in sorted(problems, key=lambda problem: problem[0])]
         more = len(lines) - _MOST_REPORTED
@@ -113,15 +112,11 @@ def write_template(folder: str | os.PathLike[str]) -> tuple[Path, int]:
     path = root / NAME
     if os.path.lexists(path):
         raise UsageError(f"{readable(str(path))}: exists already and is not overwritten; move it away to get a new one")
-    if is_labelled(root):
-        files = [clip.file for clip in Session.read(root).clips]
-    else:
-        files = [clip.file for clip in find_clips(root).clips]
+    clips = Session.read(root).clips if is_labelled(root) else find_clips(root).clips
     # the scale is written out, because the numbers depend on it
-    write_text(
-        path, csv_text(tuple(session_fields()), ({"file": file, "pain_scale": "NPRS"} for file in sorted(files)))
-    )
-    return path, len(files)
+    rows = ({"file": file, "pain_scale": "NPRS"} for file in sorted(clip.file for clip in clips))
+    write_text(path, csv_text(tuple(session_fields()), rows))
+    return path, len(clips)
 
 
 def clip_name(text: str) -> str:
@@ -158,9 +153,7 @@ def _columns(
         raise TableError(*problems)
     hints = []
     for header in own:
-        near = difflib.get_close_matches(
-            plain_header(header), [column for column in fields if column not in known], 1, 0.85
-        )
+        near = difflib.get_close_matches(plain_header(header), fields.keys() - known.keys(), 1, 0.85)
         hints += [f"column {header!r} is taken as one of your own; if {near[0]} is meant, rename it"] if near else []
     return known, own, unit, hints
 
@@ -187,12 +180,10 @@ def _scale(filled: list[tuple[int, Row]], report: Callable[[int, str], None]) ->
     lines_of: dict[PainScale, list[int]] = {}
     for line, row in filled:
         cell = row.get("pain_scale", "")
-        if not cell:
-            continue
         named = _named_scale(cell)
         if named is not None:
             lines_of.setdefault(named, []).append(line)
-        else:
+        elif cell:
             report(line, f"pain_scale: {cell!r}: allowed: NPRS (0 to 10), VAS100 (0 to 100)")
     if len(lines_of) > 1:
         scales = " and ".join(f"{scale} in {_some(lines)}" for scale, lines in lines_of.items())
@@ -211,7 +202,6 @@ def _session_row(
     line: int,
     row: Row,
     fields: Mapping[str, Field],
-    known: Mapping[str, str],
     own: list[str],
     scale: PainScale,
     report: Callable[[int, str], None],
@@ -223,7 +213,7 @@ def _session_row(
     for column, field in fields.items():
         if column in ("file", "patient_id", "pain_scale"):
             continue
-        cell = row[column] if column in known else ""
+        cell = row.get(column, "")
         if not cell:
             values[field.name] = "" if field.kind == "text" else None
             continue
@@ -231,8 +221,7 @@ def _session_row(
             values[field.name] = field.parse(cell, here)
         except ValueError as error:
             report(line, f"{column}: {cell!r}: {error}")
-    own_cells = {header: row[header] for header in own if row[header]}
-    return SessionRow(line, row["file"], row["patient_id"], values, own_cells)
+    return SessionRow(line, row["file"], row["patient_id"], values, {name: row[name] for name in own if row[name]})
 
 
 def _some(lines: list[int]) -> str:
