@@ -63,7 +63,7 @@ def agreement(first: str, second: str, one: Words, two: Words, patient: Ints) ->
     cell = 2 * (one[sure] == "no") + (two[sure] == "no")
     by_patient = np.zeros((n_patients, 4))
     np.add.at(by_patient, (of, cell), 1)
-    a, b, c, d = (int(count) for count in by_patient.sum(axis=0))
+    a, b, c, d = by_patient.sum(axis=0).astype(int).tolist()
     return Agreement(
         first=first,
         second=second,

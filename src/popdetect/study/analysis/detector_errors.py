@@ -74,7 +74,7 @@ class Prevalence:
 
     n_pop: int  # clips called pop
     n: int  # clips called pop or no pop
-    n_effective: float | None  # effective number of independent thrusts, at most `n`; None if it is not known
+    n_effective: float | None  # effective number of independent thrusts, at most `n`; None if patients' spread is unknown
     apparent: Estimate
     corrected: Estimate
     sensitivity: Estimate  # as given, with Wilson's interval
@@ -136,9 +136,7 @@ def _corrected_share(share: float, worth: float | None, accuracy: Accuracy, how:
     cut = abs(raw - value) > 1e-12
     if worth is None:
         return Estimate(value, why_not=how), cut
-    if (accuracy.sensitivity[0] + 1) / (accuracy.sensitivity[1] + 2) + (accuracy.specificity[0] + 1) / (
-        accuracy.specificity[1] + 2
-    ) <= 1.05:
+    if sum((right + 1) / (n + 2) for right, n in (accuracy.sensitivity, accuracy.specificity)) <= 1.05:
         return Estimate(value, why_not="no interval: the counts behind the errors are too small"), cut
     low, high = lang_reiczigel(share, worth, accuracy)
     return Estimate(value, min(low, value), max(high, value), None, f"Lang & Reiczigel, {how}"), cut

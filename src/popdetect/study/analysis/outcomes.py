@@ -100,6 +100,8 @@ def outcomes(
     unit = UNITS[chosen]
     accuracy = _accuracy(sensitivity, specificity)
     columns = columns_of(thrusts, chosen)
+    n_other_scale = len(thrusts) - len(columns)
+    n_simulated = sum(thrust.simulated for thrust in thrusts if thrust.pain_scale == chosen)
 
     main = adjusted_difference(columns, unit, {EXPECTATION: columns.expects})
     crude = crude_difference(columns, unit)
@@ -111,7 +113,7 @@ def outcomes(
         scale=chosen,
         n_thrusts=len(columns),
         n_patients=len(np.unique(columns.patient)),
-        n_other_scale=len(thrusts) - len(columns),
+        n_other_scale=n_other_scale,
         n_not_judged=int((columns.label == "").sum()),
         groups=groups_of(columns, unit),
         main=main,
@@ -126,16 +128,11 @@ def outcomes(
         dilution=dilution(main, share, accuracy, seed),
         equivalence=equivalence(main, margin * unit),
         power=power(main, margin * unit),
-        caveats=_caveats(
-            columns,
-            accuracy,
-            len(thrusts) - len(columns),
-            sum(thrust.simulated for thrust in thrusts if thrust.pain_scale == chosen),
-        ),
+        caveats=_caveats(columns, accuracy, n_other_scale, n_simulated),
     )
 
 
-def _caveats(columns: Columns, accuracy: Accuracy | None, n_other_scale: int, n_simulated: int = 0) -> tuple[str, ...]:
+def _caveats(columns: Columns, accuracy: Accuracy | None, n_other_scale: int, n_simulated: int) -> tuple[str, ...]:
     """Sentences about the limits of the answer: whether it is simulated, general ones, those of this study."""
     found = list(ALWAYS)
     if n_simulated:
