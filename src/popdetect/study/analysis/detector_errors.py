@@ -74,7 +74,8 @@ class Prevalence:
 
     n_pop: int  # clips called pop
     n: int  # clips called pop or no pop
-    n_effective: float | None  # effective number of independent thrusts, at most `n`; None if patients' spread is unknown
+    # effective number of independent thrusts, at most `n`; None if the spread between patients is not known
+    n_effective: float | None
     apparent: Estimate
     corrected: Estimate
     sensitivity: Estimate  # as given, with Wilson's interval
