@@ -47,6 +47,7 @@ class SessionTable:
     """A table without a problem."""
 
     rows: tuple[SessionRow, ...]  # those that are filled in
+    unfilled: tuple[str, ...]  # files whose lines hold nothing else yet
     pain_scale: PainScale
     thrust_speed_unit: str  # such as ``mm/s``; empty if the header has none
     hints: tuple[str, ...]  # own columns whose names are close to a known one
@@ -68,6 +69,7 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
         problems.append((line, f"{name}:{line}: {what}"))
 
     filled: list[tuple[int, Row]] = []
+    unfilled: list[str] = []
     lines_of: dict[str, tuple[int, str]] = {}
     # the scale may be filled in beforehand, as may values that are the same for all clips of a day
     needed = [column for column, field in fields.items() if field.required and not field.is_key]
@@ -88,13 +90,15 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
         lines_of[row["file"]] = line, row["patient_id"]
         if any(row[column] for column in needed):
             filled.append((line, {**row, **others}))
+        else:
+            unfilled.append(row["file"])
     scale = _scale(filled, report)
     rows = [_session_row(line, row, fields, own, scale, report) for line, row in filled]
     if problems:
         lines = [what for _, what in sorted(problems, key=lambda problem: problem[0])]
         more = len(lines) - _MOST_REPORTED
         raise TableError(*lines[:_MOST_REPORTED], *([f"{name}: … and {more} more problems"] if more > 0 else []))
-    return SessionTable(tuple(rows), scale, unit, tuple(hints))
+    return SessionTable(tuple(rows), tuple(unfilled), scale, unit, tuple(hints))
 
 
 def write_template(folder: str | os.PathLike[str]) -> tuple[Path, int]:
