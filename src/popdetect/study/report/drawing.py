@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 from xml.etree import ElementTree
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Figure  # for the modules that draw
 
 # placeholder colours; the style sheet of the page defines the real ones
 INK, FAINT, POP, NO_POP, UNCERTAIN, PAPER, BAND, ACCENT = (f"#0{n}0{n}0{n}" for n in range(1, 9))
@@ -28,7 +30,7 @@ MARKERS: Final = {"pop": "o", "no_pop": "s", "uncertain": "D"}
 HATCHES: Final = {"pop": "", "no_pop": "////", "uncertain": "xxxx"}
 WIDTH_IN: Final = 7.0
 
-_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+_SVG: Final = "http://www.w3.org/2000/svg"
 _STYLE: Final[dict[str, Any]] = {
     "svg.fonttype": "path", "font.size": 10.0, "font.family": "DejaVu Sans", "text.color": INK, "axes.edgecolor": FAINT,
     "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.facecolor": "none", "grid.color": FAINT,
@@ -37,27 +39,42 @@ _STYLE: Final[dict[str, Any]] = {
     "image.composite_image": False,
 }  # fmt: skip
 
-__all__ = [
-    "ACCENT", "BAND", "COLOURS", "FAINT", "HATCHES", "INK", "LINES", "MARKERS", "NO_POP", "PAPER", "POP", "UNCERTAIN",
-    "WIDTH_IN", "Figure", "drawn", "style",
-]  # fmt: skip
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture, or the reason why there is none.
+
+    Attributes
+    ----------
+    svg : str
+        Markup; empty if there is nothing to draw.
+    words : str
+        What it shows, with figures.
+    """
+
+    title: str
+    words: str
+    svg: str = ""
+    how_to_read: str = ""
 
 
-def style(name: str) -> Any:
-    """Return the context for drawing one picture; `name` makes its ids unique on the page."""
-    settings: dict[Any, Any] = {**_STYLE, "svg.hashsalt": f"popdetect {name}"}
-    return rc_context(settings)
-
-
-def drawn(figure: Figure, name: str, title: str, description: str) -> str:
-    """Convert a figure to SVG, within `style` of the same name.
+def drawn(
+    name: str, title: str, words: str, draw: Callable[[Figure], None], height_in: float = 3.6, **options: Any
+) -> str:
+    """Draw a figure and convert it to SVG.
 
     Parameters
     ----------
     name : str
-        Letters and hyphens; unique on the page.
-    title, description : str
+        Letters and hyphens; makes the ids unique on the page.
+    title, words : str
         What it is, and what it shows in words with figures; plain text.
+    draw : callable
+        Draws on the figure, which has the width of the page.
+    height_in : float
+        In inches.
+    **options
+        Of the figure.
 
     Returns
     -------
@@ -65,24 +82,27 @@ def drawn(figure: Figure, name: str, title: str, description: str) -> str:
         An ``svg`` element for HTML.
     """
     out = io.BytesIO()
-    FigureCanvasSVG(figure)
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    settings: dict[Any, Any] = {**_STYLE, "svg.hashsalt": f"popdetect {name}"}
+    with rc_context(settings):
+        figure = Figure(**{"figsize": (WIDTH_IN, height_in), "layout": "constrained", **options})
+        draw(figure)
+        FigureCanvasSVG(figure)
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     ElementTree.register_namespace("", _SVG)
-    ElementTree.register_namespace("xlink", _XLINK)
-    root = ElementTree.fromstring(out.getvalue())
-    _pruned(root)
-    _own_ids(root, name)
-    for element in root.iter():  # CSS variables work in style attributes only
-        for attribute in ("fill", "stroke"):
+    ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
+    root = ElementTree.fromstring(_own_ids(out.getvalue().decode(), name))
+    for element in list(root.iter()):
+        for child in list(element):  # a style sheet would apply to the whole page
+            if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
+                element.remove(child)
+        for attribute in ("fill", "stroke"):  # CSS variables work in style attributes only
             if element.get(attribute) in _NAMES:
-                element.set(
-                    "style", f"{attribute}: {element.attrib.pop(attribute)}; {element.get('style', '')}".strip("; ")
-                )
+                colour = f"{attribute}: {element.attrib.pop(attribute)}; {element.get('style', '')}"
+                element.set("style", colour.strip("; "))
     for attribute in ("width", "height", "version"):
         root.attrib.pop(attribute, None)
-    accessible = {"role": "img", "aria-labelledby": f"{name}-title {name}-desc", "class": "drawing"}
-    root.attrib.update(accessible)
-    for place, (tag, text) in enumerate((("title", title), ("desc", description))):
+    root.attrib.update({"role": "img", "aria-labelledby": f"{name}-title {name}-desc", "class": "drawing"})
+    for place, (tag, text) in enumerate((("title", title), ("desc", words))):
         element = ElementTree.Element(f"{{{_SVG}}}{tag}", {"id": f"{name}-{tag}"})
         element.text = text
         root.insert(place, element)
@@ -92,32 +112,8 @@ def drawn(figure: Figure, name: str, title: str, description: str) -> str:
     return text
 
 
-def _pruned(root: ElementTree.Element) -> None:
-    """Remove metadata, and the style sheet, which would apply to the whole page."""
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
-                parent.remove(child)
-
-
-def _own_ids(root: ElementTree.Element, name: str) -> None:
+def _own_ids(svg: str, name: str) -> str:
     """Make ids unique on the page; remove those that nothing refers to."""
-    link = f"{{{_XLINK}}}href"
-    used = set()
-    for element in root.iter():
-        for value in element.attrib.values():
-            used.update(re.findall(r"url\(#([^)]+)\)", value))
-        if element.get(link, "").startswith("#"):
-            used.add(element.get(link, "")[1:])
-    for element in root.iter():
-        own = element.get("id")
-        if own is not None:
-            if own in used:
-                element.set("id", f"{name}-{own}")
-            else:
-                del element.attrib["id"]
-        for key, value in element.attrib.items():
-            if "url(#" in value:
-                element.set(key, value.replace("url(#", f"url(#{name}-"))
-        if element.get(link, "").startswith("#"):
-            element.set(link, f"#{name}-{element.get(link, '')[1:]}")
+    used = set(re.findall(r"""(?:url\(#|href="#)([^)"]+)""", svg))
+    svg = re.sub(r"""(url\(#|href="#)""", rf"\g<1>{name}-", svg)
+    return re.sub(r' id="([^"]*)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", svg)

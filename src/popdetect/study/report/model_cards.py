@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from popdetect.detection.model.bundle import Model, OperatingPoint
 from popdetect.study.analysis.thrusts import Thrust
@@ -19,71 +18,53 @@ from popdetect.study.report.tables import Sheet
 _ROUNDING = 1e-4
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One model.
-
-    Attributes
-    ----------
-    title : str
-    paragraphs, limits : tuple of str
-    sheets : tuple of Sheet
-    """
+class Card(NamedTuple):
+    """One model in words and tables."""
 
     title: str
-    paragraphs: tuple[str, ...]
-    limits: tuple[str, ...] = ()
-    sheets: tuple[Sheet, ...] = ()
+    paragraphs: Sequence[str]
+    limits: Sequence[str] = ()
+    sheets: Sequence[Sheet] = ()
 
 
-def cards(thrusts: Sequence[Thrust], shipped: Model | None) -> tuple[Card, ...]:
+def cards(thrusts: Sequence[Thrust], shipped: Model | None) -> list[Card]:
     """Return a card for each model that judged clips; the one with most clips first."""
     found = Counter((t.model, t.model_sha256) for t in thrusts if t.label is not None)
-    return tuple(_card(name, sha256, n, shipped) for (name, sha256), n in sorted(found.items(), key=_most_clips_first))
-
-
-def _most_clips_first(item: tuple[tuple[str, str], int]) -> tuple[int, tuple[str, str]]:
-    return -item[1], item[0]
+    by_clips = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return [_card(name, sha256, n, shipped) for (name, sha256), n in by_clips]
 
 
 def _card(name: str, sha256: str, n: int, shipped: Model | None) -> Card:
     title = name or "a model without a name"
     who = f"It judged {n} thrusts of this journal. sha256 of its model.json: {sha256 or 'not recorded'}."
     if shipped is None or shipped.sha256 != sha256:
-        return Card(
-            title,
-            (
-                who,
-                "It is not the model that comes with this version of popdetect, so its card is not here: `popdetect "
-                "model show` with the model's folder prints it. Unless that card says otherwise, assume that it was "
-                "not trained on clinical recordings and that none of its figures is clinical accuracy.",
-            ),
+        other = (
+            "It is not the model that comes with this version of popdetect, so its card is not here: `popdetect "
+            "model show` with the model's folder prints it. Unless that card says otherwise, assume that it was "
+            "not trained on clinical recordings and that none of its figures is clinical accuracy."
         )
+        return Card(title, (who, other))
     info = shipped.info
     learned = info.get("provenance", {})
-    paragraphs = [
+    paragraphs = (
         who,
         str(info.get("notice", "")).replace("**", ""),
         f"It was trained on {learned.get('clips', 'clips that its card names')}; {learned.get('recordings', '')}. "
         f"Simulated: {learned.get('simulated', 'see its card')}.",
         "Intended use: " + "; ".join(map(str, info.get("intended_use", ()))) + ".",
-    ]
-    sheets = [_scores(i, about, made) for i, (about, made) in enumerate(info.get("scores", {}).items())]
-    return Card(title, tuple(paragraphs), tuple(map(str, info.get("limits", ()))), (_points(shipped), *sheets))
-
-
-def _points(model: Model) -> Sheet:
-    rows = tuple(
-        (name, f"{point.no_pop_below:.4f}", f"{point.pop_from:.4f}") for name, point in model.operating_points.items()
     )
-    return Sheet("operating-points", "Operating points: the probabilities at which a clip is called no pop or pop",
-                 ("operating point", "no pop below", "pop from"), rows)  # fmt: skip
-
-
-def _scores(place: int, about: str, made: Mapping[str, Any]) -> Sheet:
-    rows = tuple((str(name), *_value(figure)) for name, figure in made.get("figures", {}).items())
-    notes = tuple(note for note in (str(made.get("about", "")), "Not clinical accuracy.") if note)
-    return Sheet(f"scores-{place}", about, ("figure", "value", "95 % interval"), rows, notes)
+    points = Sheet(
+        "operating-points",
+        "Operating points: the probabilities at which a clip is called no pop or pop",
+        ("operating point", "no pop below", "pop from"),
+        [(name, f"{at.no_pop_below:.4f}", f"{at.pop_from:.4f}") for name, at in shipped.operating_points.items()],
+    )
+    sheets = [points]
+    for i, (about, made) in enumerate(info.get("scores", {}).items()):
+        rows = [(str(name), *_value(figure)) for name, figure in made.get("figures", {}).items()]
+        notes = [note for note in (str(made.get("about", "")), "Not clinical accuracy.") if note]
+        sheets.append(Sheet(f"scores-{i}", about, ("figure", "value", "95 % interval"), rows, notes))
+    return Card(title, paragraphs, [str(limit) for limit in info.get("limits", ())], sheets)
 
 
 def _value(figure: Any) -> tuple[str, str]:
@@ -92,24 +73,9 @@ def _value(figure: Any) -> tuple[str, str]:
     return (f"{figure:.3f}" if isinstance(figure, float) else str(figure)), ""
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """The two decision thresholds, None if they are not known, and a sentence about them.
-
-    Attributes
-    ----------
-    no_pop_below, pop_from : float in [0, 1], or None
-    words : str
-    """
-
-    no_pop_below: float | None
-    pop_from: float | None
-    words: str
-
-
 def thresholds(
     thrusts: Sequence[Thrust], model: Model | None, recorded: Mapping[str, tuple[str, OperatingPoint]]
-) -> Thresholds:
+) -> tuple[OperatingPoint | None, str]:
     """Find the decision thresholds of these verdicts.
 
     Parameters
@@ -119,26 +85,31 @@ def thresholds(
         The model that comes with popdetect.
     recorded : mapping of str to (str, OperatingPoint)
         By a model's sha256: the operating point and its name, as a session's ``run.json`` has them.
+
+    Returns
+    -------
+    point : OperatingPoint or None
+        The thresholds; None if they are not known.
+    words : str
+        A sentence about them.
     """
     judged = [t for t in thrusts if t.label is not None and t.p_pop is not None]
     models = {t.model_sha256 for t in judged}
+    sha256 = next(iter(models), "")
     if len(models) != 1:
         why = "no clip was judged" if not models else "several models judged the clips, each with its own thresholds"
-        return Thresholds(None, None, f"No thresholds are drawn: {why}.")
-    sha256 = models.pop()
-    if sha256 in recorded and _fits(judged, recorded[sha256][1]):
+    elif sha256 in recorded and _fits(judged, recorded[sha256][1]):
         name, point = recorded[sha256]
-        return _known(point, f"operating point {name}, as the session's run.json says")
-    if model is not None and model.sha256 == sha256:
+        return point, _words(point, f"operating point {name}, as the session's run.json says")
+    elif model is not None and model.sha256 == sha256:
         fitting = [(name, point) for name, point in model.operating_points.items() if _fits(judged, point)]
         if len(fitting) == 1:
             name, point = fitting[0]
-            return _known(point, f"operating point {name}, the only one that fits")
-        why = "more than one" if fitting else "none"
-        return Thresholds(
-            None, None, f"No thresholds are drawn: {why} of the model's operating points fits the verdicts."
-        )
-    return Thresholds(None, None, "No thresholds are drawn: those of this model are not known here.")
+            return point, _words(point, f"operating point {name}, the only one that fits")
+        why = f"{'more than one' if fitting else 'none'} of the model's operating points fits the verdicts"
+    else:
+        why = "those of this model are not known here"
+    return None, f"No thresholds are drawn: {why}."
 
 
 def _fits(judged: Sequence[Thrust], point: OperatingPoint) -> bool:
@@ -150,7 +121,6 @@ def _fits(judged: Sequence[Thrust], point: OperatingPoint) -> bool:
     )
 
 
-def _known(point: OperatingPoint, how: str) -> Thresholds:
+def _words(point: OperatingPoint, how: str) -> str:
     low, high = point.no_pop_below, point.pop_from
-    words = f"Below {low:.2f} a clip is no pop, from {high:.2f} on a pop, between them uncertain ({how})."
-    return Thresholds(low, high, words)
+    return f"Below {low:.2f} a clip is no pop, from {high:.2f} on a pop, between them uncertain ({how})."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,33 +24,21 @@ def page(**facts: Any) -> str:
         keep_trailing_newline=True,
         finalize=_kept_together,
     )
-    environment.filters["made_here"] = _made_here
-    css = environment.loader.get_source(environment, "report.css")[0] if environment.loader else ""
-    text = environment.get_template("report.html").render(css=_made_here(css), policy=policy(css), **facts)
-    return _without_controls(text)
-
-
-def policy(css: str) -> str:
-    """Return the content security policy: this style sheet, styles within pictures and embedded images only."""
+    # only for markup of this package, never for text from a journal or a folder
+    environment.filters["made_here"] = Markup
+    css = (resources.files("popdetect.study.report") / "pages" / "report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    return (
+    policy = (  # this style sheet, styles within pictures and embedded images only
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
         f"style-src-elem 'sha256-{digest}'; style-src-attr 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     )
-
-
-def _made_here(text: str) -> Markup:
-    """Mark text as markup; only for markup of this package, never for text from a journal or a folder."""
-    return Markup(text)
+    text = environment.get_template("report.html").render(css=Markup(css), policy=policy, **facts)
+    # HTML does not allow control characters
+    return "".join(
+        letter if letter in "\n\t" or letter.isprintable() or ord(letter) > 159 else "\ufffd" for letter in text
+    )
 
 
 def _kept_together(value: Any) -> Any:
     """Keep a number and its per cent sign on one line."""
     return value.replace(" %", "\u00a0%") if type(value) is str else value
-
-
-def _without_controls(text: str) -> str:
-    """Replace control characters, which HTML does not allow."""
-    return "".join(
-        letter if letter in "\n\t" or letter.isprintable() or ord(letter) > 159 else "\ufffd" for letter in text
-    )

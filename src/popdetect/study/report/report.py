@@ -22,19 +22,19 @@ from popdetect import __version__
 from popdetect.detection.model import bundle
 from popdetect.errors import ModelError, NothingFound, UsageError
 from popdetect.session.files import readable, write_text
+from popdetect.study.analysis.adjusted import Difference
 from popdetect.study.analysis.columns import columns_of
 from popdetect.study.analysis.detector_errors import Counts
-from popdetect.study.analysis.outcomes import MARGIN, Outcomes, outcomes
+from popdetect.study.analysis.outcomes import MARGIN, outcomes
 from popdetect.study.analysis.regression import WORDS
 from popdetect.study.analysis.thrusts import PainScale, Thrust
 from popdetect.study.journal import journal
 from popdetect.study.journal.pseudonyms import may_write
-from popdetect.study.report import pictures as report_pictures
-from popdetect.study.report.examples import NOTE, examples
+from popdetect.study.report import pictures
+from popdetect.study.report.examples import NOTE, examples, find_known
 from popdetect.study.report.forest import forest
 from popdetect.study.report.model_cards import cards, thresholds
 from popdetect.study.report.page import page
-from popdetect.study.report.recordings import find_known
 from popdetect.study.report.sentences import counted, margin_words, sentences
 from popdetect.study.report.tables import Sheet, changed, filled_cells, flow, sheets
 
@@ -46,23 +46,15 @@ _LIBRARIES = ("numpy", "scipy", "statsmodels", "matplotlib", "Jinja2")
 class Written:
     """A report that was written.
 
-    Attributes
-    ----------
-    path : Path
-    sentences : tuple of str
-        The answer, in three.
-    n_bytes : int
-    notes : tuple of str
-        Remarks about this report: a scale left out, clips that no longer exist.
-    n_pictures, n_examples : int
+    `sentences` are the answer, in three; `notes` are remarks about this report, such as clips that no longer exist.
     """
 
     path: Path
     sentences: tuple[str, ...]
     n_bytes: int
     notes: tuple[str, ...]
-    n_pictures: int = 0
-    n_examples: int = 0
+    n_pictures: int
+    n_examples: int
 
 
 def write(
@@ -94,10 +86,6 @@ def write(
     force : bool
         Replace what is there.
 
-    Returns
-    -------
-    Written
-
     Raises
     ------
     UsageError
@@ -118,28 +106,39 @@ def write(
         )
     chosen, notes = _scale(thrusts, scale)
     o = outcomes(thrusts, margin=margin, scale=chosen, sensitivity=sensitivity, specificity=specificity, seed=seed)
-    shipped = _shipped()
+    try:
+        shipped = bundle.load()
+    except ModelError:
+        shipped = None  # a report does not fail if the card of the model is missing
     columns = columns_of(thrusts, o.scale)
     on_scale = [t for t in thrusts if t.pain_scale == o.scale]
     records = journal.records(book)
-    known_clips = find_known(sessions, {str(record["sha256"]) for record in records if record["sha256"]})
-    clips, gone = examples(records, known_clips)
+    known, points = find_known(sessions, {str(record["sha256"]) for record in records if record["sha256"]})
+    clips, gone = examples(records, known)
+    models = cards(thrusts, shipped)
     notes += gone
-    marks = thresholds(on_scale, shipped, known_clips.points)
-    pictures = (
-        report_pictures.before_after(o, columns),
+    if len(models) > 1:
+        notes.append(f"{len(models)} models judged these clips; their verdicts are not comparable.")
+    drawn = (
+        pictures.before_after(o, columns),
         forest(o),
-        report_pictures.dose(o, columns),
-        report_pictures.agreement(o),
-        report_pictures.probabilities(on_scale, marks),
+        pictures.dose(o, columns),
+        pictures.agreement(o),
+        pictures.probabilities(on_scale, thresholds(on_scale, shipped, points)),
     )
     asked = {(t.session, t.file) for t in thrusts}
     n_clips_only = sum(known not in asked for known in journal.recordings(book))
-    models = cards(thrusts, shipped)
-    if len(models) > 1:
-        notes.append(f"{len(models)} models judged these clips; their verdicts are not comparable.")
+    command = [f"popdetect report STUDY.db -o report.html --margin {margin:g}", f"--scale {scale}" if scale else ""]
+    for name, counts in (("sensitivity", sensitivity), ("specificity", specificity)):
+        command.append(f"--{name} {counts[0]}/{counts[1]}" if counts else "")
+    command += [f"--seed {seed}", *["--session DIR"] * len(sessions), '--title "…"' if title else ""]
+    errors = "The counts behind the detector's sensitivity and specificity were not given, so nothing is corrected."
+    if sensitivity and specificity:
+        errors = (
+            "As given, counted on decided clips that a person listened to: sensitivity "
+            f"{sensitivity[0]} of {sensitivity[1]}, specificity {specificity[0]} of {specificity[1]}."
+        )
     answer = sentences(o)
-    command = _command(margin, scale, sensitivity, specificity, seed, len(sessions), title)
     text = page(
         title=title or TITLE,
         under=f"{counted(o.n_thrusts, 'thrust')} of {counted(o.n_patients, 'patient')}, pain on {o.scale}",
@@ -147,21 +146,20 @@ def write(
         sentences=answer,
         notes=notes,
         caveats=o.caveats,
-        pictures=pictures,
+        pictures=drawn,
         examples=clips,
         examples_note=NOTE,
         sheets=sheets(o),
         flow=[flow(o, thrusts, n_clips_only), filled_cells(thrusts), *changed(journal.history(book))],
-        main_model=_main_model(o),
+        main_model=_main_model(o.main),
         margin=margin_words(o),
-        errors=_errors(sensitivity, specificity),
+        errors=errors,
         models=models,
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        origin=_origin(command, thrusts),
+        origin=_origin(" ".join(filter(None, command)), thrusts),
     )
     write_text(place, text)
-    n_pictures = sum(bool(picture.svg) for picture in pictures)
-    return Written(place, answer, len(text.encode()), tuple(notes), n_pictures, len(clips))
+    return Written(place, answer, len(text.encode()), tuple(notes), sum(bool(one.svg) for one in drawn), len(clips))
 
 
 def _scale(thrusts: Sequence[Thrust], scale: PainScale | None) -> tuple[PainScale | None, list[str]]:
@@ -176,55 +174,18 @@ def _scale(thrusts: Sequence[Thrust], scale: PainScale | None) -> tuple[PainScal
     ]
 
 
-def _shipped() -> bundle.Model | None:
-    """Return the shipped model; a report does not fail if its card is missing."""
-    try:
-        return bundle.load()
-    except ModelError:
-        return None
-
-
-def _main_model(o: Outcomes) -> str:
-    main = o.main
+def _main_model(main: Difference) -> str:
     if main.model is None:
         return f"Here it could not be given: {main.estimate.why_not}."
     adjusted = " and ".join(main.adjusted_for) or "nothing"
     return f"Here: {WORDS[main.model]}, because of {main.why}; adjusted for {adjusted}."
 
 
-def _errors(sensitivity: Counts | None, specificity: Counts | None) -> str:
-    if sensitivity is None or specificity is None:
-        return "The counts behind the detector's sensitivity and specificity were not given, so nothing is corrected."
-    return (
-        f"As given, counted on decided clips that a person listened to: sensitivity {sensitivity[0]} of "
-        f"{sensitivity[1]}, specificity {specificity[0]} of {specificity[1]}."
-    )
-
-
-def _command(
-    margin: float,
-    scale: PainScale | None,
-    sensitivity: Counts | None,
-    specificity: Counts | None,
-    seed: int,
-    n_sessions: int,
-    title: str | None,
-) -> str:
-    words = ["popdetect report STUDY.db -o report.html", f"--margin {margin:g}"]
-    words += [f"--scale {scale}"] if scale else []
-    for name, counts in (("sensitivity", sensitivity), ("specificity", specificity)):
-        words += [f"--{name} {counts[0]}/{counts[1]}"] if counts else []
-    words += [f"--seed {seed}", *["--session DIR"] * n_sessions]
-    words += ['--title "…"'] if title else []
-    return " ".join(words)
-
-
 def _origin(command: str, thrusts: Sequence[Thrust]) -> Sheet:
     """Return what is needed to remake the page, without a name of a file or folder."""
-    content = hashlib.sha256("\n".join(sorted(map(repr, thrusts))).encode()).hexdigest()
     rows = [
         ("command", command),
-        ("fingerprint of the thrusts", content),
+        ("fingerprint of the thrusts", hashlib.sha256("\n".join(sorted(map(repr, thrusts))).encode()).hexdigest()),
         ("popdetect", __version__),
         ("Python", platform.python_version()),
         *((name, _version(name)) for name in _LIBRARIES),
@@ -233,7 +194,7 @@ def _origin(command: str, thrusts: Sequence[Thrust]) -> Sheet:
         "Names of files and folders are replaced in the command and appear nowhere in this report, because they may "
         "identify a clinic or a patient. The fingerprint changes if any thrust in the journal changes."
     )
-    return Sheet("origin-facts", "Command and versions", ("what", "value"), tuple(rows), (note,))
+    return Sheet("origin-facts", "Command and versions", ("what", "value"), rows, [note])
 
 
 def _version(name: str) -> str:

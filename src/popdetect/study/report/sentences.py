@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from popdetect.study.analysis.adjusted import Difference
 from popdetect.study.analysis.estimates import Estimate
 from popdetect.study.analysis.outcomes import Outcomes
 
@@ -18,20 +19,14 @@ UNIT_WORDS: Final = {"NPRS": "points (NPRS, 0 to 10)", "VAS100": "mm (VAS, 0 to 
 
 
 def estimate_words(estimate: Estimate, kind: str) -> str:
-    """Value, interval and p value, or the reason why there is none.
-
-    Parameters
-    ----------
-    kind : {"share", "ratio", "NPRS", "VAS100"}
-    """
+    """Return value, interval and p value, or the reason why there is none; `kind` as for `number`."""
     if estimate.value is None:
         return f"not given: {estimate.why_not}"
     value = number(estimate.value, kind)
     if estimate.low is None:
         return f"{value} ({estimate.why_not})"
-    return f"{value} ({interval(estimate.low, estimate.high, kind)})" + (
-        f"  p {p_value(estimate.p)}" if estimate.p is not None else ""
-    )
+    p = f"  p {p_value(estimate.p)}" if estimate.p is not None else ""
+    return f"{value} ({interval(estimate.low, estimate.high, kind)}){p}"
 
 
 def interval(low: float | None, high: float | None, kind: str) -> str:
@@ -40,13 +35,12 @@ def interval(low: float | None, high: float | None, kind: str) -> str:
 
 
 def number(value: float | None, kind: str) -> str:
-    """Return one figure; a dash if there is none."""
+    """Return one figure, a dash if there is none; `kind` is ``share``, ``ratio``, ``NPRS`` or ``VAS100``."""
     if value is None:
         return "-"
     if kind == "share":
         return f"{100 * value:.0f} %"
-    text = f"{value:.1f}" if kind == "VAS100" else f"{value:.2f}"
-    return text.removeprefix("-") if float(text) == 0 else text
+    return f"{value:z.1f}" if kind == "VAS100" else f"{value:z.2f}"
 
 
 def p_value(p: float) -> str:
@@ -69,30 +63,30 @@ def sentences(outcomes: Outcomes) -> tuple[str, str, str]:
     return _how_large(outcomes), verdict(outcomes), _what_kind(outcomes)
 
 
-def verdict(outcomes: Outcomes) -> str:
+def verdict(o: Outcomes) -> str:
     """Return the conclusion: a difference shown, equivalence shown, or not shown either way."""
-    found, unit, margin = outcomes.equivalence, SHORT_UNITS[outcomes.scale], margin_words(outcomes)
+    found, margin = o.equivalence, margin_words(o)
     if found.conclusion is None:
         return f"Whether pops are associated with more or less relief was not shown either way: {found.why_not}."
     if found.conclusion == "difference":
-        size = (
-            f"it is smaller than the margin of {margin}"
-            if found.within_margin
-            else f"whether it reaches the margin of {margin} is open"
-            if _reaches_into(outcomes)
-            else f"it is larger than the margin of {margin}"
-        )
+        low, high = o.main.estimate.low, o.main.estimate.high
+        if found.within_margin:
+            size = f"it is smaller than the margin of {margin}"
+        elif low is not None and high is not None and min(abs(low), abs(high)) <= found.margin:
+            size = f"whether it reaches the margin of {margin} is open"
+        else:
+            size = f"it is larger than the margin of {margin}"
         return f"A difference was shown (its 95 % interval does not hold 0), and {size}."
     if found.conclusion == "equivalence":
         return (
             f"Equivalence was shown for a margin of {margin}: the 90 % interval "
-            f"({interval(found.low, found.high, outcomes.scale)}) lies within it{_despite_errors(outcomes)}."
+            f"({interval(found.low, found.high, o.scale)}) lies within it{_despite_errors(o)}."
         )
-    smallest = outcomes.power.detectable
-    could = f"; this sample could have shown a difference of {number(smallest, outcomes.scale)} {unit} (80 % power)"
+    smallest = f"{number(o.power.detectable, o.scale)} {SHORT_UNITS[o.scale]} (80 % power)"
+    could = "" if o.power.detectable is None else f"; this sample could have shown a difference of {smallest}"
     return (
-        f"Not shown either way: the data are compatible with 0 and with a difference beyond the margin of {margin}"
-        f"{could if smallest is not None else ''}."
+        "Not shown either way: the data are compatible with 0 and with a difference beyond the margin of "
+        f"{margin}{could}."
     )
 
 
@@ -112,33 +106,33 @@ def margin_words(outcomes: Outcomes) -> str:
     return f"{margin:g} {unit.removesuffix('s') if margin == 1 else unit}"
 
 
+def adjusted_words(main: Difference) -> str:
+    """Return what a difference is adjusted for, after a comma; empty if it is for nothing."""
+    return f", adjusted for {' and '.join(main.adjusted_for)}" if main.adjusted_for else ""
+
+
 def _how_large(o: Outcomes) -> str:
-    main, unit = o.main, SHORT_UNITS[o.scale]
-    value = main.estimate.value
+    main, value, low = o.main, o.main.estimate.value, o.main.estimate.low
     if value is None:
         return f"Pain after thrusts with and without a pop could not be compared: {main.estimate.why_not}."
-    adjusted = f", adjusted for {' and '.join(main.adjusted_for)}" if main.adjusted_for else ""
-    side = "lower" if value < 0 else "higher"
+    limits = f"95 % interval of the difference {interval(low, main.estimate.high, o.scale)}"
     return (
-        f"After thrusts with a pop, pain was {number(abs(value), o.scale)} {unit} {side} than after thrusts without "
-        f"({_range(main.estimate, o.scale)}){adjusted}; {main.n_pop} thrusts with and {main.n_no_pop} without, "
-        f"{main.n_patients} patients."
+        f"After thrusts with a pop, pain was {number(abs(value), o.scale)} {SHORT_UNITS[o.scale]} "
+        f"{'lower' if value < 0 else 'higher'} than after thrusts without "
+        f"({main.estimate.why_not if low is None else limits}){adjusted_words(main)}; {main.n_pop} thrusts with and "
+        f"{main.n_no_pop} without, {main.n_patients} patients."
     )
 
 
 def _what_kind(o: Outcomes) -> str:
     if o.main.estimate.value is None:
         return "A difference would be an association, not an effect: nobody was assigned to a pop by chance."
-    text = "This is an association: nobody was assigned to a pop by chance"
-    corrected = o.dilution.corrected
-    if corrected.value is not None and corrected.low is not None:
-        text += (
-            f"; corrected for the detector's errors the difference is {number(corrected.value, o.scale)} "
-            f"({interval(corrected.low, corrected.high, o.scale)})"
-        )
-    else:
-        text += "; the detector's errors are not corrected for, and they usually make differences look smaller"
-    return text + "."
+    made = o.dilution.corrected
+    corrected = "the detector's errors are not corrected for, and they usually make differences look smaller"
+    if made.value is not None and made.low is not None:
+        limits = interval(made.low, made.high, o.scale)
+        corrected = f"corrected for the detector's errors the difference is {number(made.value, o.scale)} ({limits})"
+    return f"This is an association: nobody was assigned to a pop by chance; {corrected}."
 
 
 def _despite_errors(o: Outcomes) -> str:
@@ -147,16 +141,3 @@ def _despite_errors(o: Outcomes) -> str:
     if low is None or high is None:
         return ", if the detector's verdicts are right (wrong verdicts make the groups similar)"
     return "" if -margin < low and high < margin else ", but the interval corrected for the detector's errors does not"
-
-
-def _reaches_into(o: Outcomes) -> bool:
-    """Return whether the interval of a shown difference includes the margin."""
-    low, high, margin = o.main.estimate.low, o.main.estimate.high, o.equivalence.margin
-    return low is not None and high is not None and min(abs(low), abs(high)) <= margin
-
-
-def _range(estimate: Estimate, scale: str) -> str:
-    low, high = estimate.low, estimate.high
-    if low is None or high is None:
-        return estimate.why_not
-    return f"95 % interval of the difference {interval(low, high, scale)}"

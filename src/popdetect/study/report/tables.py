@@ -30,11 +30,11 @@ from popdetect.study.report.sentences import (
 )
 
 FIGURES = ("figure", "value", "95 % interval", "p", "thrusts", "how it was computed, or why not")
-_GROUPS = (("pop", "pop"), ("no pop", "no_pop"), ("uncertain", "uncertain"), ("not judged", None))
+_GROUPS = {"pop": "pop", "no pop": "no_pop", "uncertain": "uncertain", "not judged": None}
 
 
 class EstimateRow(NamedTuple):
-    """One figure of the outcomes: its name, the estimate, its kind (as `estimate_words` takes it), and counts."""
+    """One figure of the outcomes: its name, the estimate, its kind (as `number` takes it), and counts."""
 
     name: str
     estimate: Estimate
@@ -50,29 +50,26 @@ class Sheet:
     ----------
     name : str
         Letters and hyphens, unique in the report.
-    caption : str
-    columns : tuple of str
-    rows : tuple of tuple of str
-    notes, details : tuple of str
+    notes, details : sequence of str
         Sentences below it; the details are in the page only, not in the terminal's text.
-    figures : tuple of EstimateRow
+    figures : sequence of EstimateRow
         The figures of which the rows are made; empty for other tables.
     """
 
     name: str
     caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
-    details: tuple[str, ...] = ()
-    figures: tuple[EstimateRow, ...] = ()
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+    details: Sequence[str] = ()
+    figures: Sequence[EstimateRow] = ()
 
 
-def sheets(o: Outcomes) -> tuple[Sheet, ...]:
+def sheets(o: Outcomes) -> list[Sheet]:
     """Return all tables of figures, in the order of the report."""
-    speed = [_speed(o.speed, o.scale)] if o.speed is not None else []
-    first = (_groups(o), _differences(o), _conclusion(o), _responders(o), _dose(o), _belief(o))
-    return (*first, *speed, _agreement_counts(o), _agreement(o), _errors(o))
+    made = [_groups(o), _differences(o), _conclusion(o), _responders(o), _dose(o), _belief(o)]
+    made += [_speed(o.speed, o.scale)] if o.speed is not None else []
+    return [*made, _agreement_counts(o), _agreement(o), _errors(o)]
 
 
 def _groups(o: Outcomes) -> Sheet:
@@ -84,7 +81,7 @@ def _groups(o: Outcomes) -> Sheet:
     for g in o.groups:
         counts = (g.n_thrusts, g.n_patients, g.n_scored, g.n_scored_patients)
         means = (g.mean_before, g.mean_after, g.change.value)
-        pain = (*(number(mean, o.scale) for mean in means), _between(g.change, o.scale), number(g.sd_change, o.scale))
+        pain = (*(number(mean, o.scale) for mean in means), _limits(g.change, o.scale), number(g.sd_change, o.scale))
         name = GROUP_NAMES[g.label]
         rows.append((name, *map(str, counts), *pain))
         details += [f"{name.capitalize()}: left out: {left_out_words(g.left_out)}."] if g.left_out else []
@@ -95,36 +92,36 @@ def _groups(o: Outcomes) -> Sheet:
         "Intervals allow for repeated patients.",
     )
     caption = f"Pain by the detector's verdict, in {UNIT_WORDS[o.scale]}"
-    return Sheet("groups", caption, columns, tuple(rows), notes, tuple(details))
+    return Sheet("groups", caption, columns, rows, notes, details)
 
 
 def _differences(o: Outcomes) -> Sheet:
-    figures = [EstimateRow(made.title, made.estimate, o.scale, _n(made)) for made in (o.main, *o.others)]
+    figures = [_adjusted(made.title, made, o.scale) for made in (o.main, *o.others)]
     figures.append(EstimateRow("Hedges' g of the change (pop minus no pop)", o.hedges_g, "ratio"))
     caption = f"Pain after, pop minus no pop, in {UNIT_WORDS[o.scale]}"
-    notes = ("Below 0 is less pain after a pop. The first line is the answer.", *_details(o.main))
+    notes = ["Below 0 is less pain after a pop. The first line is the answer.", *_details(o.main)]
     return _sheet("differences", caption, figures, notes, _details(*o.others))
 
 
-def _details(*differences: Difference) -> tuple[str, ...]:
+def _details(*differences: Difference) -> list[str]:
     lines = []
     for one in differences:
         if one.model is None:
             continue
+        counts = f"{one.n_pop} thrusts with and {one.n_no_pop} without a pop, {one.n_patients} patients"
         parts = [
             f"{WORDS[one.model]}, because of {one.why}",
             f"adjusted for {', '.join(one.adjusted_for) or 'nothing'}",
+            counts if one.n_no_pop else "",
+            "" if one.se is None else f"standard error {one.se:.3g}, {one.df:g} degrees of freedom",
+            ""
+            if one.patient_share is None
+            else f"{100 * one.patient_share:.0f} % of the remaining variance lies between patients",
+            f"left out: {left_out_words(one.left_out)}" if one.left_out else "",
+            *one.notes,
         ]
-        if one.n_no_pop:
-            parts.append(f"{one.n_pop} thrusts with and {one.n_no_pop} without a pop, {one.n_patients} patients")
-        if one.se is not None and one.df is not None:
-            parts.append(f"standard error {one.se:.3g}, {one.df:g} degrees of freedom")
-        if one.patient_share is not None:
-            parts.append(f"{100 * one.patient_share:.0f} % of the remaining variance lies between patients")
-        if one.left_out:
-            parts.append(f"left out: {left_out_words(one.left_out)}")
-        lines.append(f"{one.title[0].upper()}{one.title[1:]}: {'; '.join([*parts, *one.notes])}.")
-    return tuple(lines)
+        lines.append(f"{one.title[0].upper()}{one.title[1:]}: {'; '.join(filter(None, parts))}.")
+    return lines
 
 
 def _conclusion(o: Outcomes) -> Sheet:
@@ -158,37 +155,32 @@ def _responders(o: Outcomes) -> Sheet:
 
 def _dose(o: Outcomes) -> Sheet:
     both = (o.dose.per_pop, o.dose.per_further_pop)
-    figures = [
-        EstimateRow(f"difference in pain after, {made.title}", made.estimate, o.scale, _n(made)) for made in both
-    ]
+    figures = [_adjusted(f"difference in pain after, {made.title}", made, o.scale) for made in both]
     counts = ", ".join(f"{pops}: {n}" for pops, n in o.dose.thrusts_by_pops.items()) or "none"
-    notes = (f"Thrusts by number of pops: {counts}. The count is the least certain output of the detector.",)
-    return _sheet("dose-figures", "Number of pops (dose)", figures, notes, _details(*both))
+    note = f"Thrusts by number of pops: {counts}. The count is the least certain output of the detector."
+    return _sheet("dose-figures", "Number of pops (dose)", figures, [note], _details(*both))
 
 
 def _belief(o: Outcomes) -> Sheet:
     made = o.belief
-    figures = (
-        EstimateRow(
-            "change of the difference per point of belief", made.interaction.estimate, o.scale, _n(made.interaction)
-        ),
+    figures = [
+        _adjusted("change of the difference per point of belief", made.interaction, o.scale),
         EstimateRow("difference at belief 1 (not at all needed)", made.at_1, o.scale),
         EstimateRow("difference at belief 5 (surely needed)", made.at_5, o.scale),
-    )
+    ]
     caption = "Is the difference related to the belief that a pop is needed?"
-    return _sheet("belief", caption, figures, (belief_sentence(o),), _details(made.interaction))
+    return _sheet("belief", caption, figures, [belief_sentence(o)], _details(made.interaction))
 
 
 def _speed(made: Speed, scale: str) -> Sheet:
-    per = f"per {made.unit}" if made.unit else "per unit"
     sd = f" ({made.sd:.3g})" if made.sd is not None else ""
     n = str(made.n or "")
-    figures = (
-        EstimateRow(f"odds ratio of a pop {per}", made.odds_ratio, "ratio", n),
+    figures = [
+        EstimateRow(f"odds ratio of a pop per {made.unit or 'unit'}", made.odds_ratio, "ratio", n),
         EstimateRow(f"odds ratio of a pop per standard deviation{sd}", made.odds_ratio_per_sd, "ratio", n),
-        EstimateRow(made.difference.title, made.difference.estimate, scale, _n(made.difference)),
-    )
-    left_out = (f"Left out of the odds ratio: {left_out_words(made.left_out)}.",) if made.left_out else ()
+        _adjusted(made.difference.title, made.difference, scale),
+    ]
+    left_out = [f"Left out of the odds ratio: {left_out_words(made.left_out)}."] if made.left_out else []
     return _sheet("speed", "Thrust speed", figures, left_out, _details(made.difference))
 
 
@@ -196,11 +188,11 @@ def _agreement_counts(o: Outcomes) -> Sheet:
     columns = ("pair", "yes/yes", "yes/no", "no/yes", "no/no", "unsure", "not asked", "patients")
     rows = []
     for pair in o.agreement:
-        yes, no = pair.table["yes"], pair.table["no"]
-        counts = (yes["yes"], yes["no"], no["yes"], no["no"], pair.n_unsure, pair.n_not_asked, pair.n_patients)
+        table = [pair.table[first][second] for first in ("yes", "no") for second in ("yes", "no")]
+        counts = (*table, pair.n_unsure, pair.n_not_asked, pair.n_patients)
         rows.append((f"{pair.first} and {pair.second}", *map(str, counts)))
-    notes = ("Yes/no: the first of the pair heard a pop, the second did not. Unsure: at least one of the two.",)
-    return Sheet("heard-counts", "Who heard a pop: counts of thrusts", columns, tuple(rows), notes)
+    note = "Yes/no: the first of the pair heard a pop, the second did not. Unsure: at least one of the two."
+    return Sheet("heard-counts", "Who heard a pop: counts of thrusts", columns, rows, [note])
 
 
 def _agreement(o: Outcomes) -> Sheet:
@@ -217,19 +209,19 @@ def _agreement(o: Outcomes) -> Sheet:
         "Kappa is agreement beyond chance. It is low if nearly all thrusts pop, however well two raters agree; so "
         "the agreement on yes and on no is given as well."
     )
-    return _sheet("agreement-figures", "How well they agree", figures, (note,))
+    return _sheet("agreement-figures", "How well they agree", figures, [note])
 
 
 def _errors(o: Outcomes) -> Sheet:
     made, diluted = o.prevalence, o.dilution
-    figures = (
+    figures = [
         EstimateRow("called pop, of the decided clips", made.apparent, "share", f"{made.n_pop} of {made.n}"),
         EstimateRow("share of pops, corrected for the detector's errors", made.corrected, "share"),
         EstimateRow("sensitivity, as given", made.sensitivity, "share"),
         EstimateRow("specificity, as given", made.specificity, "share"),
         EstimateRow("part of a true difference that remains", diluted.factor, "share"),
         EstimateRow("adjusted difference, corrected for errors", diluted.corrected, o.scale),
-    )
+    ]
     notes = []
     if made.n_effective is not None:
         notes.append(f"As patients repeat, the decided clips count as {made.n_effective:.0f} independent ones.")
@@ -244,89 +236,74 @@ def _errors(o: Outcomes) -> Sheet:
     return _sheet("errors", "How often it pops, and the detector's errors", figures, notes)
 
 
+def _adjusted(name: str, made: Difference, kind: str) -> EstimateRow:
+    return EstimateRow(name, made.estimate, kind, str(made.n or ""))
+
+
 def _sheet(
     name: str, caption: str, figures: Sequence[EstimateRow], notes: Sequence[str], details: Sequence[str] = ()
 ) -> Sheet:
-    rows = tuple(_cells(figure) for figure in figures)
-    return Sheet(name, caption, FIGURES, rows, tuple(notes), tuple(details), tuple(figures))
+    rows = []
+    for title, made, kind, n in figures:
+        if made.value is None:
+            rows.append((title, "not given", "", "", n, made.why_not))
+            continue
+        why = "; ".join(part for part in (made.how, made.why_not) if part)
+        p = p_value(made.p).removeprefix("= ") if made.p is not None else ""
+        rows.append((title, number(made.value, kind), _limits(made, kind), p, n, why))
+    return Sheet(name, caption, FIGURES, rows, notes, details, figures)
 
 
-def _cells(figure: EstimateRow) -> tuple[str, ...]:
-    name, made, kind, n = figure
-    if made.value is None:
-        return (name, "not given", "", "", n, made.why_not)
-    why = "; ".join(part for part in (made.how, made.why_not) if part)
-    p = p_value(made.p).removeprefix("= ") if made.p is not None else ""
-    return (name, number(made.value, kind), _between(made, kind), p, n, why)
-
-
-def _between(made: Estimate, kind: str) -> str:
+def _limits(made: Estimate, kind: str) -> str:
     return interval(made.low, made.high, kind) if made.low is not None else "none"
-
-
-def _n(made: Difference) -> str:
-    return str(made.n) if made.n else ""
 
 
 def flow(o: Outcomes, thrusts: Sequence[Thrust], n_clips_only: int) -> Sheet:
     """Return the number of thrusts at each step; `n_clips_only` clips are in the journal without any score."""
+    n, lost = len(thrusts), f"{n_clips_only} clips without a line of scores" if n_clips_only else "0"
     rows = [
-        ("clips and thrusts in the journal", str(len(thrusts) + n_clips_only), ""),
-        (
-            "thrusts with a line of scores",
-            str(len(thrusts)),
-            _lost(n_clips_only, "clips without a line of scores"),
-        ),
-        (f"on the scale {o.scale}", str(o.n_thrusts), _lost(o.n_other_scale, "on the other scale")),
+        ("clips and thrusts in the journal", str(n + n_clips_only), ""),
+        ("thrusts with a line of scores", str(n), lost),
     ]
-    left = o.n_thrusts
-    for reason, n in _left_out(o, thrusts).items():
+    lost = f"{o.n_other_scale} on the other scale" if o.n_other_scale else "0"
+    rows.append((f"on the scale {o.scale}", str(o.n_thrusts), lost))
+    main, left, left_out = o.main, o.n_thrusts, o.main.left_out
+    if left_out is None:
+        columns = columns_of(thrusts, o.scale)
+        left_out = complete(*decided(columns), *scored(columns))[1]
+    for reason, n in left_out.items():
         left -= n
         rows.append((f"without: {reason}", str(left), str(n)))
-    main = o.main
-    if main.estimate.value is not None:
+    notes = []
+    if main.estimate.value is None:
+        notes.append(f"There is no answer: {main.estimate.why_not}.")
+    else:
         last = f"in the answer: {main.n_pop} with and {main.n_no_pop} without a pop, {main.n_patients} patients"
         rows.append((last, str(main.n), ""))
-        notes: tuple[str, ...] = ()
-    else:
-        notes = (f"There is no answer: {main.estimate.why_not}.",)
-    columns = ("step", "thrusts left", "left out here")
-    return Sheet("flow", "From the journal to the answer", columns, tuple(rows), notes)
+    return Sheet("flow", "From the journal to the answer", ("step", "thrusts left", "left out here"), rows, notes)
 
 
 def filled_cells(thrusts: Sequence[Thrust]) -> Sheet:
     """Return how many cells are filled in each group, on both scales together."""
-    groups = [[t for t in thrusts if t.label == label] for _, label in _GROUPS]
-    rows = [("thrusts", *(str(len(group)) for group in groups), str(len(thrusts)))]
+    groups = [*([t for t in thrusts if t.label == label] for label in _GROUPS.values()), thrusts]
+    rows = [("thrusts", *(str(len(group)) for group in groups))]
     for field in STUDY_FIELDS:
         if field.short:
-            filled = [sum(getattr(t, field.name) not in (None, "") for t in group) for group in groups]
-            rows.append((field.short, *map(str, filled), str(sum(filled))))
+            filled = (sum(getattr(t, field.name) not in (None, "") for t in group) for group in groups)
+            rows.append((field.short, *map(str, filled)))
     notes = (
         "An empty cell can mean that a question was not asked or not answered. Missing values were not imputed: each "
         "comparison uses the thrusts that have the values it needs.",
         "An adverse event is a filled cell; its text is not in this report.",
     )
-    return Sheet("missing", "Filled cells, by the detector's verdict", ("field", *(n for n, _ in _GROUPS), "all"),
-                 tuple(rows), notes)  # fmt: skip
+    return Sheet("missing", "Filled cells, by the detector's verdict", ("field", *_GROUPS, "all"), rows, notes)
 
 
-def changed(history: Sequence[Replaced]) -> tuple[Sheet, ...]:
+def changed(history: Sequence[Replaced]) -> list[Sheet]:
     """Return a table of how many values were replaced after they had been logged, by field; none if there are none."""
-    if not history:
-        return ()
     counts = Counter(replaced.field for replaced in history)
-    rows = tuple((field, str(n)) for field, n in sorted(counts.items()))
+    rows = [(field, str(n)) for field, n in sorted(counts.items())]
     note = "The old values are kept in the journal's history."
-    return (Sheet("changed", "Values replaced after they were logged", ("field", "times"), rows, (note,)),)
-
-
-def _left_out(o: Outcomes, thrusts: Sequence[Thrust]) -> dict[str, int]:
-    if o.main.left_out is not None:
-        return o.main.left_out
-    columns = columns_of(thrusts, o.scale)
-    return complete(*decided(columns), *scored(columns))[1]
-
-
-def _lost(n: int, what: str) -> str:
-    return f"{n} {what}" if n else "0"
+    return (
+        [Sheet("changed", "Values replaced after they were logged", ("field", "times"), rows, [note])] if rows else []
+    )

@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 
 from popdetect.study.analysis.outcomes import Outcomes
 from popdetect.study.report.sentences import UNIT_WORDS, estimate_words, sentences
-from popdetect.study.report.tables import EstimateRow, Sheet, sheets
+from popdetect.study.report.tables import Sheet, sheets
 
 _WIDTH = 100
 
 
-def as_text(outcomes: Outcomes) -> str:
-    """Return all outcomes as text.
-
-    Returns
-    -------
-    str
-        Lines, ending in a newline; in English, decimal points. Sentences have at most 100 columns; tables can have
-        more.
-    """
-    o = outcomes
+def as_text(o: Outcomes) -> str:
+    """Return all outcomes as lines of text. Sentences have at most 100 columns; tables can have more."""
     lines = [
         f"{o.n_thrusts} thrusts of {o.n_patients} patients; pain in {UNIT_WORDS[o.scale]}.",
         "Negative is less pain: a change is after minus before, a difference is pop minus no pop.",
     ]
     if o.n_not_judged:
         lines.append(f"{o.n_not_judged} clips could not be judged and are left out below.")
-    lines += ["", "In short", *(line for i, text in enumerate(sentences(o), 1) for line in _wrapped(f"{i}. {text}"))]
+    lines += ["", "In short", *_wrapped(f"{i}. {text}" for i, text in enumerate(sentences(o), 1))]
     for sheet in sheets(o):
-        lines += ["", sheet.caption, *_rows(sheet), *(line for note in sheet.notes for line in _wrapped(note))]
-    lines += ["", "Limits", *(line for caveat in o.caveats for line in _wrapped(f"* {caveat}"))]
+        lines += ["", sheet.caption, *_rows(sheet), *_wrapped(sheet.notes)]
+    lines += ["", "Limits", *_wrapped(f"* {caveat}" for caveat in o.caveats)]
     return "\n".join(lines) + "\n"
 
 
 def _rows(sheet: Sheet) -> list[str]:
     if sheet.figures:
         width = max(len(figure.name) for figure in sheet.figures)
-        return [_figure(figure, width) for figure in sheet.figures]
+        return [
+            f"  {name:<{width}}  {estimate_words(made, kind)}  {f'n = {n}' if n.isdigit() else n}".rstrip()
+            for name, made, kind, n in sheet.figures
+        ]
     if len(sheet.columns) == 2:
-        return [line for name, value in sheet.rows for line in _wrapped(f"{name[0].upper()}{name[1:]}: {value}")]
+        return _wrapped(f"{name[0].upper()}{name[1:]}: {value}" for name, value in sheet.rows)
     widths = [max(map(len, cells)) for cells in zip(sheet.columns, *sheet.rows, strict=True)]
     return [
         "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
@@ -47,10 +43,6 @@ def _rows(sheet: Sheet) -> list[str]:
     ]
 
 
-def _figure(figure: EstimateRow, width: int) -> str:
-    n = f"  n = {figure.n}" if figure.n.isdigit() else f"  {figure.n}"
-    return f"  {figure.name:<{width}}  {estimate_words(figure.estimate, figure.kind)}{n}".rstrip()
-
-
-def _wrapped(sentence: str) -> list[str]:
-    return textwrap.wrap(sentence, _WIDTH, initial_indent="  ", subsequent_indent="     ", break_on_hyphens=False)
+def _wrapped(sentences: Iterable[str]) -> list[str]:
+    wrapper = textwrap.TextWrapper(_WIDTH, initial_indent="  ", subsequent_indent="     ", break_on_hyphens=False)
+    return [line for sentence in sentences for line in wrapper.wrap(sentence)]
