@@ -216,7 +216,7 @@ def test_no_word_of_an_effect_where_none_was_shown(tmp_path: Path) -> None:
 
 def test_the_model_that_comes_along_has_its_card(whole: tuple[Path, str], tmp_path: Path) -> None:
     text = words(parsed(whole[1]))
-    assert "no clinical recording was learned from" in text
+    assert "no clinical recording was used" in text
     assert "no figure here is clinical accuracy" in text
 
     other = write(fill(tmp_path / "OTHER.db", [thrust(model="ours-1")], "cd" * 32), tmp_path / "other.html").path
@@ -224,7 +224,7 @@ def test_the_model_that_comes_along_has_its_card(whole: tuple[Path, str], tmp_pa
     assert "ours-1" in text
     assert "cd" * 32 in text
     assert "its card is not here" in text
-    assert "no clinical recording was learned from" not in text
+    assert "no clinical recording was used" not in text
 
 
 def test_a_template_never_goes_on_without_a_fact() -> None:
