@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from popdetect.detection.model.bundle import OperatingPoint
 from popdetect.detection.model.classifiers import Calibration, FeatureRange, Floats, sigmoid
+from popdetect.training.models import estimators
 
 # share of no_pop clips that must not be called pop, share of pop clips that must not be called no_pop, and the
 # probability from which events count in a burst. A new operating point is one entry.
@@ -31,10 +32,8 @@ _FAR = 1e12
 
 def platt(logits: Floats, labels: npt.NDArray[Any]) -> Calibration:
     """Fit Platt scaling with light regularisation; the slope is at least 0.05."""
-    from sklearn.linear_model import LogisticRegression
-
-    fitted = LogisticRegression(C=10.0, max_iter=1000).fit(logits[:, None], labels)
-    return Calibration(max(float(fitted.coef_[0, 0]), 0.05), float(fitted.intercept_[0]))
+    slope, offset = estimators.logistic_line(logits, labels)
+    return Calibration(max(slope, 0.05), offset)
 
 
 def recalibrate(before: Calibration, logits: Floats, labels: npt.NDArray[Any]) -> Calibration:

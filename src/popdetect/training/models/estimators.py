@@ -259,6 +259,14 @@ def small_tree(seed: int, leaves: int, leaf_share: float) -> Any:
     )
 
 
+def logistic_line(values: Floats, labels: npt.NDArray[Any]) -> tuple[float, float]:
+    """Return slope and offset of a logistic regression on one variable, with light regularisation."""
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression(C=10.0, max_iter=1000).fit(values[:, None], labels)
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+
+
 def folds(labels: npt.NDArray[Any], groups: list[str], n_splits: int, seed: int) -> list[npt.NDArray[np.intp]]:
     """Return the clip indices of each fold: whole groups, classes as even as possible (`StratifiedGroupKFold`)."""
     from sklearn.model_selection import StratifiedGroupKFold
