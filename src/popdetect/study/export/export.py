@@ -22,12 +22,8 @@ from popdetect.study.journal.pseudonyms import may_write
 
 # each format and what its rows are
 FORMATS: Final[Mapping[str, str]] = {
-    "csv": "thrust",
-    "wide": "patient session",
-    "redcap": "thrust",
-    "codebook": "field",
-    "fhir": "observation",
-}
+    "csv": "thrust", "wide": "patient session", "redcap": "thrust", "codebook": "field", "fhir": "observation",
+}  # fmt: skip
 IN_A_FOLDER: Final = ("redcap", "codebook")  # two files each
 
 

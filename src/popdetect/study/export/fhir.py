@@ -77,6 +77,7 @@ def bundle(rows: Rows, names: Sequence[str]) -> tuple[str, int, tuple[str, ...]]
 def _observation(row: Mapping[str, Value], pain: str, value: float, number: int, with_day: bool) -> dict[str, Any]:
     timing = pain.removeprefix("pain_")
     code, display = _CODINGS[str(row["pain_scale"])]
+    coding = {"system": "http://loinc.org", "code": code, "display": display}
     extensions: list[dict[str, Any]] = [
         {"url": f"{URN}:pain-timing", "valueCode": timing},
         {"url": f"{URN}:thrust-number", "valuePositiveInt": number},
@@ -91,10 +92,7 @@ def _observation(row: Mapping[str, Value], pain: str, value: float, number: int,
         "extension": extensions,
         "status": "final",
         "category": [{"coding": [_SURVEY]}],
-        "code": {
-            "coding": [{"system": "http://loinc.org", "code": code, "display": display}],
-            "text": f"Pain {timing} the thrust ({row['pain_scale']})",
-        },
+        "code": {"coding": [coding], "text": f"Pain {timing} the thrust ({row['pain_scale']})"},
         "subject": {"type": "Patient", "identifier": {"system": f"{URN}:patient", "value": row["patient"]}},
         "_effectiveDateTime": {"extension": [_MASKED]},
     }

@@ -10,14 +10,7 @@ from typing import Any
 from popdetect.study.analysis.estimates import Estimate
 from popdetect.study.analysis.outcomes import Outcomes
 from popdetect.study.report.drawing import ACCENT, BAND, INK, PAPER, Figure, Picture, drawn
-from popdetect.study.report.sentences import (
-    SHORT_UNITS,
-    adjusted_words,
-    estimate_words,
-    interval,
-    margin_words,
-    number,
-)
+from popdetect.study.report.sentences import SHORT_UNITS, adjusted_words, estimate_words, interval, margin_words, number
 
 _Row = tuple[str, Estimate]
 
@@ -78,11 +71,8 @@ def forest(o: Outcomes) -> Picture:
 
 def _limit(o: Outcomes, there: list[_Row]) -> float:
     """Return the end of the axis: wide enough for the answer, the margin and most others; others get arrows."""
-    reach = max(
-        1.5 * o.equivalence.margin,
-        *(abs(edge) * 1.15 for edge in (o.main.estimate.low, o.main.estimate.high) if edge),
-        0.0,
-    )
+    answer = [abs(edge) * 1.15 for edge in (o.main.estimate.low, o.main.estimate.high) if edge]
+    reach = max([1.5 * o.equivalence.margin, *answer])
     edges = [abs(edge) for _, made in there for edge in (made.low, made.high, made.value) if edge is not None]
     return min(max([*edges, reach]) * 1.1, 2.5 * reach)
 

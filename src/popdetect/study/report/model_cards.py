@@ -53,13 +53,9 @@ def _card(name: str, sha256: str, n: int, shipped: Model | None) -> Card:
         f"Simulated: {learned.get('simulated', 'see its card')}.",
         "Intended use: " + "; ".join(map(str, info.get("intended_use", ()))) + ".",
     )
-    points = Sheet(
-        "operating-points",
-        "Operating points: the probabilities at which a clip is called no pop or pop",
-        ("operating point", "no pop below", "pop from"),
-        [(name, f"{at.no_pop_below:.4f}", f"{at.pop_from:.4f}") for name, at in shipped.operating_points.items()],
-    )
-    sheets = [points]
+    rows = [(name, f"{at.no_pop_below:.4f}", f"{at.pop_from:.4f}") for name, at in shipped.operating_points.items()]
+    caption = "Operating points: the probabilities at which a clip is called no pop or pop"
+    sheets = [Sheet("operating-points", caption, ("operating point", "no pop below", "pop from"), rows)]
     for i, (about, made) in enumerate(info.get("scores", {}).items()):
         rows = [(str(name), *_value(figure)) for name, figure in made.get("figures", {}).items()]
         notes = [note for note in (str(made.get("about", "")), "Not clinical accuracy.") if note]

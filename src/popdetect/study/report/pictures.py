@@ -18,18 +18,7 @@ from popdetect.study.analysis.columns import UNITS, Columns, Floats, has
 from popdetect.study.analysis.groups import Group
 from popdetect.study.analysis.outcomes import Outcomes
 from popdetect.study.analysis.thrusts import Thrust
-from popdetect.study.report.drawing import (
-    COLOURS,
-    FAINT,
-    HATCHES,
-    INK,
-    LINES,
-    MARKERS,
-    PAPER,
-    Figure,
-    Picture,
-    drawn,
-)
+from popdetect.study.report.drawing import COLOURS, FAINT, HATCHES, INK, LINES, MARKERS, PAPER, Figure, Picture, drawn
 from popdetect.study.report.sentences import GROUP_NAMES, SHORT_UNITS, counted, estimate_words, number
 
 _MOST_POPS = 8

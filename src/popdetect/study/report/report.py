@@ -14,8 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
+from importlib.metadata import version
 from pathlib import Path
 
 from popdetect import __version__
@@ -188,17 +187,10 @@ def _origin(command: str, thrusts: Sequence[Thrust]) -> Sheet:
         ("fingerprint of the thrusts", hashlib.sha256("\n".join(sorted(map(repr, thrusts))).encode()).hexdigest()),
         ("popdetect", __version__),
         ("Python", platform.python_version()),
-        *((name, _version(name)) for name in _LIBRARIES),
+        *((name, version(name)) for name in _LIBRARIES),
     ]
     note = (
         "Names of files and folders are replaced in the command and appear nowhere in this report, because they may "
         "identify a clinic or a patient. The fingerprint changes if any thrust in the journal changes."
     )
     return Sheet("origin-facts", "Command and versions", ("what", "value"), rows, [note])
-
-
-def _version(name: str) -> str:
-    try:
-        return version_of(name)
-    except PackageNotFoundError:
-        return "not known"

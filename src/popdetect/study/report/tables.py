@@ -108,15 +108,14 @@ def _details(*differences: Difference) -> list[str]:
     for one in differences:
         if one.model is None:
             continue
+        share = "" if one.patient_share is None else f"{100 * one.patient_share:.0f} %"
         counts = f"{one.n_pop} thrusts with and {one.n_no_pop} without a pop, {one.n_patients} patients"
         parts = [
             f"{WORDS[one.model]}, because of {one.why}",
             f"adjusted for {', '.join(one.adjusted_for) or 'nothing'}",
             counts if one.n_no_pop else "",
             "" if one.se is None else f"standard error {one.se:.3g}, {one.df:g} degrees of freedom",
-            ""
-            if one.patient_share is None
-            else f"{100 * one.patient_share:.0f} % of the remaining variance lies between patients",
+            f"{share} of the remaining variance lies between patients" if share else "",
             f"left out: {left_out_words(one.left_out)}" if one.left_out else "",
             *one.notes,
         ]

@@ -34,15 +34,6 @@ from popdetect.study.journal.session_table import NAME
 from popdetect.study.simulation.study import SIMULATED_MODEL, Known, StudyPlan, simulate_known
 from popdetect.training.data import simulated_sessions as sessions
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.simulated_sessions import (
-    PARAMETERS,
-    bank_of,
-    clip_file,
-    drafted,
-    make_clip,
-    patient_name,
-    write_truth,
-)
 
 TRUTH_TABLE, TRUTH = "study_truth.csv", "study_truth.json"
 TRUTH_COLUMNS = ("file", "patient_id", "label", "n_pops", "effect_points")
@@ -128,22 +119,16 @@ def simulate(
         raise UsageError("a study without sound has no recordings to mix; leave out one of the two")
     if role is not None and sounds is None:
         raise UsageError("a role chooses among recorded sounds; name their folder with --sounds")
-    about = {
-        "popdetect_version": __version__,
-        "simulated": True,
-        "note": NOTE,
-        "seed": seed,
-        "n_patients": plan.n_patients,
-        "plan": asdict(plan),
-    }
-    with drafted(folder) as draft:
+    about = {"popdetect_version": __version__, "simulated": True, "note": NOTE, "seed": seed}
+    about |= {"n_patients": plan.n_patients, "plan": asdict(plan)}
+    with sessions.drafted(folder) as draft:
         if sound:
             known = _with_sound(draft, plan, seed, rule or SceneRule(), sounds, role, about, on_progress)
         else:
             known = simulate_known(plan, seed=seed)
             run = about | {"judged_by": "chance, as planned"}
             Session(draft, draft / OUT_NAME, tuple(map(_clip, count(), known)), run, has_events=False).write()
-            write_text(draft / PARAMETERS, _json(about))
+            write_text(draft / sessions.PARAMETERS, _json(about))
         effects = [one.effect for one in known if one.n_pops]
         made = SimulatedStudy(
             folder=folder,
@@ -189,14 +174,14 @@ def _with_sound(
     on_progress: Callable[[int, int], None] | None,
 ) -> list[Known]:
     """Mix the clips and write them with their truth; pain follows from the pops in them."""
-    bank = bank_of(sounds, role)
+    bank = sessions.bank_of(sounds, role)
     n_planned = plan.n_thrusts or round(plan.n_patients * plan.thrusts_per_patient)
     truths: list[Truth] = []
 
     def pops(patient: int, thrust_no: int, popped: bool) -> int:
         rng = np.random.default_rng([seed, 7, patient, thrust_no])
         scene = compose(rng, bank, replace(rule, pop_share=float(popped)))
-        truths.append(make_clip(draft, scene, patient, thrust_no))
+        truths.append(sessions.make_clip(draft, scene, patient, thrust_no))
         if on_progress:
             on_progress(len(truths), max(n_planned, len(truths)))
         return len(truths[-1].onsets_s or ())
@@ -206,23 +191,29 @@ def _with_sound(
         on_progress(len(truths), len(truths))
     how = {"rule": asdict(replace(rule, pop_share=plan.pop_share)), "role": role}
     how["sounds"] = "made" if sounds is None else "recorded"
-    write_truth(draft, truths, {**about, **how, "note_on_sound": sessions.NOTE})
+    sessions.write_truth(draft, truths, {**about, **how, "note_on_sound": sessions.NOTE})
     return known
 
 
 def _file(known: Known) -> str:
-    return clip_file(known.patient_number, known.thrust.session_no or 1)
+    return sessions.clip_file(known.patient_number, known.thrust.session_no or 1)
 
 
 def _truth_row(known: Known) -> Row:
     label = "pop" if known.n_pops else "no_pop"
-    cells = (_file(known), patient_name(known.patient_number), label, str(known.n_pops), f"{known.effect:z.2f}")
+    cells = (
+        _file(known),
+        sessions.patient_name(known.patient_number),
+        label,
+        str(known.n_pops),
+        f"{known.effect:z.2f}",
+    )
     return dict(zip(TRUTH_COLUMNS, cells, strict=True))
 
 
 def _score_row(known: Known) -> Row:
     visit = _FIRST_VISIT + timedelta(days=known.thrust.day)
-    cells = {"file": _file(known), "patient_id": patient_name(known.patient_number), "date": str(visit)}
+    cells = {"file": _file(known), "patient_id": sessions.patient_name(known.patient_number), "date": str(visit)}
     cells[SIMULATED] = "yes"
     for column in _COLUMNS:
         value = cells.get(column, getattr(known.thrust, column, None))
@@ -232,18 +223,11 @@ def _score_row(known: Known) -> Row:
 
 def _clip(number: int, known: Known) -> LabelledClip:
     thrust = known.thrust
-    judged = thrust.label is not None
+    status, error = ("ok", "") if thrust.label else ("unreadable", "simulated: as if it could not be read")
     return LabelledClip(
-        number,
-        _file(known),
-        "ok" if judged else "unreadable",
-        thrust.label or "",
-        thrust.p_pop,
-        thrust.n_pops,
-        error="" if judged else "simulated: as if it could not be read",
-        model=SIMULATED_MODEL,
-        popdetect_version=__version__,
-    )
+        number, _file(known), status, thrust.label or "", thrust.p_pop, thrust.n_pops, error=error,
+        model=SIMULATED_MODEL, popdetect_version=__version__,
+    )  # fmt: skip
 
 
 def _json(made: Mapping[str, Any]) -> str:
