@@ -32,6 +32,7 @@ def test_an_internal_error_is_one_line_and_exit_code_1(monkeypatch: pytest.Monke
 def test_the_help_has_every_option_and_an_example() -> None:
     for parser in parsers(cli.build_parser()):
         text = parser.format_help()
+        assert "  " not in (parser.description or "")  # the lines of a docstring are joined
         for action in parser._actions:
             assert all(option in text for option in action.option_strings)
             assert action.help, (parser.prog, action.dest)

@@ -43,7 +43,8 @@ class Parser(argparse.ArgumentParser):
         """Add the options of a command, its help and what runs it; the parts of `module` are described in `main`."""
         self.set_defaults(run=module.run, parser=self, continues=getattr(module, "CONTINUES", False))
         width = max(20, shutil.get_terminal_size().columns - 2)  # as that of argparse, which fills the other parts
-        self.description = textwrap.fill(f"{self.description} {module.run.__doc__ or ''}", width)
+        words = f"{self.description} {module.run.__doc__ or ''}".split()
+        self.description = textwrap.fill(" ".join(words), width)
         self.epilog = "\n".join(f"example: {example}" for example in module.EXAMPLES)
         group: argparse._ActionsContainer = self
         for option in (*module.OPTIONS, *_OUTPUT):
