@@ -45,21 +45,12 @@ _UNFIT = "the installed code and this model do not belong together: use the vers
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The result of `verify`.
-
-    Attributes
-    ----------
-    model : Model
-    worst_parity : float
-        Greatest difference from scikit-learn's probabilities.
-    n_rows, n_clips : int
-        How many feature rows and golden clips were compared.
-    """
+    """The result of `verify`."""
 
     model: Model
-    worst_parity: float
-    n_rows: int
-    n_clips: int
+    worst_parity: float  # greatest difference from scikit-learn's probabilities
+    n_rows: int  # how many feature rows were compared
+    n_clips: int  # how many golden clips were compared
 
 
 def verify(path: str | os.PathLike[str] | None = None) -> Verified:
@@ -185,12 +176,7 @@ def golden_arrays(model: Model, clips: Sequence[Clip], energies_db: npt.NDArray[
 
 
 def golden_clips(arrays: Mapping[str, npt.NDArray[Any]]) -> list[Clip]:
-    """Return the clips of a ``golden.npz``.
-
-    Raises
-    ------
-    Invalid
-    """
+    """Return the clips of a ``golden.npz``; raises Invalid."""
     rates_hz = check_array(arrays, "rates_hz", ArrayRule("iu", ("clips",), 8_000, 192_000), {}).tolist()
     clips = []
     for index, rate_hz in enumerate(rates_hz):

@@ -45,70 +45,35 @@ _FRESH = "probably damaged or edited: take a fresh copy of the bundle"
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """The probabilities from which a clip or an event gets its label.
+    """The probabilities, 0 to 1, from which a clip or an event gets its label."""
 
-    Attributes
-    ----------
-    no_pop_below : float in [0, 1]
-        Clips with a lower `p_pop` are ``no_pop``.
-    pop_from : float in [0, 1], at least `no_pop_below`
-        Clips with at least this `p_pop` are ``pop``; those between are ``uncertain``. A single event that would
-        carry a clip over it is counted as a pop.
-    burst_from : float in [0, 1]
-        Within 150 ms of a counted pop, an event is counted from this event probability on.
-    """
-
-    no_pop_below: float
+    no_pop_below: float  # clips with a lower `p_pop` are ``no_pop``; at most `pop_from`
+    # clips with at least this `p_pop` are ``pop``; those between are ``uncertain``. A single event that would carry a
+    # clip over it is counted as a pop
     pop_from: float
-    burst_from: float
+    burst_from: float  # within 150 ms of a counted pop, an event is counted from this event probability on
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A bundle, loaded and checked. All fields but the last two have the same names in ``model.json``.
-
-    Attributes
-    ----------
-    name, version : str
-    front_end, onset_rule : FrontEnd, OnsetRule
-        How frames and candidates are made.
-    candidate_filter : Classifier
-        Discards unlikely candidates, by a few levels around each.
-    pass_from : float
-        Log-odds from which a candidate passes the filter.
-    feature_names : tuple of str
-    classifier : Classifier
-        By the features of the candidate alone.
-    context_model : Classifier
-        By the calibrated log-odds of the candidate and of its neighbours.
-    out_of_distribution : FeatureRange
-        Of the features in training.
-    base_calibration, event_calibration, clip_calibration : Calibration
-        From the classifier's log-odds to calibrated ones; from the context model's to the probability that this event
-        is a pop, and that a clip whose best event has these log-odds holds a pop.
-    operating_points : mapping of str to OperatingPoint
-    info : dict
-        All of ``model.json``.
-    sha256 : str
-        Of ``model.json``, which holds the SHA-256 of the other files.
-    """
+    """A bundle, loaded and checked. All fields but the last two have the same names in ``model.json``."""
 
     name: str
     version: str
-    front_end: FrontEnd
-    onset_rule: OnsetRule
-    candidate_filter: Classifier
-    pass_from: float
+    front_end: FrontEnd  # how frames are made
+    onset_rule: OnsetRule  # how candidates are chosen
+    candidate_filter: Classifier  # discards unlikely candidates, by a few levels around each
+    pass_from: float  # log-odds from which a candidate passes the filter
     feature_names: tuple[str, ...]
-    classifier: Classifier
-    context_model: Classifier
-    out_of_distribution: FeatureRange
-    base_calibration: Calibration
-    event_calibration: Calibration
-    clip_calibration: Calibration
+    classifier: Classifier  # by the features of the candidate alone
+    context_model: Classifier  # by the calibrated log-odds of the candidate and of its neighbours
+    out_of_distribution: FeatureRange  # of the features in training
+    base_calibration: Calibration  # from the classifier's log-odds to calibrated ones
+    event_calibration: Calibration  # from the context model's log-odds to the probability that this event is a pop
+    clip_calibration: Calibration  # to the probability that a clip whose best event has these log-odds holds a pop
     operating_points: Mapping[str, OperatingPoint]
-    info: dict[str, Any]
-    sha256: str
+    info: dict[str, Any]  # all of ``model.json``
+    sha256: str  # of ``model.json``, which holds the SHA-256 of the other files
 
     @property
     def title(self) -> str:
@@ -116,13 +81,7 @@ class Model:
         return f"{self.name}-{self.version}"
 
     def operating_point(self, name: str) -> OperatingPoint:
-        """Look up an operating point.
-
-        Raises
-        ------
-        UsageError
-            With the names there are.
-        """
+        """Look up an operating point; raises UsageError with the names that exist."""
         try:
             return self.operating_points[name]
         except KeyError:
@@ -184,13 +143,7 @@ def load(path: str | os.PathLike[str] | None = None) -> Model:
 
 
 def read_arrays(folder: Path, name: str, info: Mapping[str, Any]) -> Arrays:
-    """Read one npz file of a bundle, whose SHA-256 is checked.
-
-    Raises
-    ------
-    ModelError
-        When it is missing, changed, or not a file of plain arrays.
-    """
+    """Read one npz file of a bundle; raises ModelError if it is missing, changed (SHA-256), or not of plain arrays."""
     path = folder / name
     try:
         raw = path.read_bytes()
