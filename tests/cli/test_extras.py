@@ -84,7 +84,7 @@ def test_a_missing_extra_is_one_line_that_names_it(
 
     done = run_without([extra], *words)
 
-    assert done.returncode == 2
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"popdetect: {words[0]} needs the extra '{extra}': pip install 'popdetect[{extra}]'\n"
 
 

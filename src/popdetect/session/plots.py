@@ -41,6 +41,8 @@ def places(plot: Path, files: Sequence[str]) -> dict[str, Path]:
     UsageError
         For a name that is not a picture's, or a folder that cannot be made.
     """
+    import matplotlib  # noqa: F401  # if it is missing, that is reported before the first result
+
     if len(files) == 1 and not plot.is_dir():
         if plot.suffix.lower() != ".png":
             raise UsageError(f"{plot}: pictures are PNG files; give a name that ends in .png")
