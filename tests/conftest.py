@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,10 @@ from hypothesis import settings
 # a limit of time for each example would fail on a busy machine
 settings.register_profile("popdetect", deadline=None)
 settings.load_profile("popdetect")
+
+# a shell that runs the tests in the background ignores Ctrl-C for all of them; the tests of interruptions need it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "audio"
 
