@@ -9,8 +9,8 @@ from statsmodels.stats.weightstats import ttost_ind
 
 from popdetect.errors import UsageError
 from popdetect.study.analysis.adjusted import Difference
-from popdetect.study.analysis.equivalence import equivalence, tost
-from popdetect.study.analysis.estimates import Estimate
+from popdetect.study.analysis.equivalence import Equivalence, Power, equivalence, power, tost
+from popdetect.study.analysis.estimates import Estimate, missing
 from popdetect.study.analysis.outcomes import outcomes
 
 
@@ -50,3 +50,47 @@ def test_three_things_can_be_said() -> None:
 def test_a_margin_out_of_range_is_refused(margin: float) -> None:
     with pytest.raises(UsageError, match="margin"):
         outcomes([], margin=margin)
+
+
+def test_equivalence_gives_the_interval_and_the_p_value_of_the_two_tests() -> None:
+    made = equivalence(main_of(-0.1, 0.3), 1.0)
+    reach = stats.t.ppf(0.95, 60) * 0.3
+
+    assert (made.low, made.high) == pytest.approx((-0.1 - reach, -0.1 + reach))
+    assert made.p == pytest.approx(stats.t.sf(0.9 / 0.3, 60))
+    assert equivalence(main_of(0.1, 0.3), 1.0).p == pytest.approx(made.p)
+    assert (made.margin, made.why_not) == (1.0, "")
+
+
+def test_both_ends_of_the_interval_must_be_within_the_margin() -> None:
+    # the 90 % interval is 0.3 ± 0.501, then -0.3 ± 0.501
+    for value in (0.3, -0.3):
+        assert [equivalence(main_of(value, 0.3), margin).conclusion for margin in (0.85, 0.75)] == [
+            "equivalence",
+            "neither",
+        ]
+    # a positive difference counts as much as a negative one
+    assert equivalence(main_of(1.4, 0.3), 1.0).conclusion == "difference"
+
+
+def test_without_a_difference_nothing_is_concluded() -> None:
+    reason = "no complete thrust"
+    none = Difference("", missing(reason))
+    no_interval = Difference("", Estimate(-1.0, why_not=reason), df=5.0)
+
+    for main in (none, no_interval):
+        assert equivalence(main, 2.0) == Equivalence(2.0, why_not=reason)
+        assert power(main, 2.0) == Power(None, why_not=reason)
+
+
+def test_half_the_detectable_difference_needs_four_times_the_thrusts() -> None:
+    main = main_of(-0.1, 0.3)
+    smallest = power(main, 1.0).detectable
+    assert smallest is not None
+
+    assert power(main, smallest / 2).thrusts_for_margin == 400
+    assert power(main, smallest / 3).thrusts_for_margin == 900
+    # never fewer than needed: part of a thrust is a whole one
+    assert power(main, smallest / 1.001).thrusts_for_margin == 101
+    assert power(main, 1.0).power == 0.8
+    assert power(main, 1.0).why_not == ""

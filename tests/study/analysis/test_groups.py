@@ -1,12 +1,14 @@
 """Group means and responders against textbooks and referees."""
 
+from dataclasses import replace
+
 import pytest
 import statsmodels.formula.api as smf
-from outcome_fakes import frame, one_each, study
+from outcome_fakes import frame, one_each, study, thrust
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from popdetect.study.analysis.estimates import newcombe
+from popdetect.study.analysis.estimates import Estimate, missing, newcombe
 from popdetect.study.analysis.outcomes import outcomes
 from popdetect.study.analysis.thrusts import Thrust
 
@@ -64,3 +66,91 @@ def test_group_means_know_the_patients(repeated: list[Thrust]) -> None:
     assert (group.change.low, group.change.high) == pytest.approx(referee.conf_int().iloc[0].tolist())
     assert group.mean_before == pytest.approx(pops["pre"].mean())
     assert group.mean_after == pytest.approx(pops["post"].mean())
+
+
+def test_a_group_counts_its_thrusts_its_patients_and_who_is_left_out() -> None:
+    rows = [
+        *(thrust("pop", 6, after, patient=f"p{i // 2}") for i, after in enumerate((5, 4, 3, 2, 4, None))),
+        thrust("pop", None, 3, patient="q"),
+        thrust("uncertain", 8, 7, patient="p0"),
+    ]
+    pop, no_pop, uncertain = outcomes(rows).groups
+
+    assert (pop.label, no_pop.label, uncertain.label) == ("pop", "no_pop", "uncertain")
+    assert (pop.n_thrusts, pop.n_patients, pop.n_scored, pop.n_scored_patients) == (7, 4, 5, 3)
+    assert pop.left_out == {"no pain before": 1, "no pain after": 1}
+    assert (pop.mean_before, pop.mean_after) == pytest.approx((6.0, 3.6))
+    assert pop.change.value == pytest.approx(-2.4)
+    assert pop.change.p is None
+    assert pop.sd_change == pytest.approx(stats.tstd([-1, -2, -3, -4, -2]))
+    assert (uncertain.change.value, uncertain.sd_change) == (-1.0, None)
+    assert uncertain.change.why_not == "no interval: one thrust"
+
+
+def test_a_group_with_too_little_says_why_and_keeps_its_mean() -> None:
+    of_one_patient = [thrust("pop", 6, after, patient="p") for after in (5, 3, 4)]
+    alike = [thrust("no_pop", 6, 4, patient=f"p{i}") for i in range(3)]
+    pop, no_pop, uncertain = outcomes(of_one_patient + alike).groups
+
+    reason = "no interval: all thrusts are of one patient: nothing can be said about other patients"
+    assert pop.change == Estimate(-2.0, why_not=reason)
+    assert no_pop.change == Estimate(-2.0, why_not="no interval: all changes are equal")
+    assert no_pop.sd_change == 0
+    assert uncertain.change == missing("no thrust with pain before and after")
+    assert (uncertain.mean_before, uncertain.mean_after, uncertain.sd_change) == (None, None, None)
+
+
+def test_group_figures_on_vas_are_ten_times_as_large() -> None:
+    pain = [(6, 4), (5, 4), (8, 3), (7, 7)]
+    nprs = outcomes(one_each(pain, [(6, 6), (7, 5)])).groups[0]
+    vas = [replace(t, pain_scale="VAS100") for t in one_each([(10 * b, 10 * a) for b, a in pain], [(60, 60)])]
+    tens = outcomes(vas).groups[0]
+
+    assert tens.mean_after == pytest.approx(10 * (nprs.mean_after or 0))
+    assert tens.sd_change == pytest.approx(10 * (nprs.sd_change or 0))
+    assert tens.change.low == pytest.approx(10 * (nprs.change.low or 0))
+
+
+def test_responders_without_pain_scores_or_a_verdict_are_left_out() -> None:
+    rows = [thrust("pop", 6, 4), thrust("pop", None, 4), thrust("no_pop", 6, None), thrust("no_pop", 1, 0)]
+    points, percent = outcomes([*rows, thrust("uncertain", 6, 1), thrust(None, 6, 1)]).responders
+
+    out = {"clip could not be judged": 1, "verdict uncertain": 1, "no pain before": 1, "no pain after": 1}
+    assert points.left_out == {**out, "too little pain before to reach it": 1}
+    assert percent.left_out == out
+    assert (points.mark, percent.mark) == ("2 points", "30 %")
+    assert points.no_pop.share == missing("no thrust that could reach it")
+    assert points.difference == missing("not both groups have a thrust that could reach it")
+    assert (percent.no_pop.k, percent.no_pop.n) == (1, 1)
+
+
+def test_the_interval_of_responders_says_what_it_assumes() -> None:
+    wilson_how = "Wilson; assumes independent thrusts, so it is too narrow if patients repeat"
+    newcombe_how = "Newcombe from the Wilson intervals"
+    single = outcomes(one_each([(6, 4), (6, 5), (6, 3)], [(6, 4), (6, 6)])).responders[0]
+    rows = [thrust("pop", 6, 4, patient=f"p{i // 2}") for i in range(4)]
+    certain = outcomes([*rows, thrust("no_pop", 6, 4, patient="p0"), thrust("no_pop", 6, 6, patient="p1")])
+    difference = certain.responders[0].difference
+
+    assert single.pop.share.how == wilson_how
+    assert single.difference.value == pytest.approx(2 / 3 - 1 / 2)
+    assert (single.difference.low, single.difference.high) == pytest.approx(newcombe(2, 3, 1, 2))
+    assert (single.difference.p, single.difference.how) == (None, newcombe_how)
+    assert (
+        difference.how == newcombe_how + "; assumes independent thrusts, because a share of none or all has no spread"
+    )
+    assert (difference.low, difference.high) == pytest.approx(newcombe(4, 4, 1, 2))
+
+
+def test_responders_of_few_patients_have_no_interval() -> None:
+    rows = [
+        thrust(label, 6, after, patient=patient)
+        for patient in "abc"
+        for label, after in (("pop", 4), ("pop", 6), ("no_pop", 6), ("no_pop", 3 if patient == "a" else 6))
+    ]
+    made = outcomes(rows).responders[0].difference
+
+    assert made.value == pytest.approx(1 / 2 - 1 / 6)
+    assert made.why_not == (
+        "no interval: only 3 patients; a comparison needs at least 4 to estimate how patients differ"
+    )

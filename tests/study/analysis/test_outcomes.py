@@ -14,7 +14,7 @@ from outcome_fakes import one_each, study, thrust
 
 from popdetect.errors import UsageError
 from popdetect.records import to_json
-from popdetect.study.analysis.outcomes import Outcomes, outcomes
+from popdetect.study.analysis.outcomes import ALWAYS, Outcomes, outcomes
 from popdetect.study.analysis.thrusts import Thrust
 from popdetect.study.report.sentences import sentences, verdict
 from popdetect.study.report.text import as_text
@@ -290,3 +290,63 @@ def test_pain_asked_at_different_times_is_told(thrusts: list[Thrust]) -> None:
 
     assert "asked at different times" in " ".join(as_text(outcomes(later)).split())
     assert "asked at different times" not in as_text(outcomes(thrusts))
+
+
+def test_the_limits_of_an_answer_are_told_in_full() -> None:
+    rows = [thrust(label, 6, 4, patient=f"p{i}") for i, label in enumerate(["pop", "no_pop", "uncertain", "pop"])]
+    rows += [thrust("pop", 6, 5, patient="p0"), thrust(None, 6, 5, patient="p0")]
+    rows = [replace(t, time_point=time) for t, time in zip(rows, ["now", "24h", "now", "", "now", ""], strict=True)]
+    other_scale = [thrust(before=60, after=50, pain_scale="VAS100", patient="v", simulated=True)]
+    found = outcomes(rows + other_scale, scale="NPRS")
+
+    assert found.caveats == (
+        *ALWAYS,
+        "There are only 4 patients; the results may not hold for others.",
+        "Pain after was asked at different times, which are combined here: 24h (1), now (3).",
+        "1 of 6 clips are uncertain and in no comparison; if the sound of a clip is related to pain, leaving them out "
+        "biases the comparison.",
+        "1 thrusts on the other pain scale were left out.",
+        "The detector's errors are not corrected for: true differences are likely larger than those shown here.",
+    )
+    assert (found.n_thrusts, found.n_patients, found.n_other_scale, found.n_not_judged) == (6, 4, 1, 1)
+
+
+def test_only_limits_that_apply_are_told() -> None:
+    ten = one_each([(6, 4)] * 5, [(6, 5)] * 5)
+
+    assert outcomes(ten, **COUNTS).caveats == (
+        *ALWAYS,
+        "The detector's errors were given by counts. They describe the clips on which they were counted; simulated "
+        "accuracy is not clinical accuracy.",
+    )
+    assert outcomes(ten[:9]).caveats[2] == "There are only 9 patients; the results may not hold for others."
+    assert outcomes(ten[:1]).caveats[2].startswith("There are only 1 ")
+    assert len(outcomes([]).caveats) == len(ALWAYS) + 1
+
+
+def test_simulated_thrusts_are_told_first() -> None:
+    rows = one_each([(6, 4)] * 5, [(6, 5)] * 5)
+    simulated = [replace(t, simulated=True) for t in rows]
+
+    what = "simulated: figures from them say nothing about pops, pain or patients."
+    assert outcomes(simulated).caveats[0] == f"These thrusts are {what}"
+    assert outcomes(simulated[:3] + rows[3:]).caveats[0] == f"3 of these thrusts are {what}"
+    assert outcomes(simulated).caveats[1:3] == ALWAYS
+
+
+@pytest.mark.parametrize(("given", "other"), [("sensitivity", "specificity"), ("specificity", "sensitivity")])
+def test_one_count_alone_names_the_other(given: str, other: str) -> None:
+    counts: dict[str, Any] = {given: (9, 10)}
+    with pytest.raises(UsageError) as refused:
+        outcomes([], **counts)
+    assert str(refused.value) == f"{given} without {other}: a correction needs both"
+
+
+def test_the_margin_is_up_to_10_points() -> None:
+    assert outcomes([], margin=10).equivalence.margin == 10
+    assert outcomes([]).equivalence.margin == 1
+    for margin in (10.5, 0):
+        with pytest.raises(UsageError) as refused:
+            outcomes([], margin=margin)
+        allowed = "allowed are NPRS points above 0 and up to 10 (VAS100: times 10)"
+        assert str(refused.value) == f"margin {margin:g}: {allowed}"
