@@ -9,6 +9,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from popdetect.study.analysis.estimates import Estimate, missing, newcombe
+from popdetect.study.analysis.groups import Share, share_of
 from popdetect.study.analysis.outcomes import outcomes
 from popdetect.study.analysis.thrusts import Thrust
 
@@ -154,3 +155,17 @@ def test_responders_of_few_patients_have_no_interval() -> None:
     assert made.why_not == (
         "no interval: only 3 patients; a comparison needs at least 4 to estimate how patients differ"
     )
+
+
+def test_a_share_of_no_thrust_is_missing() -> None:
+    assert share_of(0, 0) == Share(0, 0, missing("no thrust that could reach it"))
+
+
+def test_a_group_without_responders_has_newcombes_interval() -> None:
+    rows = [thrust("pop", 6, 6, patient=f"p{i // 2}") for i in range(4)]
+    rows += [thrust("no_pop", 6, after, patient=f"p{i}") for i, after in enumerate((4, 6))]
+    made = outcomes(rows).responders[0].difference
+
+    assert made.value == -0.5
+    assert (made.low, made.high) == pytest.approx(newcombe(0, 4, 1, 2))
+    assert made.how.endswith("because a share of none or all has no spread")

@@ -343,3 +343,17 @@ def test_a_failing_mixed_model_says_how_it_failed(data: Data, monkeypatch: pytes
         monkeypatch.setattr(regression.MixedLM, "fit", altered(**changes))
         made = regression.fit(y, {"w": within}, patient)
         assert (made.model, made.why) == ("cluster", why)
+
+
+def test_the_start_of_the_mixed_model_is_its_maximum(data: Data) -> None:
+    y, within, _, patient = data
+    X = np.column_stack([np.ones(len(y)), within])
+    result = sm.MixedLM(y, X, groups=patient).fit(reml=True)
+    referee = float(np.asarray(result.cov_re)[0, 0]) / result.scale
+    assert regression._ratio(y, X, patient) == pytest.approx(referee, rel=1e-2)
+    # with equally many thrusts for each patient it follows from the mean squares of an analysis of variance
+    scores = y[:32].reshape(8, 4) + np.arange(8)[:, None]
+    between = 4 * scores.mean(axis=1).var(ddof=1)
+    residual = scores.var(axis=1, ddof=1).mean()
+    found = regression._ratio(scores.ravel(), np.ones((32, 1)), np.repeat(np.arange(8), 4))
+    assert found == pytest.approx((between - residual) / (4 * residual), rel=1e-4)

@@ -230,3 +230,12 @@ def test_an_odds_ratio_without_bounds_is_not_given() -> None:
     why = "the odds ratio is too large or too small to be useful: the speeds hardly overlap"
     assert speed.odds_ratio == Estimate(why_not=why)
     assert speed.odds_ratio_per_sd.value is not None
+
+
+def test_patients_that_are_all_alike_have_no_odds_ratio() -> None:
+    cells = [("pop", 0.0), ("pop", 1.0), ("no_pop", 0.0), ("no_pop", 1.0)]
+    speed = outcomes([thrust(label, patient=p, thrust_speed=own) for p in "abcd" for label, own in cells]).speed
+    assert speed is not None
+
+    why = "speeds and verdicts do not differ between patients: the odds ratio has no standard error"
+    assert speed.odds_ratio == speed.odds_ratio_per_sd == missing(why)
