@@ -18,6 +18,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from popdetect.detection.detector import Detector
 from popdetect.errors import UsageError
 from popdetect.records import Verdict
@@ -45,6 +47,7 @@ def detect_all(clips: Sequence[Clip], detector: Detector, make: Make, jobs: int)
     pickled.
     """
     if jobs == 1:
+        _keep_memory()
         with one_thread():
             for i in range(0, len(clips), CHUNK):
                 yield from zip(clips[i : i + CHUNK], _detect(detector, clips[i : i + CHUNK]), strict=True)
@@ -77,6 +80,14 @@ def one_thread() -> AbstractContextManager[object]:
 
     limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
     return limits
+
+
+def _keep_memory() -> None:
+    """Let the C library keep freed memory for the next clip; without it, `label` takes 8 % longer.
+
+    glibc returns freed memory to the system unless a larger block was freed before. This frees one, untouched.
+    """
+    np.empty(31 << 20, np.uint8)
 
 
 def _detect(detector: Detector, clips: Sequence[Clip]) -> list[Verdict]:
@@ -136,13 +147,17 @@ def _one_by_one(suspects: Sequence[Clip], detector: Detector, make: Make) -> Ite
                     "worker processes die before they process anything; use 1 job, or, in a script of your own, "
                     'call label() below `if __name__ == "__main__":`'
                 ) from None
-            is_alive = True
+            is_alive = is_first = True
             while clips and is_alive:
                 clip = clips.popleft()
                 try:
                     (verdict,) = pool.submit(_detect_chunk, (clip,)).result()
                 except BrokenProcessPool:
+                    if not is_first:  # an earlier clip may have caused it: again, in a new process
+                        clips.appendleft(clip)
+                        break
                     is_alive, verdict = False, Verdict(clip.file, "unreadable", None, error=CRASHED)
+                is_first = False
                 yield clip, verdict
 
 
@@ -194,6 +209,7 @@ class _Worker:
 def _start(make: Make, stop: Any, detector: Detector | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _keep_memory()
     one_thread()  # until the process ends
     _Worker.make, _Worker.stop, _Worker.detector = make, stop, detector
 
