@@ -189,3 +189,25 @@ def test_a_file_in_place_of_a_folder_is_said_in_one_line(tmp_path: Path) -> None
     put(tmp_path, "a\nb")
     with pytest.raises(UsageError, match=r"^[^\n]*a b/c: cannot be written: [^\n]*a file stands where"):
         write_text(tmp_path / "a\nb" / "c", "x")
+
+
+def test_a_folder_without_recordings_is_described(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt", "c.csv", "d.md", "e.pdf", "plain"):
+        (tmp_path / name).touch()
+    with pytest.raises(NothingFound) as many:
+        find_clips(tmp_path)
+    for name in ("b.txt", "c.csv", "d.md", "e.pdf", "a.txt"):
+        (tmp_path / name).unlink()
+    with pytest.raises(NothingFound) as one:
+        find_clips(tmp_path)
+    (tmp_path / "plain").unlink()
+    with pytest.raises(NothingFound) as none:
+        find_clips(tmp_path)
+    known = "looked for .aif, .aifc, .aiff, .flac, .mp3, .oga, .ogg, .opus, .wav, .wave"
+
+    assert str(many.value).startswith(f"{tmp_path}: no recording in it or below; 6 other files seen (2 .txt, 1 ")
+    assert str(many.value).endswith(f", …); {known}")
+    assert (
+        str(one.value) == f"{tmp_path}: no recording in it or below; 1 other file seen (1 without extension); {known}"
+    )
+    assert str(none.value) == f"{tmp_path}: no recording in it or below; 0 other files seen; {known}"

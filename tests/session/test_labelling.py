@@ -21,6 +21,7 @@ import session_fakes
 from popdetect.errors import ModelError, NothingFound, UsageError
 from popdetect.session import labelling as batch
 from popdetect.session import workers as pool
+from popdetect.session.files import Clip
 from popdetect.session.label_files import read_audacity
 from popdetect.session.tables import read_rows
 
@@ -265,6 +266,56 @@ def test_run_json_tells_how_and_names_nobody(session: Path) -> None:
     assert datetime.fromisoformat(run["started"]) <= datetime.fromisoformat(run["ended"])
     assert "somebody" not in text
     assert str(session.parent) not in text
+
+
+def test_run_json_holds_settings_counts_and_inputs(session: Path) -> None:
+    label(session, formats=("audacity",), jobs=1)
+    label(session, formats=("audacity", "raven"), jobs=1, model=session / "p0", out=session / "popdetect")
+    rows = read_rows(session / "popdetect" / "clips.csv")
+    run = json.loads((session / "popdetect" / "run.json").read_text())
+    labels = [row["label"] for row in rows]
+
+    assert list(run) == [
+        "schema_version", "popdetect_version", "started", "ended", "settings", "model", "operating_point", "versions",
+        "platform", "counts", "unlisted", "inputs",
+    ]  # fmt: skip
+    assert run["settings"] == {
+        "folder": "session", "out": "popdetect", "formats": ["audacity", "raven"], "jobs": 1, "force": False,
+    }  # fmt: skip
+    assert run["model"] == {"title": "fake-1", "sha256": rows[0]["model_sha256"], "bundle": "p0"}
+    assert run["operating_point"] == {
+        "name": "balanced", "no_pop_below": 0.2, "pop_from": 0.8, "burst_from": 0.5, "train_from": 0.5,
+    }  # fmt: skip
+    assert run["counts"] == {
+        "clips": 40,
+        "judged_now": 40,  # another model: nothing is remembered
+        "remembered": 0,
+        **{name: labels.count(name) for name in ("pop", "no_pop", "uncertain")},
+        "failed": 1,
+        "pops": sum(int(row["n_pops"] or 0) for row in rows),
+    }
+    assert run["unlisted"] == []
+    assert run["inputs"] == [{name: row[name] for name in ("file", "status", "sha256")} for row in rows]
+    first = json.loads((session / "popdetect" / "progress.jsonl").read_text().splitlines()[0])
+    assert first == {
+        "progress": 1,
+        "popdetect_version": run["popdetect_version"],
+        "model_sha256": run["model"]["sha256"],
+        "operating_point": "balanced",
+    }
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 4])
+@pytest.mark.parametrize("n_clips", [1, 7, 240, 500])
+def test_chunks_are_all_clips_in_order_and_small_enough_for_all_processes(n_clips: int, jobs: int) -> None:
+    clips = [Clip(f"{number}.wav", "", 0, 0) for number in range(n_clips)]
+    chunks = list(pool._chunks(clips, jobs))
+    sizes = [len(chunk) for chunk in chunks]
+
+    assert [clip for chunk in chunks for clip in chunk] == clips
+    assert max(sizes) == max(1, min(pool.CHUNK, n_clips // (4 * jobs)))
+    assert sizes == sorted(sizes, reverse=True) or sizes[:-1] == sorted(sizes[:-1], reverse=True)
+    assert sizes[-1] <= pool.CHUNK // 3
 
 
 def test_when_every_clip_fails_the_tables_say_so(tmp_path: Path) -> None:

@@ -165,3 +165,29 @@ def test_where_there_is_no_truth_it_is_said(tmp_path: Path) -> None:
     (tmp_path / "no_pop").mkdir()
     with pytest.raises(UsageError, match="no clips in pop and no_pop"):
         read_labels(tmp_path)
+
+
+def test_a_column_that_comes_twice_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("file,label,onsets_s,File\na.wav,pop,,b.wav\n")
+    with pytest.raises(TableError) as refused:
+        read_labels(path)
+
+    assert str(refused.value) == f"{path}:1: two columns are named 'file'"
+
+
+def test_a_decimal_comma_between_onsets_has_its_hint(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("file,label,onsets_s\na.wav,pop,0.1,0.2\n")
+    with pytest.raises(TableError, match="several onsets are separated by spaces"):
+        read_labels(path)
+
+
+def test_empty_class_folders_name_the_formats(tmp_path: Path) -> None:
+    for name in ("pop", "no_pop"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UsageError) as refused:
+        read_labels(tmp_path)
+
+    known = ".aif, .aifc, .aiff, .flac, .mp3, .oga, .ogg, .opus, .wav, .wave"
+    assert str(refused.value) == f"{tmp_path}: no clips in pop and no_pop; {known} are looked for"

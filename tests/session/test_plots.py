@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from popdetect.errors import UsageError
 from popdetect.records import Detection, Event
@@ -142,3 +143,95 @@ def test_one_file_has_the_picture_that_was_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UsageError, match=r"cannot be written: [^\n]*a file stands where"):
         picture.places(tmp_path / "file" / "in", ["x.wav", "y.wav"])
+
+
+# --- what is in a picture -------------------------------------------------------------------------------------------
+
+TONE_HZ, RATE_HZ = 3000, 16_000
+EVENTS = (
+    Event(0.9, 0.4, False, 2.0, 2000.0, 2500.0, 30.0),
+    Event(1.0, 0.9, True, 2.0, 2000.0, 2500.0, 30.0),
+    Event(1.05, 0.95, True, 2.0, 2000.0, 2500.0, 30.0),
+    Event(1.9, 0.3, False, 2.0, 2000.0, 2500.0, 30.0),
+)
+
+
+@pytest.fixture
+def figure(monkeypatch: pytest.MonkeyPatch) -> Figure:
+    """The figure of a clip of 2 s with a tone from 1.0 to 1.1 s, as `draw` makes it."""
+    saved: list[Figure] = []
+    save = Figure.savefig
+
+    def keep(self: Figure, *words: object, **more: object) -> None:
+        saved.append(self)
+        save(self, *words, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    time = np.arange(2 * RATE_HZ) / RATE_HZ
+    sound = np.where((time >= 1.0) & (time < 1.1), 0.5 * np.sin(2 * np.pi * TONE_HZ * time), 0.0)
+    samples = np.stack([sound, sound], axis=1).astype(np.float32)
+    picture.draw(samples, RATE_HZ, Detection("no_pop", 0.956, EVENTS, 2.0, RATE_HZ, 2), "a $b$.wav")
+    return saved[0]
+
+
+def test_the_title_has_label_probability_and_count(figure: Figure) -> None:
+    assert figure.get_suptitle() == "a $b$.wav: no pop, probability 0.96, 2 pops"
+
+
+def test_the_whole_clip_and_a_closer_view_have_their_axes(figure: Figure) -> None:
+    top, top_close, bottom, bottom_close = figure.axes
+
+    assert [axis.get_title() for axis in figure.axes] == ["the whole clip", "closer: 300 ms", "", ""]
+    assert [axis.get_ylabel() for axis in figure.axes] == ["amplitude", "", "frequency (kHz)", ""]
+    assert [axis.get_xlabel() for axis in figure.axes] == ["", "", "time (s)", "time (s)"]
+    for whole, close in ((top, top_close), (bottom, bottom_close)):
+        assert whole.get_xlim() == (0.0, 2.0)
+        assert close.get_xlim() == pytest.approx((0.875, 1.175))
+    assert bottom.get_ylim() == (0.0, RATE_HZ / 2000)
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_the_spectrogram_shows_a_tone_at_its_time_and_frequency(figure: Figure, number: int) -> None:
+    (image,) = figure.axes[number].images
+    level = np.asarray(image.get_array())
+    first_s, last_s, low_khz, high_khz = image.get_extent()
+    n_bands, n_times = level.shape
+    loud = level > level.max() - 20
+    times = first_s + (np.arange(n_times) + 0.5) * (last_s - first_s) / n_times
+    bands = low_khz + np.arange(n_bands) * (high_khz - low_khz) / (n_bands - 1)
+    window_s = 0.008 if number == 2 else 0.003
+
+    assert (low_khz, high_khz) == (0, RATE_HZ / 2000)
+    assert bands[level.max(axis=1).argmax()] == pytest.approx(TONE_HZ / 1000, abs=0.1)
+    assert times[loud.any(axis=0)].min() == pytest.approx(1.0, abs=window_s)
+    assert times[loud.any(axis=0)].max() == pytest.approx(1.1, abs=window_s)
+    assert image.norm.vmax - image.norm.vmin == pytest.approx(70.0)
+
+
+def test_pops_and_other_events_are_marked_with_their_own_shape_and_colour(figure: Figure) -> None:
+    def marks(number: int) -> dict[str, tuple[list[float], str]]:
+        return {
+            str(line.get_marker()): ([round(float(x), 6) for x in line.get_xdata()], str(line.get_color()))
+            for line in figure.axes[number].lines
+            if line.get_marker() in ("v", "x")
+        }
+
+    def lines_at(number: int) -> list[float]:
+        return sorted(
+            round(float(line.get_xdata()[0]), 6) for line in figure.axes[number].lines if line.get_linestyle() == ":"
+        )
+
+    assert marks(0) == {"v": ([1.0, 1.05], picture.POP), "x": ([0.9, 1.9], picture.OTHER)}
+    assert marks(1) == {"v": ([1.0, 1.05], picture.POP), "x": ([0.9], picture.OTHER)}
+    assert [lines_at(number) for number in range(4)] == [[], [0.9, 1.0, 1.05], [], [0.9, 1.0, 1.05]]
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["pop", "looked at, not counted"]
+
+
+def test_the_points_of_interest_are_the_pops_or_the_likeliest_event() -> None:
+    others = [event for event in EVENTS if not event.is_pop]
+
+    assert picture.points_of_interest(EVENTS) == [1.0, 1.05]
+    assert picture.points_of_interest(others) == [0.9]
+    assert picture.points_of_interest([]) == []

@@ -220,3 +220,45 @@ def test_a_replay_that_cannot_be_trusted_is_refused(
 
     with pytest.raises(ModelError, match=words):
         verification.verify(folder)
+
+
+def test_the_sha256_of_a_model_is_that_of_its_json() -> None:
+    raw = (bundle.shipped() / "model.json").read_bytes()
+
+    assert bundle.load().sha256 == hashlib.sha256(raw).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (bundle.FORMAT - 1, f"format {bundle.FORMAT - 1}; this version reads format {bundle.FORMAT}; train it again"),
+        (bundle.FORMAT + 1, f"format {bundle.FORMAT + 1}; this version reads format {bundle.FORMAT}; update popdetect"),
+    ],
+)
+def test_another_format_says_what_to_do(folder: Path, number: int, message: str) -> None:
+    edit(folder, lambda info: info.update(format=number))
+    with pytest.raises(ModelError) as refused:
+        bundle.load(folder)
+
+    assert str(refused.value) == f"{folder / 'model.json'}: {message}"
+
+
+def test_other_features_are_named_at_most_three(folder: Path) -> None:
+    def rename(n: int) -> Callable[[dict[str, Any]], None]:
+        return lambda info: info.update(
+            feature_names=[*(f"new_{i}" for i in range(n)), *bundle.load().feature_names[n:]]
+        )
+
+    own = sorted(bundle.load().feature_names[:1])
+    edit(folder, rename(1))
+    with pytest.raises(ModelError) as one:
+        bundle.load(folder)
+    edit(folder, rename(4))
+    with pytest.raises(ModelError) as many:
+        bundle.load(folder)
+    start = f"{folder / 'model.json'}: feature_names: made for other features than this version computes "
+
+    assert str(one.value) == f"{start}({', '.join(sorted([*own, 'new_0']))}); train it again with this version"
+    assert str(many.value).startswith(start)
+    assert str(many.value).endswith(" …); train it again with this version")
+    assert str(many.value).removeprefix(start).count(", ") == 2
