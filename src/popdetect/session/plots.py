@@ -60,40 +60,38 @@ def make(source: str | BinaryIO, target: Path, detection: Detection, title: str)
 
 def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> bytes:
     """Draw a clip; return a PNG of 1400 × 900 pixels. `samples` have the shape (n_samples, n_channels)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(14, 9), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
     wave = samples.mean(axis=1)
     times = np.arange(len(wave)) / rate_hz
+    views = [("the whole clip", (0.0, detection.duration_s), 8.0)]
     window = close_up(points_of_interest(detection.events), detection.duration_s)
-    axes = figure.subplots(2, 2 if window else 1, squeeze=False, sharex="col")
-    for column, span in enumerate([(0.0, detection.duration_s), *([window] if window else [])]):
-        top, bottom = axes[0][column], axes[1][column]
+    if window:
+        views.append((f"closer: {1000 * (window[1] - window[0]):.0f} ms", window, 3.0))
+    figure = Figure(figsize=(14, 9), layout="constrained")
+    axes = figure.subplots(2, len(views), squeeze=False, sharex="col")
+    for (top, bottom), (name, span, window_ms) in zip(axes.T, views, strict=True):
         a, b = int(span[0] * rate_hz), int(span[1] * rate_hz) + 1
         top.plot(times[a:b], wave[a:b], color=WAVE, linewidth=0.5)
-        limit = max(float(np.abs(wave[a:b]).max(initial=0)), 1e-6) * 1.15
-        top.set(xlim=span, ylim=(-limit, limit), ylabel="amplitude" if column == 0 else "")
-        top.set_title("the whole clip" if column == 0 else f"closer: {1000 * (span[1] - span[0]):.0f} ms", fontsize=11)
-        window_ms = 8.0 if column == 0 else 3.0
-        spectrogram(
-            bottom, wave[max(0, a - rate_hz // 50) : b + rate_hz // 50], max(0, a - rate_hz // 50), rate_hz, window_ms
-        )
-        bottom.set(xlim=span, xlabel="time (s)", ylabel="frequency (kHz)" if column == 0 else "")
-        _marks(top, bottom if column else None, detection.events, span)
+        limit = float(np.abs(wave[a:b]).max(initial=1e-6)) * 1.15
+        top.set(title=name, xlim=span, ylim=(-limit, limit))
+        margin = rate_hz // 50  # so that there are windows around both ends
+        a = max(0, a - margin)
+        spectrogram(bottom, wave[a : b + margin], a, rate_hz, window_ms)
+        bottom.set_xlabel("time (s)")
+        # no lines in the whole clip: lines this close would hide what they mark
+        _marks(top, (top, bottom) if span is window else (), detection.events, span)
+    axes[0][0].set_ylabel("amplitude")
+    axes[1][0].set_ylabel("frequency (kHz)")
+    if detection.events:
+        axes[0][0].legend(loc="lower right")
     pops = detection.pops
     found = f"{len(pops)} pop{'s' if len(pops) != 1 else ''}"
     figure.suptitle(
-        f"{title}: {detection.label.replace('_', ' ')}, probability {detection.p_pop:.2f}, {found}",
-        fontsize=14,
-        parse_math=False,
+        f"{title}: {detection.label.replace('_', ' ')}, probability {detection.p_pop:.2f}, {found}", parse_math=False
     )
-    handles, names = axes[0][0].get_legend_handles_labels()
-    if handles:
-        axes[0][0].legend(handles, names, loc="lower right", fontsize=9)
     out = io.BytesIO()
-    figure.savefig(out, format="png", metadata={"Software": "popdetect"})
+    figure.savefig(out, format="png", dpi=100, metadata={"Software": "popdetect"})
     return out.getvalue()
 
 
@@ -141,39 +139,34 @@ def close_up(times_s: Sequence[float], duration_s: float) -> tuple[float, float]
     return max(0.0, times_s[0] - spare), min(duration_s, times_s[-1] + spare)
 
 
-def _marks(top: Axes, bottom: Axes | None, events: tuple[Event, ...], span: tuple[float, float]) -> None:
+def _marks(top: Axes, with_lines: Sequence[Axes], events: Sequence[Event], span: tuple[float, float]) -> None:
     for is_pop, colour, name, marker in ((True, POP, "pop", "v"), (False, OTHER, "looked at, not counted", "x")):
         at = [e.onset_s for e in events if e.is_pop == is_pop and span[0] <= e.onset_s <= span[1]]
-        if not at:
-            continue
-        edge = top.get_ylim()[1]
-        top.plot(at, [edge * 0.92] * len(at), marker, color=colour, markersize=7, label=name)
-        if bottom is None:  # the whole clip: lines this close would hide what they point at
-            continue
-        for axis in (top, bottom):
+        if at:
+            near_top = [0.96] * len(at)
+            top.plot(at, near_top, marker, color=colour, label=name, transform=top.get_xaxis_transform())
+        for axis in with_lines:
             for onset in at:
-                axis.axvline(onset, color=colour, linewidth=0.9, linestyle=":", zorder=1)
+                axis.axvline(onset, color=colour, linewidth=0.9, linestyle=":", zorder=1)  # behind the waveform
 
 
 def spectrogram(axis: Axes, wave: npt.NDArray[np.float32], start: int, rate_hz: int, window_ms: float) -> None:
     """Draw loudness by time (s) and frequency (kHz) into matplotlib axes; `start` is the first sample's place."""
-    size = min(len(wave), max(16, round(window_ms * rate_hz / 1000)))
+    size = min(len(wave), round(window_ms * rate_hz / 1000))
     hop = max(1, size // 6, len(wave) // 3000)  # no finer than the picture
     starts = np.arange(0, len(wave) - size + 1, hop)
-    if not len(starts):
-        return
-    frames = wave[starts[:, None] + np.arange(size)] * np.hanning(size).astype(np.float32)
-    level = 20 * np.log10(np.abs(np.fft.rfft(frames, max(size, 512), axis=1)) + 1e-9)
-    top = float(level.max())
-    first, last = (start + size / 2) / rate_hz, (start + starts[-1] + size / 2) / rate_hz
+    frames = wave[starts[:, None] + np.arange(size)] * np.hanning(size)
+    level = 20 * np.log10(np.abs(np.fft.rfft(frames, max(size, 512))) + 1e-9)
+    loudest = float(level.max())
+    # each column of the image is as wide as a hop, around the middle of its window
+    left, right = start + (size - hop) / 2, start + starts[-1] + (size + hop) / 2
     axis.imshow(
         level.T,
         origin="lower",
         aspect="auto",
-        extent=(first, max(last, first + 1e-4), 0, rate_hz / 2000),
+        extent=(left / rate_hz, right / rate_hz, 0, rate_hz / 2000),
         cmap="cividis",
-        vmin=top - RANGE_DB,
-        vmax=top,
-        interpolation="nearest",
+        vmin=loudest - RANGE_DB,
+        vmax=loudest,
     )
     axis.set_ylim(0, min(12.0, rate_hz / 2000))
