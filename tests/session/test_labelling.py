@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -15,10 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import session_fakes
+import soundfile
 
 from popdetect.errors import ModelError, NothingFound, UsageError
+from popdetect.records import Verdict
 from popdetect.session import labelling as batch
 from popdetect.session import workers as pool
 from popdetect.session.files import Clip
@@ -160,6 +164,7 @@ def test_clips_that_kill_their_process_cost_only_their_rows(session: Path, tmp_p
         (session / file).write_bytes(b"killer")
     summary = label(session, out=tmp_path / "two", jobs=2)
     assert [file for file, error in summary.failed if error == "the decoder crashed on it"] == killers
+    assert {clip.status for clip in summary.session.clips if clip.file in killers} == {"unreadable"}
     others = [
         [row for row in read_rows(tmp_path / out / "clips.csv") if row["file"] not in killers] for out in ("one", "two")
     ]
@@ -171,8 +176,12 @@ def test_processes_that_cannot_start_are_not_blamed_on_the_clips(
     session: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "_may_fork", lambda: False)  # a copy has its detector already
-    with pytest.raises(UsageError, match="worker processes die"):
+    with pytest.raises(UsageError) as refused:
         batch.label(session, jobs=2, detector_factory=session_fakes.make_dying)  # type: ignore[arg-type]
+    assert str(refused.value) == (
+        "worker processes die before they process anything; use 1 job, or, in a script of your own, "
+        'call label() below `if __name__ == "__main__":`'
+    )
 
 
 LABEL_SLOWLY = """
@@ -294,6 +303,15 @@ def test_run_json_holds_settings_counts_and_inputs(session: Path) -> None:
         "failed": 1,
         "pops": sum(int(row["n_pops"] or 0) for row in rows),
     }
+    assert run["versions"] == {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "soundfile": soundfile.__version__,
+        "libsndfile": soundfile.__libsndfile_version__,
+    }
+    assert run["platform"] == {
+        "system": platform.system(), "release": platform.release(), "processor": platform.machine(),
+    }  # fmt: skip
     assert run["unlisted"] == []
     assert run["inputs"] == [{name: row[name] for name in ("file", "status", "sha256")} for row in rows]
     first = json.loads((session / "popdetect" / "progress.jsonl").read_text().splitlines()[0])
@@ -303,6 +321,65 @@ def test_run_json_holds_settings_counts_and_inputs(session: Path) -> None:
         "model_sha256": run["model"]["sha256"],
         "operating_point": "balanced",
     }
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_each_clip_is_processed_once(tmp_path: Path, jobs: int) -> None:
+    clips = []
+    for number in range(70):
+        path = tmp_path / f"{number}.wav"
+        path.write_bytes(b"%d" % number)
+        clips.append(Clip(path.name, str(path), 1, 0))
+    make = partial(session_fakes.make, None, "balanced")
+    results = list(pool.detect_all(clips, make(), make, jobs))  # type: ignore[arg-type]
+
+    assert sorted(clip.file for clip, _ in results) == sorted(clip.file for clip in clips)
+    assert all(clip.file == verdict.file and verdict.status == "ok" for clip, verdict in results)
+    if jobs == 1:
+        assert [clip for clip, _ in results] == clips
+
+
+class GroupDetector(session_fakes.FakeDetector):
+    """Processes several clips in one call, as the real detector does, and fails on one of them."""
+
+    def verdicts(self, sources: list[tuple[str, str]]) -> list[Verdict]:
+        assert len(sources) <= 30
+        if "31.wav" in dict(map(reversed, sources)):  # type: ignore[arg-type]
+            raise MemoryError
+        return [Verdict(name, "ok", None, sha256="together") for _, name in sources]
+
+    def verdict(self, path: str, name: str) -> Verdict:
+        if name == "31.wav":
+            raise MemoryError
+        return Verdict(name, "ok", None, sha256="alone")
+
+
+def test_an_error_in_a_group_of_clips_costs_only_the_clip_it_is_of() -> None:
+    clips = [Clip(f"{number}.wav", f"/somewhere/{number}.wav", 1, 0) for number in range(62)]
+    detector = GroupDetector(None, "balanced")
+    verdicts = [verdict for _, verdict in pool.detect_all(clips, detector, lambda: detector, 1)]  # type: ignore[arg-type, return-value]
+
+    assert [verdict.file for verdict in verdicts] == [clip.file for clip in clips]
+    assert verdicts[31] == Verdict("31.wav", "unreadable", None, error="unexpected MemoryError")
+    groups = [verdict.sha256 for number, verdict in enumerate(verdicts) if number != 31]
+    assert groups == ["together"] * 30 + ["alone"] * 29 + ["together"] * 2
+
+
+def test_the_number_of_processes_has_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool.check_jobs(1)
+    for jobs in (0, -1):
+        with pytest.raises(UsageError) as refused:
+            pool.check_jobs(jobs)
+        assert str(refused.value) == f"jobs {jobs}; at least 1 process is needed"
+    with monkeypatch.context() as windows:
+        windows.setattr("popdetect.session.workers.os.name", "nt")
+        pool.check_jobs(61)
+        with pytest.raises(UsageError) as refused:
+            pool.check_jobs(62)
+    assert str(refused.value) == "jobs 62; Windows allows at most 61 processes"
+    with monkeypatch.context() as other:
+        other.setattr("popdetect.session.workers.os.name", "posix")
+        pool.check_jobs(62)
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 4])

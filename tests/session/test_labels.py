@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from popdetect.errors import TableError, UsageError
-from popdetect.session.labels import Truth, read_labels
+from popdetect.session.labels import Truth, read_labels, write_labels
 
 TABLE = "file,label,onsets_s,patient_id,side\npop/a.wav,pop,0.5 0.512,p1,left\nb.wav,no_pop,,p2,\nc.wav,uncertain,,,\n"
 
@@ -191,3 +191,100 @@ def test_empty_class_folders_name_the_formats(tmp_path: Path) -> None:
 
     known = ".aif, .aifc, .aiff, .flac, .mp3, .oga, .ogg, .opus, .wav, .wave"
     assert str(refused.value) == f"{tmp_path}: no clips in pop and no_pop; {known} are looked for"
+
+
+def refused(source: Path) -> str:
+    """The message of the error that reading raises."""
+    with pytest.raises((TableError, UsageError)) as caught:
+        read_labels(source)
+    return str(caught.value)
+
+
+def test_messages_name_what_was_given_and_what_is_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    for text, message in {
+        "file,side\na.wav,left\n": "1: no column label, onsets_s; the columns are file, side",
+        "file,label,onsets_s\na.wav,pop,0.1,0.2\n": (
+            "2: 4 cells, the header names 3 columns; put quotes around a cell that has a comma in it; "
+            "several onsets are separated by spaces"
+        ),
+        "file,label,onsets_s\na.wav,no_pop,0.2 0.1\n": (
+            "2: no_pop with onsets 0.1 0.2; "
+            "a no_pop clip has none (is its label wrong, or do they belong to another clip?)"
+        ),
+        "file,label,onsets_s\na.wav,pop,soon\n": (
+            "2: onset 'soon'; seconds from the start of the clip are allowed, 0 or more, separated by spaces"
+        ),
+        "file,label,onsets_s\na.wav,pop,inf\n": (
+            "2: onset 'inf'; seconds from the start of the clip are allowed, 0 or more, separated by spaces"
+        ),
+        "file,label,onsets_s\n,pop,\n": (
+            "2: no file name; each line names a clip, relative to the folder of the table"
+        ),
+        "file,label,onsets_s\na.wav,Bang,\n": "2: label 'Bang'; pop, no_pop, uncertain are allowed",
+        "file,label,onsets_s\na.wav,pop,\nb/../a.wav,pop,\n": (
+            "3: b/../a.wav is already on line 2; a clip has one line"
+        ),
+        "file,label,onsets_s\n": "1: a header and no clips; at least one clip is needed",
+    }.items():
+        path.write_text(text)
+        assert refused(path) == f"{path}:{message}"
+
+
+def test_messages_name_the_folder_and_what_is_missing(tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    assert refused(nowhere) == (
+        f"{nowhere}: no such file or folder; a labels.csv or a folder of labelled clips is needed"
+    )
+    assert refused(tmp_path) == (
+        f"{tmp_path}: neither answers of popdetect review, nor labels.csv, nor the folders pop and no_pop in it "
+        "(missing: pop, no_pop)"
+    )
+
+
+def test_columns_that_popdetect_does_not_know_keep_their_name_and_text(tmp_path: Path) -> None:
+    text = "PATIENT_ID,Side,file,label,onsets_s,Side of knee\np 7,Left,a.wav,POP,0.5,a \u00e4\n"
+    (truth,) = read_labels(written(tmp_path, text))
+
+    assert truth.patient_id == "p 7"
+    assert truth.extra == {"Side": "Left", "Side of knee": "a \u00e4"}
+    assert (truth.label, truth.onsets_s) == ("pop", (0.5,))
+
+
+def test_onsets_are_exact_and_may_have_a_decimal_comma(tmp_path: Path) -> None:
+    (truth,) = read_labels(written(tmp_path, "file;label;onsets_s\na.wav;pop;1,25 0.5 1e-3 3\n"))
+
+    assert truth.onsets_s == (0.001, 0.5, 1.25, 3.0)
+
+
+TRUTHS = [
+    Truth("pop/\u00e4, b.wav", Path("pop/\u00e4, b.wav"), "pop", (0.0, 0.123456789, 12.5), "p1", {"side": "left"}),
+    Truth("b.wav", Path("b.wav"), "no_pop", (), "", {"note": "a\nb"}),
+    Truth("c.wav", Path("c.wav"), "pop", None, "p2"),
+    Truth("d.wav", Path("d.wav"), "uncertain", (1.0,)),
+]
+
+
+def test_a_written_table_has_a_line_for_each_clip(tmp_path: Path) -> None:
+    write_labels(tmp_path / "labels.csv", TRUTHS)
+
+    assert (tmp_path / "labels.csv").read_bytes().decode("utf-8") == (
+        "file,label,onsets_s,patient_id,side,note\n"
+        '"pop/\u00e4, b.wav",pop,0.00000 0.12346 12.50000,p1,left,\n'
+        'b.wav,no_pop,,,,"a\nb"\n'
+        "c.wav,pop,,p2,,\n"
+        "d.wav,uncertain,1.00000,,,\n"
+    )
+
+
+def test_a_written_table_reads_back(tmp_path: Path) -> None:
+    write_labels(tmp_path / "labels.csv", TRUTHS)
+    read = read_labels(tmp_path)
+
+    assert [(truth.file, truth.label, truth.patient_id) for truth in read] == [
+        (truth.file, truth.label, truth.patient_id) for truth in TRUTHS
+    ]
+    assert [truth.onsets_s for truth in read] == [(0.0, 0.12346, 12.5), (), None, (1.0,)]
+    assert read[1].extra == {"side": "", "note": "a\nb"}
+    write_labels(tmp_path / "again.csv", read)
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "labels.csv").read_bytes()

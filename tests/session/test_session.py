@@ -68,7 +68,12 @@ def test_a_clip_without_events_and_a_failed_clip(tmp_path: Path) -> None:
 
 def test_unknown_numbers_are_empty_cells(tmp_path: Path) -> None:
     odd = Event(0.1, 0.5, True, float("nan"), float("inf"), 1.0, float("nan"))
-    _, events = written(tmp_path, of(Verdict("a", "ok", Detection("pop", 0.9, (odd,), 1.0, 8000, 1))))
+    record = of(Verdict("a", "ok", Detection("pop", 0.9, (odd,), 1.0, 8000, 1)))
+    assert math.isnan(record.events[0].duration_ms)
+    assert math.isnan(record.events[0].peak_hz)
+    assert math.isnan(record.events[0].snr_db)
+    assert record.snr_db is None
+    _, events = written(tmp_path, record)
     assert events[1] == "a,0.10000,0.5000,1,,,1,,"
     (clip,) = Session.read(tmp_path, tmp_path / "out").clips
     assert [math.isnan(value) for value in (clip.events[0].duration_ms, clip.events[0].peak_hz)] == [True, True]
@@ -196,11 +201,11 @@ def test_thresholds_are_those_of_the_run_if_it_can_be_read(session: Path) -> Non
     assert Session.read(session).operating_point is None
 
 
-def test_a_session_is_one_line_in_a_notebook(session: Path) -> None:
-    read = label(session).session
-    n_pop = sum(clip.label == "pop" for clip in read.clips)
-    assert n_pop > 0
-    assert repr(read) == f"<Session session: 40 clips, {n_pop} pop>"
+def test_a_session_is_one_line_in_a_notebook(tmp_path: Path) -> None:
+    labels = ["pop", "no_pop", "uncertain", "no_pop"]
+    clips = [of(Verdict(f"{i}", "ok", replace(FOUND, label=name)), i) for i, name in enumerate(labels)]  # type: ignore[arg-type]
+    written(tmp_path, *clips)
+    assert repr(Session.read(tmp_path, tmp_path / "out")) == f"<Session {tmp_path.name}: 4 clips, 1 pop>"
 
 
 def test_sounds_are_only_those_of_the_folder(session: Path, tmp_path: Path) -> None:
@@ -230,15 +235,98 @@ def test_frames_have_a_line_for_each_clip_and_event(session: Path) -> None:
     assert clips["n_pops"].sum() == found["is_pop"].sum()
 
 
+def test_frames_have_the_values_of_the_tables(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    failed = of(Verdict("b.wav", "truncated", None, error="cut off"), 1)
+    found = of(Verdict("a/b.wav", "ok", FOUND, sha256="ff"))
+    own = replace(found, extra={"side": "left"}, event_extra=({"note": "1st"}, {"note": ""}))
+    columns = {"clip_columns": (*CLIP_COLUMNS, "side"), "event_columns": (*EVENT_COLUMNS, "note")}
+    written(tmp_path, own, replace(failed, extra={"side": "right"}), **columns)
+    read = Session.read(tmp_path, tmp_path / "out")
+    clips, events = read.to_frame(), read.events_frame()
+
+    assert clips.iloc[0].to_dict() == {
+        "file": "a/b.wav", "status": "ok", "label": "pop", "p_pop": 0.99, "n_pops": 1, "first_pop_s": 0.12346,
+        "last_pop_s": 0.12346, "snr_db": 34.6, "duration_s": 1.5, "sample_rate_hz": 48_000, "channels": 2,
+        "quality": "clipped;quiet", "error": "", "model": "default-1", "model_sha256": "aa",
+        "popdetect_version": "0.1.0", "sha256": "ff", "side": "left",
+    }  # fmt: skip
+    assert clips.loc[1, ["file", "status", "quality", "error", "side"]].to_list() == [
+        "b.wav", "truncated", "", "cut off", "right",
+    ]  # fmt: skip
+    assert pd.isna(clips.loc[1, "p_pop"])
+    assert list(clips.columns) == [*CLIP_COLUMNS, "side"]
+    assert list(events.columns) == [*EVENT_COLUMNS, "note"]
+    assert events.to_dict("records") == [
+        {"file": "a/b.wav", "onset_s": 0.12346, "p_pop": 0.9877, "is_pop": True, "duration_ms": 3.46, "peak_hz": 1234,
+         "centroid_hz": 2346, "snr_db": 34.6, "channel": "2", "note": "1st"},
+        {"file": "a/b.wav", "onset_s": 0.5, "p_pop": 0.06, "is_pop": False, "duration_ms": 1, "peak_hz": 800,
+         "centroid_hz": 900, "snr_db": 0, "channel": "", "note": ""},
+    ]  # fmt: skip
+
+
+def run_text(folder: Path, run: dict[str, Any]) -> str:
+    written(folder, run=run)
+    return (folder / "out/run.json").read_text("utf-8")
+
+
+def test_run_json_has_a_line_for_each_setting_and_each_input(tmp_path: Path) -> None:
+    inputs = [{"file": "a \u00e4.wav", "sha256": "ff"}, {"file": "b.wav", "sha256": "00"}]
+    assert run_text(tmp_path, {"jobs": 2, "model": {"title": "m"}, "inputs": inputs}) == (
+        '{\n "jobs": 2,\n "model": {\n  "title": "m"\n },\n "inputs": [\n'
+        '  {"file": "a \\u00e4.wav", "sha256": "ff"},\n'
+        '  {"file": "b.wav", "sha256": "00"}\n ]\n}\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "text"),
+    [
+        ({"jobs": 2}, '{\n "jobs": 2\n}\n'),
+        ({"jobs": 2, "inputs": []}, '{\n "jobs": 2,\n "inputs": []\n}\n'),
+        ({"inputs": [{"a": 1}], "jobs": 2}, '{\n "inputs": [\n  {\n   "a": 1\n  }\n ],\n "jobs": 2\n}\n'),
+    ],
+)
+def test_run_json_of_any_other_order_is_plain_json(tmp_path: Path, run: dict[str, Any], text: str) -> None:
+    assert run_text(tmp_path, run) == text
+
+
+@pytest.mark.parametrize("damaged", [b"[]", b"3", b"{", b"\xff", b'"a"', b"null"])
+def test_damaged_run_settings_are_empty(tmp_path: Path, damaged: bytes) -> None:
+    written(tmp_path)
+    (tmp_path / "out/run.json").write_bytes(damaged)
+
+    assert Session.read(tmp_path, tmp_path / "out").run == {}
+
+
+def test_a_session_that_was_read_is_written_where_it_was(tmp_path: Path) -> None:
+    lines = written(tmp_path, of(Verdict("a/b.wav", "ok", FOUND, sha256="ff")), run={"jobs": 2})
+    out = tmp_path / "out"
+    read = Session.read(str(tmp_path), str(out))
+    for path in out.iterdir():
+        path.unlink()
+
+    assert read.write() == (out / "clips.csv", out / "events.csv", out / "run.json")
+    assert [(out / name).read_text("utf-8").splitlines() for name in ("clips.csv", "events.csv")] == lines
+
+
 # --- what cannot be read --------------------------------------------------------------------------------------------
 
 
 def test_a_folder_that_is_not_labelled_is_refused(session: Path) -> None:
     assert not is_labelled(session)
-    with pytest.raises(UsageError, match=r"not labelled yet: .*clips\.csv is not there; .*popdetect label"):
+    with pytest.raises(UsageError) as refused:
         Session.read(session)
-    with pytest.raises(UsageError, match="no such folder"):
+    table = session / "popdetect/clips.csv"
+    assert str(refused.value) == (
+        f"{session}: not labelled yet: {table} is not there; label the session first: popdetect label {session}"
+    )
+    with pytest.raises(UsageError) as refused:
         Session.read(session / "nowhere")
+    expected = "no such folder; the folder of a labelled session is expected"
+    assert str(refused.value) == f"{session / 'nowhere'}: {expected}"
+    label(session)
+    assert is_labelled(session)
 
 
 @pytest.mark.parametrize("name", ["file", "status", "label", "p_pop"])
@@ -294,6 +382,54 @@ def test_an_event_that_cannot_be_used_is_named(tmp_path: Path, line: str, said: 
     (tmp_path / "events.csv").write_text(f"file,onset_s,p_pop,is_pop\n{line}\n")
     with pytest.raises(TableError, match=rf"events\.csv:2: {re.escape(said)}"):
         Session.read(tmp_path, tmp_path)
+
+
+def test_several_missing_columns_are_named_in_their_order(tmp_path: Path) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_text("status,label\nok,pop\n")
+    with pytest.raises(TableError) as refused:
+        Session.read(tmp_path, tmp_path)
+    assert str(refused.value) == (
+        f"{table}:1: no column file, p_pop; this is not what `popdetect label` wrote: label again"
+    )
+
+
+def test_a_wrong_line_of_clips_is_named_when_there_are_events_too(tmp_path: Path) -> None:
+    clips, events = tmp_path / "clips.csv", tmp_path / "events.csv"
+    clips.write_text("file,status,label,p_pop\na.wav,ok,bang,0.5\n")
+    events.write_text("file,onset_s,p_pop,is_pop\na.wav,0.5,0.5,1\n")
+    with pytest.raises(TableError) as refused:
+        Session.read(tmp_path, tmp_path)
+    assert str(refused.value) == f"{clips}:2: label: 'bang': pop, no_pop, uncertain or nothing is allowed; label again"
+    clips.write_text("file,status,label,p_pop\na.wav,ok,pop,0.5\na.wav,ok,pop,0.5\n")
+    with pytest.raises(TableError) as refused:
+        Session.read(tmp_path, tmp_path)
+    assert str(refused.value) == f"{clips}:3: file: 'a.wav' is already on line 2; each line is of one clip: label again"
+    clips.write_text("file,status,label,p_pop\n,ok,pop,0.5\n")
+    with pytest.raises(TableError) as refused:
+        Session.read(tmp_path, tmp_path)
+    assert str(refused.value) == f"{clips}:2: file: empty; each line is of one clip: label again"
+
+
+def test_columns_and_cells_that_are_missing_are_not_known_or_empty(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("p_pop,file,side,status,label\n,a.wav,left,truncated,\n0.25,b.wav,,ok,no_pop\n")
+    (tmp_path / "events.csv").write_text("note,file,onset_s,p_pop,is_pop\n1st,b.wav,0.5,0.2,0\n")
+    read = Session.read(tmp_path, tmp_path)
+    first, second = read.clips
+
+    assert first == LabelledClip(0, "a.wav", "truncated", extra={"side": "left"})
+    (event,) = second.events
+    assert (second.id, second.p_pop, second.label, second.n_pops) == (1, 0.25, "no_pop", None)
+    assert (event.onset_s, event.p_pop, event.is_pop, event.channel) == (0.5, 0.2, False, "")
+    assert all(math.isnan(value) for value in (event.duration_ms, event.peak_hz, event.centroid_hz, event.snr_db))
+    assert second.event_extra == ({"note": "1st"},)
+    read.write(tmp_path / "copy")
+    assert (tmp_path / "copy/clips.csv").read_text() == (
+        "p_pop,file,side,status,label\n,a.wav,left,truncated,\n0.2500,b.wav,,ok,no_pop\n"
+    )
+    assert (tmp_path / "copy/events.csv").read_text() == (
+        "note,file,onset_s,p_pop,is_pop\n1st,b.wav,0.50000,0.2000,0\n"
+    )
 
 
 def test_events_are_in_time_order_and_those_of_no_clip_are_left_out(tmp_path: Path) -> None:

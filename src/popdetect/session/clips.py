@@ -29,13 +29,9 @@ class _Column(NamedTuple):
     """One column: its name, which is also that of the record's field, and how a cell is read and written."""
 
     name: str
-    parse: Callable[[str], Any]
-    render: Callable[[Any], str]
+    parse: Callable[[str], Any] = str
+    render: Callable[[Any], str] = str
     rule: str = ""
-
-
-def _text(name: str) -> _Column:
-    return _Column(name, str, str)
 
 
 def _number(
@@ -72,23 +68,21 @@ def _word(name: str, *allowed: str) -> _Column:
     return _Column(name, parse, str, f"{', '.join(filter(None, allowed))} or nothing is allowed")
 
 
-def _yes(name: str) -> _Column:
-    return _Column(
-        name, lambda cell: bool(["0", "1"].index(cell)), lambda yes: "1" if yes else "0", "1 or 0 is allowed"
-    )
-
-
 _QUALITY = _Column("quality", lambda cell: tuple(filter(None, cell.split(";"))), ";".join)
+_IS_POP = _Column(
+    "is_pop", lambda cell: bool(["0", "1"].index(cell)), lambda yes: "1" if yes else "0", "1 or 0 is allowed"
+)
 _CLIP = (
-    _text("file"), _text("status"), _word("label", *LABELS, ""), _number("p_pop", 4, limits=_SHARE),
+    _Column("file"), _Column("status"), _word("label", *LABELS, ""), _number("p_pop", 4, limits=_SHARE),
     _number("n_pops", None, limits=_COUNT), _number("first_pop_s", 5), _number("last_pop_s", 5), _number("snr_db", 1),
     _number("duration_s", 3), _number("sample_rate_hz", None, limits=_COUNT), _number("channels", None, limits=_COUNT),
-    _QUALITY, _text("error"), _text("model"), _text("model_sha256"), _text("popdetect_version"), _text("sha256"),
+    _QUALITY, _Column("error"), _Column("model"), _Column("model_sha256"), _Column("popdetect_version"),
+    _Column("sha256"),
 )  # fmt: skip
 _EVENT = (
-    _number("onset_s", 5, required=True), _number("p_pop", 4, required=True, limits=_SHARE), _yes("is_pop"),
+    _number("onset_s", 5, required=True), _number("p_pop", 4, required=True, limits=_SHARE), _IS_POP,
     _number("duration_ms", 2, empty=math.nan), _number("peak_hz", 0, empty=math.nan),
-    _number("centroid_hz", 0, empty=math.nan), _number("snr_db", 1, empty=math.nan), _text("channel"),
+    _number("centroid_hz", 0, empty=math.nan), _number("snr_db", 1, empty=math.nan), _Column("channel"),
 )  # fmt: skip
 CLIP_COLUMNS = tuple(column.name for column in _CLIP)
 EVENT_COLUMNS = ("file", *(column.name for column in _EVENT))

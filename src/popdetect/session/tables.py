@@ -109,10 +109,8 @@ def read_table(path: str | os.PathLike[str], *, by_hand: bool = False, hint: str
 
 
 def _separator(text: str) -> str:
-    """Return the separator that is most frequent in the first line that is not blank."""
+    """Return the separator that is most frequent in the first line that is not blank; ``sep=;`` has one, too."""
     first = next((line for line in text.splitlines() if line.strip()), "")
-    if first.startswith("sep=") and first[4:5] in _SEPARATORS:
-        return first[4]
     return max(_SEPARATORS, key=first.count)
 
 
