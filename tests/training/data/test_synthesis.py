@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, rms
+from popdetect.training.data.hard_negatives import HARD_NEGATIVES
 
 SEEDS = range(60)
 MAKERS: dict[str, Callable[[Rng], Sound]] = {
@@ -24,6 +26,9 @@ LENGTH_S = {
     "metal": (0.4, 0.4), "mouth clicks": (0.02, 0.52), "noise burst": (0.05, 0.5),
     "speech-like": (0.15, 3.3), "pop, air": (0.04, 0.04),
     "pop, skin": (0.04, 0.04), "background": (0.5, 0.5), "room": (0.15, 0.7),
+    "ball pen": (0.04, 4), "bell": (0.3, 5), "ceramic": (0.02, 3), "coin": (0.03, 4), "drip": (0.02, 6),
+    "finger tap": (0.01, 6), "heels": (0.06, 4), "lid": (0.02, 4), "lip plop": (0.01, 4), "lip smack": (0.02, 3),
+    "nail tap": (0.02, 4), "paper": (0.15, 1.1), "velcro": (0.1, 0.7), "zipper": (0.15, 0.9),
 }  # fmt: skip
 
 
@@ -126,3 +131,65 @@ def test_a_room_begins_with_the_direct_sound_and_dies_away() -> None:
 def test_a_glitch_is_a_few_samples() -> None:
     for seed in SEEDS:
         assert 1 <= np.count_nonzero(synthesis.glitch(np.random.default_rng(seed))) <= 4
+
+
+def level_of(sound: Sound) -> npt.NDArray[np.float64]:
+    """Power in half milliseconds."""
+    return np.convolve(np.square(sound.astype(np.float64)), np.ones(24), "same")
+
+
+def around_peak(sound: Sound) -> Sound:
+    """2 ms before the loudest half millisecond to 40 ms after it."""
+    at = max(0, int(np.argmax(level_of(sound))) - RATE_HZ // 500)
+    return sound[at : at + RATE_HZ // 24]
+
+
+def decay_ms(sound: Sound) -> float:
+    """Time from the peak until 2 ms are 20 dB down on average."""
+    level = level_of(np.pad(sound, (0, RATE_HZ // 10)))
+    after = np.convolve(level[int(np.argmax(level)) :], np.ones(96) / 96, "full")
+    return float(np.argmax(after[95:] < 0.01 * level.max()) * 1000 / RATE_HZ)
+
+
+def share_below_800_hz(sound: Sound) -> float:
+    return below(around_peak(sound), 800)
+
+
+def share_of_one_tone(sound: Sound) -> float:
+    """Share of the power within a semitone of the strongest frequency."""
+    power = np.square(np.abs(np.fft.rfft(around_peak(sound), 4096)))[1:]
+    semitones = 12 * np.log2(np.arange(1, len(power) + 1) / (1 + np.argmax(power)))
+    return float(power[np.abs(semitones) < 1].sum() / power.sum())
+
+
+def loud_ms(sound: Sound) -> float:
+    """Time within 20 dB of the peak, in the loudest 100 ms."""
+    level = level_of(sound)
+    return float(np.convolve(level > 0.01 * level.max(), np.ones(RATE_HZ // 10)).max() * 1000 / RATE_HZ)
+
+
+# what separates each kind from a pop, as in the real sounds
+SEPARATED_BY: dict[str, Callable[[Sound], float]] = {
+    **dict.fromkeys(("ball pen", "bell", "ceramic", "coin", "lid", "lip plop", "nail tap"), decay_ms),
+    **dict.fromkeys(("finger tap", "heels"), share_below_800_hz),
+    **dict.fromkeys(("drip", "lip smack"), share_of_one_tone),
+    **dict.fromkeys(("paper", "velcro", "zipper"), loud_ms),
+}
+
+
+@pytest.mark.parametrize("what", sorted(HARD_NEGATIVES))
+def test_a_hard_negative_is_not_a_pop(what: str) -> None:
+    """At least 90% of a kind lie above 90% of the pops, in the property that separates the real sounds."""
+    measure = SEPARATED_BY[what]
+    made = [measure(HARD_NEGATIVES[what](np.random.default_rng(seed))) for seed in range(100)]
+    pops = [measure(pop(seed, skin=False)) for seed in range(100)]
+
+    assert np.quantile(made, 0.1) > np.quantile(pops, 0.9)
+
+
+def test_hard_negatives_are_single_or_repeated() -> None:
+    """A drop of water comes once to eight times: the length varies with the number."""
+    lengths_s = [len(HARD_NEGATIVES["drip"](np.random.default_rng(seed))) / RATE_HZ for seed in range(100)]
+
+    assert min(lengths_s) < 0.2
+    assert max(lengths_s) > 1

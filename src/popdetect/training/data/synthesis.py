@@ -7,7 +7,8 @@ single tone (scripts/benchmarks/pop_breadth.py). Skin-mounted sensors shift the 
 1830 Hz).
 
 Each function returns float32 at 48 kHz, peak about 1; a pop starts at its first sample. `DISTRACTORS` is the table of
-sounds that are not pops: a new simulated distractor is one function and one entry there.
+sounds that are not pops: a new simulated distractor is one function and one entry there, or, if detectors take it for a
+pop, in `hard_negatives.HARD_NEGATIVES`, which `DISTRACTORS` includes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, coloured_noise, faded, shaped
+from popdetect.training.data.hard_negatives import HARD_NEGATIVES
 
 MODE_CYCLES = (0.5, 6.0)  # until a mode of a pop is 20 dB down: soft tissue damps it
 
@@ -207,7 +209,7 @@ def noise_burst(rng: Rng) -> Sound:
 
 DISTRACTORS: dict[str, Callable[[Rng], Sound]] = {
     "click": click, "cloth": cloth, "footstep": footstep, "glitch": glitch, "knock": knock, "metal": metal,
-    "mouth clicks": mouth_clicks, "noise burst": noise_burst, "speech-like": speech_like,
+    "mouth clicks": mouth_clicks, "noise burst": noise_burst, "speech-like": speech_like, **HARD_NEGATIVES,
 }  # fmt: skip
 
 
