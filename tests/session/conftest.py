@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,13 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         clip.write_bytes(f"sound {i}".encode())
     (folder / "p1" / "clip 07.wav").write_bytes(b"broken")
     return folder
+
+
+@pytest.fixture
+def little_space() -> Iterator[None]:
+    """Let no file grow beyond 1000 bytes, as on a full disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -136,16 +135,6 @@ def test_text_is_written_as_it_is_and_nothing_else_is_left(tmp_path: Path) -> No
     write_text(target, "a\nü\r\n\udce4", durable=False)
     assert target.read_bytes() == "a\nü\r\n\\udce4".encode()
     assert list(tmp_path.iterdir()) == [target]
-
-
-@pytest.fixture
-def little_space() -> Iterator[None]:
-    """Let no file grow beyond 1000 bytes, as on a full disk."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.usefixtures("little_space")

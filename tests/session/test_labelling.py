@@ -254,6 +254,14 @@ def test_label_files_of_an_earlier_run_are_replaced_or_taken_away(session: Path)
     assert (labels / "clip 04.wav.txt").stat().st_mtime_ns == untouched
 
 
+def test_a_label_file_that_cannot_be_removed_is_named(session: Path) -> None:
+    stale = session / "popdetect/audacity/p1/clip 07.wav.txt"  # of the broken clip
+    stale.mkdir(parents=True)
+    with pytest.raises(UsageError) as refused:
+        label(session, formats=("audacity",))
+    assert str(refused.value).startswith(f"{stale}: cannot be written: ")
+
+
 def test_run_json_tells_how_and_names_nobody(session: Path) -> None:
     summary = label(session, jobs=2, formats=("raven",), model="/home/somebody/bundles/mine")
     text = (summary.out / "run.json").read_text()

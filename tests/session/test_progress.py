@@ -138,3 +138,22 @@ def test_a_record_that_cannot_be_written_is_wrong_use(tmp_path: Path) -> None:
     (tmp_path / "progress.jsonl").mkdir()
     with pytest.raises(UsageError, match=r"progress\.jsonl: cannot be"):
         ProgressFile(tmp_path / "progress.jsonl", MADE_BY)
+
+
+@pytest.mark.usefixtures("little_space")
+def test_a_full_disk_is_named_and_what_was_kept_before_is_still_known(tmp_path: Path) -> None:
+    path = tmp_path / "progress.jsonl"
+    kept = []
+
+    def fill() -> None:
+        with ProgressFile(path, MADE_BY) as progress:
+            for number in range(100):
+                progress.add(clip(f"{number}.wav"), said(f"{number}.wav"))
+                kept.append(f"{number}.wav")
+
+    with pytest.raises(UsageError) as refused:
+        fill()
+    assert str(refused.value) == f"{path}: cannot be written: File too large"
+    assert 0 < len(kept) < 10
+    with ProgressFile(path, MADE_BY) as progress:
+        assert [progress.recall(clip(name)) for name in kept] == [said(name) for name in kept]

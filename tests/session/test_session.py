@@ -184,6 +184,12 @@ def test_the_truth_is_that_of_the_folder(session: Path) -> None:
     assert [truth.onsets_s for truth in Session.read(session).truth] == [(0.5,)]
 
 
+def test_a_clip_without_a_cell_of_a_further_column_has_it_empty(tmp_path: Path) -> None:
+    clip = replace(of(Verdict("a.wav", "truncated", None)), extra={"side": "left"})
+    columns = ("file", "side", "note")
+    assert written(tmp_path, clip, clip_columns=columns)[0] == ["file,side,note", "a.wav,left,"]
+
+
 # --- what else it says ----------------------------------------------------------------------------------------------
 
 

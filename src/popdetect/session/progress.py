@@ -7,6 +7,7 @@ or incomplete, and is tried again. Floats are read back bit for bit.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -83,7 +84,7 @@ class ProgressFile(AbstractContextManager["ProgressFile"]):
 
     def compact(self, finished: Iterable[tuple[Clip, Verdict]]) -> None:
         """Keep only `finished`, and close."""
-        self._file.close()
+        self.__exit__()
         lines = [
             _line(clip, verdict.detection, verdict.sha256)
             for clip, verdict in finished
@@ -94,7 +95,8 @@ class ProgressFile(AbstractContextManager["ProgressFile"]):
 
     def __exit__(self, *error: object) -> None:
         """Close, whatever happened."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # closing writes again what could not be written; `add` has reported it
+            self._file.close()
 
 
 def _entries(text: str) -> Iterable[tuple[str, dict[str, Any]]]:
