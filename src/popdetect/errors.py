@@ -8,7 +8,7 @@
     │   └── MissingExtra      an optional package that is not installed
     ├── AudioError            one recording that cannot be processed; `status` says why       exit code 3
     │   ├── Unreadable        no such file, not audio, a sample rate outside 8 to 192 kHz, an array of a wrong type
-    │   ├── Empty             no samples, or digital silence
+    │   ├── Empty             no samples, or no sound (digital silence, a constant, dither)
     │   ├── Truncated         shorter than its header says
     │   ├── NotFinite         NaN or infinite samples
     │   └── TooShort          shorter than 10 ms
@@ -114,7 +114,7 @@ class Unreadable(AudioError):
 
 
 class Empty(AudioError):
-    """A recording without samples, or with digital silence only."""
+    """A recording without samples, or without sound: digital silence, a constant offset, or dither of one step."""
 
     status = "empty"
 

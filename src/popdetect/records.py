@@ -62,7 +62,8 @@ class Detection:
     duration_s : float
     sample_rate_hz, channels : int
     quality : tuple of str
-        Flags: ``"clipped"``, ``"quiet"``, ``"speech"``, ``"outside"`` (out of distribution), ``"long"``; usually none.
+        Flags: ``"clipped"``, ``"quiet"``, ``"speech"``, ``"outside"`` (out of distribution), ``"long"``,
+        ``"dropout"``; usually none.
     """
 
     label: Label

@@ -136,7 +136,7 @@ def _without_pops() -> dict[str, np.ndarray]:
         "brown noise": 0.1 * coloured_noise(rng, n, 6),
         "hum": hum,
         "single wrong samples": glitches,
-        "dither": np.round(rng.uniform(-1, 1, n)) / 32768,
+        "two bits of dither": np.round(rng.uniform(-2, 2, n)) / 32768,
         "speech-like": np.resize(simulation.speech_like(rng), n) * 0.3 + 1e-4 * rng.standard_normal(n),
     }
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from popdetect.detection.model.bundle import OperatingPoint
 from popdetect.detection.model.classifiers import Classifier
+from popdetect.detection.signal.dropouts import DEAD_SHARE, Dropouts
 from popdetect.detection.signal.onsets import Floats, Ints
 from popdetect.detection.signal.quality import Quality
 from popdetect.detection.signal.refinement import SnippetReader
@@ -97,27 +98,32 @@ def conclude(
     rate_hz: int,
     channels: int,
     quality: Quality,
+    dropouts: Dropouts,
     voice_s: float,
     first_sample: int = 0,
 ) -> Detection:
     """The detection of a clip from its candidates, whose samples are counted from `first_sample` of the clip.
 
     An out-of-distribution sound is not counted as a pop on its own. If it is the likeliest sound of a clip without
-    pops, the label is ``uncertain``.
+    pops, the label is ``uncertain``. A clip of which a drop-out has taken more than half is not called ``no_pop``.
     """
     times = [max(c.sample - first_sample, 0) / rate_hz for c in scored]
     p_alone = [0.0 if c.outside else c.p_clip for c in scored]
     counted = count_pops(times, [c.p_event for c in scored], p_alone, point.pop_from, point.burst_from)
     unknown = bool(scored) and not any(counted) and max(scored, key=attrgetter("p_event")).outside
     duration_s = n_samples / rate_hz
+    label = "uncertain" if unknown else label_for(p_pop, point)
+    has_dropout, dead_share = dropouts.finish()
+    if has_dropout and dead_share > DEAD_SHARE and label == "no_pop":
+        label = "uncertain"
     return Detection(
-        label="uncertain" if unknown else label_for(p_pop, point),
+        label=label,
         p_pop=p_pop,
         events=tuple(Event(t, c.p_event, n, *c[3:8]) for c, t, n in zip(scored, times, counted, strict=True)),
         duration_s=duration_s,
         sample_rate_hz=rate_hz,
         channels=channels,
-        quality=quality.flags(duration_s, voice_s, outside=unknown),
+        quality=quality.flags(duration_s, voice_s, outside=unknown, dropout=has_dropout),
     )
 
 

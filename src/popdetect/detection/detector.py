@@ -72,7 +72,7 @@ class Detector:
         Raises
         ------
         AudioError
-            `Empty` (no samples, or digital silence), `TooShort` (below 10 ms), `NotFinite`, `Truncated`, or
+            `Empty` (no samples, or no sound), `TooShort` (below 10 ms), `NotFinite`, `Truncated`, or
             `Unreadable` (anything else that cannot be processed).
         UsageError
             If `sr` is missing for an array, or given for a file.

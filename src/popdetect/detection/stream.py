@@ -14,14 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from popdetect.detection.audio.arrays import Samples, as_block, check_recording
+from popdetect.detection.audio.silence import SilenceCheck
 from popdetect.detection.conclusion import NO_EVENT_LOGIT, ScoredCandidate, conclude
 from popdetect.detection.engine import Engine
 from popdetect.detection.model.bundle import Model, OperatingPoint
-from popdetect.detection.signal.frames import SEGMENT_HOPS, mean_power, transform
+from popdetect.detection.signal.dropouts import Dropouts
+from popdetect.detection.signal.frames import SEGMENT_HOPS, mean_power, total_power, transform
 from popdetect.detection.signal.onsets import Ints
 from popdetect.detection.signal.quality import Quality
 from popdetect.detection.signal.refinement import snippets
-from popdetect.detection.signal.speech import STEP_HOPS, Voice, energy_db, n_stretches, stretches
+from popdetect.detection.signal.speech import STEP_HOPS, Voice, at_equal_times, energy_db, n_stretches, stretches
 from popdetect.records import Detection
 
 _GAP_HOPS = 260  # between the clips of a batch: more than the 100 and the 150 ms that features and neighbours reach
@@ -45,7 +47,9 @@ class Stream:
         self._samples: Samples = np.empty((0, channels), np.float32)  # from hop `first_hop` of the engine on
         self._pending: list[Samples] = []  # blocks that are not in `_samples` yet
         self._n_samples = 0
+        self._silence = SilenceCheck()
         self._quality = Quality()
+        self._dropouts = Dropouts(self._transform.hop, rate_hz, model.front_end.n_columns - 1)
         self._voice = Voice()
 
     def feed(self, block: npt.ArrayLike) -> None:
@@ -63,7 +67,9 @@ class Stream:
             If the block cannot be processed; the stream is then as before.
         """
         samples = as_block(block, self._channels)
+        self._silence.add(samples)
         self._quality.add(samples)
+        self._dropouts.add(samples)
         self._pending.append(samples.copy())
         self._n_samples += len(samples)
         # segments lie at fixed places in the recording, whatever the blocks
@@ -78,7 +84,7 @@ class Stream:
         ------
         Empty, TooShort
         """
-        check_recording(self._n_samples, self._rate_hz, silent=self._quality.silent)
+        check_recording(self._n_samples, self._rate_hz, self._silence)
         self._process(max(0, self._n_ready()), to_the_end=True)
         best = max([NO_EVENT_LOGIT, *(float(logits.max()) for _, logits in self._engine.logits)])
         return conclude(
@@ -89,7 +95,8 @@ class Stream:
             self._rate_hz,
             self._channels,
             self._quality,
-            self._voice.seconds(self._transform.hop / self._rate_hz),
+            self._dropouts,
+            self._voice.seconds(self._model.front_end.hop_ms / 1000),
         )
 
     def _n_ready(self) -> int:
@@ -104,7 +111,9 @@ class Stream:
         if n_frames:
             power = np.empty((n_frames, self._model.front_end.n_columns), np.float32)
             mean_power(self._samples[(engine.n_hops - first) * hop :], power, self._transform)
-            self._voice.feed(energy_db(power))
+            total = total_power(power)
+            self._dropouts.feed(power[:, 0], total)
+            self._voice.feed(at_equal_times(energy_db(total), engine.n_hops, self._rate_hz, self._model.front_end))
             engine.append(power)
         engine.advance(partial(_read, [self._samples], [first * hop], np.empty(0, np.intp)), to_the_end=to_the_end)
         if engine.first_hop > first:
@@ -121,7 +130,14 @@ def detect_batch(model: Model, point: OperatingPoint, rate_hz: int, clips: Seque
     power = np.zeros((int(first_hops[-1]) + n_frames[-1], model.front_end.n_columns), np.float32)
     for clip, first, n in zip(clips, first_hops.tolist(), n_frames, strict=True):
         mean_power(clip, power[first : first + n], front)
-    lags, levels = stretches(energy_db(power))
+    low, total = power[:, 0].copy(), total_power(power)  # the engine overwrites `power`
+    energy = energy_db(total)
+    n_times = []
+    for first, n in zip(first_hops.tolist(), n_frames, strict=True):
+        at_times = at_equal_times(energy[first : first + n], 0, rate_hz, model.front_end)
+        energy[first : first + len(at_times)] = at_times
+        n_times.append(len(at_times))
+    lags, levels = stretches(energy)
     origins = first_hops * front.hop
     # an onset at the very start of a clip may lie a little before it: the clips part in the middle of the gaps
     borders = origins[1:] - front.hop * (_GAP_HOPS // 2)
@@ -136,14 +152,29 @@ def detect_batch(model: Model, point: OperatingPoint, rate_hz: int, clips: Seque
         scored[int(np.searchsorted(borders, candidate.sample, side="right"))].append(candidate)
     detections = []
     p_pops = model.clip_calibration(best).tolist()
-    for clip, origin, n, own, p_pop in zip(clips, origins.tolist(), n_frames, scored, p_pops, strict=True):
+    for index, (clip, origin, first) in enumerate(zip(clips, origins.tolist(), first_hops.tolist(), strict=True)):
         quality, voice = Quality(), Voice()
+        dropouts = Dropouts(front.hop, rate_hz, model.front_end.n_columns - 1)
         quality.add(clip)
-        first = origin // front.hop // STEP_HOPS
-        part = slice(first, first + n_stretches(n))  # stretches within the clip
+        dropouts.add(clip)
+        part = slice(first, first + n_frames[index])
+        dropouts.feed(low[part], total[part])
+        part = slice(first // STEP_HOPS, first // STEP_HOPS + n_stretches(n_times[index]))  # stretches within the clip
         voice.add(lags[part], levels[part])
-        voice_s = voice.seconds(front.hop / rate_hz)
-        detections.append(conclude(point, own, p_pop, len(clip), rate_hz, clip.shape[1], quality, voice_s, origin))
+        detections.append(
+            conclude(
+                point,
+                scored[index],
+                p_pops[index],
+                len(clip),
+                rate_hz,
+                clip.shape[1],
+                quality,
+                dropouts,
+                voice.seconds(model.front_end.hop_ms / 1000),
+                origin,
+            )
+        )
     return detections
 
 

@@ -18,6 +18,7 @@ from popdetect.errors import AudioError, Empty, NotFinite, TooShort, Unreadable
 RATE_HZ = 48_000
 SOUND = (0.3 * np.sin(np.arange(4_800) / 7)).astype(np.float32)
 STEREO = np.stack([SOUND, -SOUND], axis=1)
+STEPS = (np.arange(4_800) % 16 / 32).astype(np.float32)  # exact in every type
 
 
 def read(samples: Any, rate_hz: Any = RATE_HZ) -> np.ndarray:
@@ -41,8 +42,8 @@ def read(samples: Any, rate_hz: Any = RATE_HZ) -> np.ndarray:
         (SOUND.tolist(), SOUND[:, None]),
         (SOUND.astype(np.float64), SOUND[:, None]),
         (SOUND.astype(">f4"), SOUND[:, None]),
-        (np.full(4_800, 0.5, np.float16), np.full((4_800, 1), 0.5)),
-        (np.full((MAX_CHANNELS, 4_800), 0.5), np.full((4_800, MAX_CHANNELS), 0.5)),
+        (STEPS.astype(np.float16), STEPS[:, None]),
+        (np.tile(STEPS, (MAX_CHANNELS, 1)), np.tile(STEPS[:, None], MAX_CHANNELS)),
     ],
     ids=["(n,)", "(n, 1)", "(1, n)", "(n, 2)", "(2, n)", "Fortran", "strided", "reversed", "list", "float64",
          "big-endian", "float16", "32 channels"],

@@ -15,17 +15,19 @@ from popdetect.detection.model.bundle import load
 from popdetect.detection.signal import frames as spectrum
 from popdetect.detection.signal import speech as voice
 from popdetect.training.data import synthesis as simulation
-from popdetect.training.data.dsp import RATE_HZ, coloured_noise
+from popdetect.training.data.dsp import RATE_HZ, coloured_noise, resample
 from popdetect.training.data.manifest import read_manifest
 
+RATES_HZ = (8_000, 11_025, 11_127, 12_000, 16_000, 22_050, 32_000, 37_800, 44_100, 48_000)
 Clip = Callable[..., npt.NDArray[np.float32]]
 
 
 def voice_s(sound: npt.NDArray[np.float32], rate_hz: int = RATE_HZ) -> float:
     found = voice.Voice()
     transform = spectrum.transform(load().front_end, rate_hz)
-    found.feed(voice.energy_db(transform.power(np.ascontiguousarray(sound))))
-    return found.seconds(transform.hop / rate_hz)
+    energy = voice.energy_db(spectrum.total_power(transform.power(np.ascontiguousarray(sound))))
+    found.feed(voice.at_equal_times(energy, 0, rate_hz, load().front_end))
+    return found.seconds(0.001)
 
 
 def buzz(pitch_hz: float, duration_s: float = 1.0) -> npt.NDArray[np.float32]:
@@ -77,6 +79,37 @@ def test_blocks_do_not_matter(size: int) -> None:
 
     assert whole.quality == ("speech",)
     assert stream.finish() == whole
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 11_127, 12_000, 16_000, 22_050, 37_800, 44_100, 95_999])
+def test_the_stretches_lie_at_the_same_times_at_every_rate(rate_hz: int) -> None:
+    front_end = load().front_end
+    hop = front_end.hop(rate_hz)
+    starts_ms = np.arange(60_000 * rate_hz // (1000 * hop)) * (1000 * hop / rate_hz)
+    found = voice.at_equal_times(starts_ms, 0, rate_hz, front_end)
+
+    np.testing.assert_allclose(found, np.arange(len(found)), atol=0.51)
+    assert len(found) == pytest.approx(60_000, abs=2)
+    pieces = [
+        voice.at_equal_times(starts_ms[i : i + 777], i, rate_hz, front_end) for i in range(0, len(starts_ms), 777)
+    ]
+    np.testing.assert_array_equal(np.concatenate(pieces), found)
+
+
+def test_the_sample_rate_does_not_matter() -> None:
+    """Voices of lengths around the limit of the flag; a hop is shorter than 1 ms at half of these rates."""
+    rng = np.random.default_rng(3)
+    differ = []
+    for length_ms in range(180, 340, 8):
+        sound = 1e-4 * rng.standard_normal(3 * RATE_HZ)
+        for start, pitch_hz in ((30_000, 150), (125_000, 125)):
+            word = 0.3 * buzz(pitch_hz, length_ms / 2000)
+            sound[start : start + len(word)] += word
+        copies = {rate_hz: resample(sound.astype(np.float32), RATE_HZ, rate_hz) for rate_hz in RATES_HZ}
+        seconds = {rate_hz: voice_s(copy, rate_hz) for rate_hz, copy in copies.items()}
+        differ.append(np.ptp(list(seconds.values())))
+
+    assert np.mean(differ) < 0.02
 
 
 def test_company_does_not_matter(clip: Clip, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from popdetect.detection.audio.silence import Samples as Samples
+from popdetect.detection.audio.silence import SilenceCheck
 from popdetect.errors import Empty, NotFinite, TooShort, Unreadable
-
-Samples = npt.NDArray[np.float32]
 
 MIN_RATE_HZ = 8_000
 MAX_RATE_HZ = 192_000
@@ -48,7 +48,9 @@ class ArrayRecording:
         self.rate_hz = check_rate(rate_hz)
         self._samples = as_float(_time_first(_as_array(samples)))
         self.channels = self._samples.shape[1]
-        check_recording(len(self._samples), self.rate_hz, silent=not self._samples.any())
+        silence = SilenceCheck()
+        silence.add(self._samples)
+        check_recording(len(self._samples), self.rate_hz, silence)
 
     def __iter__(self) -> Iterator[Samples]:
         """Yield blocks of shape (n, channels), float32."""
@@ -87,8 +89,8 @@ def check_finite(block: npt.NDArray[Any], highest: float, lowest: float) -> None
         raise NotFinite(f"{bad} samples are not numbers (NaN or infinite); export the recording again")
 
 
-def check_recording(n_samples: int, rate_hz: int, *, silent: bool) -> None:
-    """Refuse a whole recording without samples (Empty), with too few (TooShort), or with only zeros (Empty)."""
+def check_recording(n_samples: int, rate_hz: int, silence: SilenceCheck) -> None:
+    """Refuse a whole recording without samples (Empty), with too few (TooShort), or without sound (Empty)."""
     if not n_samples:
         raise Empty("no samples; the recording is empty")
     if n_samples < MIN_DURATION_S * rate_hz:
@@ -96,9 +98,9 @@ def check_recording(n_samples: int, rate_hz: int, *, silent: bool) -> None:
             f"{n_samples} samples ({1000 * n_samples / rate_hz:.2f} ms); "
             f"at least {1000 * MIN_DURATION_S:.0f} ms ({math.ceil(MIN_DURATION_S * rate_hz)}) are needed"
         )
-    if silent:
+    if silence.reason:
         # not "no pop": recordings of a microphone that was off would enter a study as "no pop"
-        raise Empty("digital silence from start to end; the microphone was probably not connected, or muted")
+        raise Empty(silence.reason)
 
 
 def as_float(array: npt.NDArray[Any]) -> Samples:

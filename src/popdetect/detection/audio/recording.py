@@ -22,6 +22,7 @@ from popdetect.detection.audio.arrays import BLOCK_S, as_float, check_finite, ch
 from popdetect.detection.audio.arrays import Samples as Samples
 from popdetect.detection.audio.containers import GuardedFile, sound_size
 from popdetect.detection.audio.interrupts import defer_interrupts
+from popdetect.detection.audio.silence import SilenceCheck
 from popdetect.errors import AudioError, Empty, Truncated, Unreadable
 
 EXTENSIONS = frozenset({".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc"})
@@ -73,7 +74,7 @@ class Recording:
     def __iter__(self) -> Iterator[Samples]:
         """Yield blocks of shape (n, channels), float32, until the end; each is checked."""
         block_size = int(BLOCK_S * self.rate_hz)
-        silent = True
+        silence = SilenceCheck()
         try:
             while True:
                 try:
@@ -91,7 +92,7 @@ class Recording:
                     break
                 self.n_samples += len(block)
                 check_finite(block, highest, lowest)
-                silent = silent and highest == lowest == 0.0
+                silence.add(block)
                 yield block
                 if len(block) < block_size:
                     break
@@ -99,7 +100,7 @@ class Recording:
             self.close()
         if self.n_samples < self._frames * 0.99 and self._file.format in ("FLAC", "OGG"):
             raise Truncated(f"cut off: its header promises {self._frames} samples, {self.n_samples} could be decoded")
-        check_recording(self.n_samples, self.rate_hz, silent=silent)
+        check_recording(self.n_samples, self.rate_hz, silence)
 
     def _read(self, size: int) -> tuple[Samples, float, float]:
         """The next samples, the highest and the lowest of them."""

@@ -156,10 +156,14 @@ def mean_power(samples: Array, out: Array, transform: Transform) -> None:
         out[start : start + size] = power
 
 
+def total_power(power: Array) -> Array:
+    """Power of frames over all mel bands, shape (n_frames,)."""
+    return np.asarray(power[:, 1:] @ np.ones(power.shape[1] - 1, np.float32))
+
+
 def has_sound(power: Array) -> npt.NDArray[np.bool_]:
     """Which frames are not digital silence, shape (n_frames,)."""
-    n_bands = power.shape[1] - 1
-    return np.asarray(power[:, 1:] @ np.ones(n_bands, np.float32) > n_bands * POWER_FLOOR)
+    return np.asarray(total_power(power) > (power.shape[1] - 1) * POWER_FLOOR)
 
 
 def to_db(power: Array, present: npt.NDArray[np.bool_]) -> Array:

@@ -21,11 +21,6 @@ class Quality:
         self._n_clipped = 0
         self._last_full: npt.NDArray[np.bool_] | None = None  # which channels of the latest sample were at full scale
 
-    @property
-    def silent(self) -> bool:
-        """Whether all samples so far are zero."""
-        return self._peak == 0.0
-
     def add(self, block: Samples) -> None:
         """Process the next block, shape (n, channels)."""
         if not len(block):
@@ -41,12 +36,13 @@ class Quality:
         else:
             self._last_full = None
 
-    def flags(self, duration_s: float, voice_s: float, *, outside: bool) -> tuple[str, ...]:
+    def flags(self, duration_s: float, voice_s: float, *, outside: bool, dropout: bool = False) -> tuple[str, ...]:
         """The flags, in this order; for most recordings none.
 
         ``clipped``: louder than the recorder can store. ``quiet``: only a little above the steps of 16 bits.
         ``speech``: somebody spoke, or a sound swings like a voice. ``outside``: the likeliest sound is out of
-        distribution. ``long``: far longer than the clips that the probability was calibrated on.
+        distribution. ``long``: far longer than the clips that the probability was calibrated on. ``dropout``:
+        the sound breaks off, and nothing is recorded for a while; see `signal.dropouts`.
         """
         flags = {
             "clipped": self._n_clipped >= 3,
@@ -54,5 +50,6 @@ class Quality:
             "speech": is_speech(voice_s, duration_s),
             "outside": outside,
             "long": duration_s > LONG_FROM_S,
+            "dropout": dropout,
         }
         return tuple(name for name, is_set in flags.items() if is_set)

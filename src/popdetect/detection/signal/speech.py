@@ -7,6 +7,9 @@ is a quality flag only; the label does not depend on it.
 
 Of the recordings of a sound collection, 86 of 100 with speech get the flag, and one in twenty others, mostly crying,
 crowing, ringing or engines (tests/detection/signal/test_speech.py).
+
+Frames at the same times are used at any sample rate (`at_equal_times`). Otherwise the stretches and lags would have
+another length, and lie elsewhere in the sound, at a rate where a hop is shorter than 1 ms.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from popdetect.detection.signal.frames import POWER_FLOOR, Array
+from popdetect.detection.signal.frames import POWER_FLOOR, Array, FrontEnd
 
 STRETCH_HOPS, STEP_HOPS = 48, 32  # four periods of a low voice; each stretch overlaps the next by a third
 LAGS_HOPS = (3, 12)
@@ -44,10 +47,24 @@ def _transforms() -> tuple[Array, Array]:
     return np.asarray(spectrum, np.float32), np.asarray(back, np.float32)
 
 
-def energy_db(power: Array) -> Array:
-    """Energy of frames over the mel bands, dB, from their power, shape (n_frames, n_columns)."""
-    total = power[:, 1:] @ np.ones(power.shape[1] - 1, np.float32)
+def energy_db(total: Array) -> Array:
+    """Energy of frames, dB, from their power over all mel bands (`frames.total_power`)."""
     return np.asarray(10 * np.log10(total + np.float32(POWER_FLOOR)))
+
+
+def at_equal_times(energy: Array, first: int, rate_hz: int, front_end: FrontEnd) -> Array:
+    """The frames that lie nearest to the times 0, 1, 2, ... ms of the recording, or whatever `hop_ms` is.
+
+    A hop is a whole number of samples, so at many sample rates it is shorter: 0.998 ms at 44,100 and 11,025 Hz.
+    `energy` begins with frame `first` of the recording.
+    """
+    per_hop = 1000 * front_end.hop(rate_hz)  # in thousandths of a sample
+    per_time = max(per_hop, round(front_end.hop_ms * rate_hz))
+    if per_time == per_hop:
+        return energy
+    border = np.array([first, first + len(energy)]) * per_hop - per_hop // 2
+    begin, end = np.maximum(0, -(-border // per_time))
+    return np.asarray(energy[(np.arange(begin, end) * per_time + per_hop // 2) // per_hop - first])
 
 
 def stretches(energy: Array) -> tuple[npt.NDArray[np.int8], Array]:
@@ -76,7 +93,10 @@ def stretches(energy: Array) -> tuple[npt.NDArray[np.int8], Array]:
 
 
 class Voice:
-    """Duration of a voice, collected as frames come; the stretches do not depend on the blocks in which they come."""
+    """Duration of a voice, collected as frames come, at equal times.
+
+    The stretches do not depend on the blocks in which the frames come.
+    """
 
     def __init__(self) -> None:
         self._waiting = np.empty(0, np.float32)
