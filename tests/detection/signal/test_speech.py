@@ -96,6 +96,7 @@ def test_the_stretches_lie_at_the_same_times_at_every_rate(rate_hz: int) -> None
     np.testing.assert_array_equal(np.concatenate(pieces), found)
 
 
+@pytest.mark.slow
 def test_the_sample_rate_does_not_matter() -> None:
     """Voices of lengths around the limit of the flag; a hop is shorter than 1 ms at half of these rates."""
     rng = np.random.default_rng(3)
