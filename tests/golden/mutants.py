@@ -166,6 +166,9 @@ UNNOTICED: dict[str, tuple[str, ...]] = {
         "len(transform.kernels) - 1", "range(1, window_hops - 1)", "2 * radius + 1", "peak_at - 1",
         "dft.reshape(front_end", "spans), n * n_columns",
     ),
+    "the courses of energy have a hop of 1 ms; tests/detection/signal/test_speech.py has the others": (
+        "per_hop = 1000", "per_hop // 2", "border // per_time",
+    ),
     "a case that no golden clip has": (
         "rate_hz / 2 * 1.01", "2 * transform.hop", "np.clip(led", "np.minimum(np.maximum(top", "step > -20",
         "np.maximum(gap_b, 0.1)", "np.abs(onset_ms.take(other)", "starts = [first - 5", "10 * np.log10(total",

@@ -5,7 +5,7 @@ falls with it. So its autocorrelation has a peak at 3 to 12 ms, after a dip, and
 from one stretch of 48 ms to the next. Engines, crying and crowing do the same; hum, noise and knocks do not. The result
 is a quality flag only; the label does not depend on it.
 
-Of the recordings of a sound collection, 86 of 100 with speech get the flag, and one in twenty others, mostly crying,
+Of the recordings of a sound collection, 85 of 100 with speech get the flag, and one in twenty others, mostly crying,
 crowing, ringing or engines (tests/detection/signal/test_speech.py).
 
 Frames at the same times are used at any sample rate (`at_equal_times`). Otherwise the stretches and lags would have
