@@ -175,9 +175,9 @@ def test_an_interrupted_write_leaves_no_other_file(tmp_path: Path, monkeypatch: 
 
 
 def test_a_file_in_place_of_a_folder_is_said_in_one_line(tmp_path: Path) -> None:
-    put(tmp_path, "a\nb")
-    with pytest.raises(UsageError, match=r"^[^\n]*a b/c: cannot be written: [^\n]*a file stands where"):
-        write_text(tmp_path / "a\nb" / "c", "x")
+    put(tmp_path, "a\nb  c")
+    with pytest.raises(UsageError, match=r"^[^\n]*/a b  c/d: cannot be written: [^\n]*a file stands where"):
+        write_text(tmp_path / "a\nb  c" / "d", "x")
 
 
 def test_a_folder_without_recordings_is_described(tmp_path: Path) -> None:

@@ -331,6 +331,23 @@ def test_run_json_holds_settings_counts_and_inputs(session: Path) -> None:
     }
 
 
+def test_a_folder_that_cannot_be_listed_is_in_run_json(session: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("p1"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr("popdetect.session.files.os.scandir", refuse)
+    summary = label(session)
+    run = json.loads((summary.out / "run.json").read_text())
+
+    assert run["unlisted"] == [{"folder": "p1/", "error": "Permission denied"}]
+    assert summary.unlisted == (("p1/", "Permission denied"),)
+    assert summary.n_clips == 20
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_each_clip_is_processed_once(tmp_path: Path, jobs: int) -> None:
     clips = []

@@ -258,6 +258,8 @@ def test_the_whole_clip_and_a_closer_view_have_their_axes(figure: Figure) -> Non
     for whole, close in ((top, top_close), (bottom, bottom_close)):
         assert whole.get_xlim() == (0.0, 2.0)
         assert close.get_xlim() == pytest.approx((0.875, 1.175))
+    for above, below in ((top, bottom), (top_close, bottom_close)):  # the same moment is at the same place
+        assert above.get_position().intervalx == pytest.approx(below.get_position().intervalx)
     assert bottom.get_ylim() == (0.0, RATE_HZ / 2000)
 
 
