@@ -26,7 +26,8 @@ class Event:
     p_pop : float in [0, 1]
         Calibrated probability that this sound is a pop.
     is_pop : bool
-        Whether it is counted as a pop at the operating point.
+        Whether it is counted at the operating point: alone it would make its clip ``pop`` or ``uncertain``, or it
+        belongs to the burst of such an event. Counted events of an ``uncertain`` clip are uncertain pops.
     duration_ms : float
         From the onset until the sound stays 20 dB below its peak; at most 8.
     peak_hz, centroid_hz : float
@@ -58,7 +59,8 @@ class Detection:
     p_pop : float in [0, 1]
         Calibrated probability that the clip holds at least one pop.
     events : tuple of Event
-        Candidates with a probability of at least 0.05, in time order; see `pops` for those counted as pops.
+        Candidates with a probability of at least 0.05, and all that could make the clip ``uncertain``, in time order;
+        see `pops` for those counted.
     duration_s : float
     sample_rate_hz, channels : int
     quality : tuple of str
@@ -76,23 +78,30 @@ class Detection:
 
     def __repr__(self) -> str:
         """Return one line: the label, the probability, the pops and the length."""
-        pops = f"{self.n_pops} pop{'' if self.n_pops == 1 else 's'}"
-        return f"<Detection {self.label}: p_pop {self.p_pop:.2f}, {pops} in {self.duration_s:.1f} s>"
+        return f"<Detection {self.label}: p_pop {self.p_pop:.2f}, {self.pops_in_words} in {self.duration_s:.1f} s>"
 
     @property
     def pops(self) -> tuple[Event, ...]:
-        """The events counted as pops."""
+        """The counted events. If the label is ``uncertain``, they are uncertain pops: a person should listen."""
         return tuple(event for event in self.events if event.is_pop)
 
     @property
     def onsets_s(self) -> tuple[float, ...]:
-        """Onsets of the pops, s."""
+        """Onsets of `pops`, s."""
         return tuple(event.onset_s for event in self.pops)
 
     @property
     def n_pops(self) -> int:
-        """Number of pops."""
+        """Number of `pops`: 0 if the label is ``no_pop``, at least 1 if it is ``pop``.
+
+        If it is ``uncertain``, the number of uncertain pops: at least 1, or 0 with the flag ``"outside"`` or ``"dropout"``.
+        """
         return len(self.pops)
+
+    @property
+    def pops_in_words(self) -> str:
+        """Number and kind of `pops`, such as ``2 pops`` or ``1 uncertain pop``."""
+        return pops_in_words(self.label, self.n_pops)
 
     def to_frame(self) -> Any:
         """Return the events as a `pandas.DataFrame`, one row each; the columns are the attributes of `Event`.
@@ -113,6 +122,16 @@ class Detection:
         if not self.events:
             return None
         return max(self.events, key=lambda event: event.p_pop).snr_db
+
+
+def pops_in_words(label: str, n_pops: int) -> str:
+    """Return the number and kind of the counted events of a clip.
+
+    >>> pops_in_words("pop", 2), pops_in_words("uncertain", 1)
+    ('2 pops', '1 uncertain pop')
+    """
+    kind = "uncertain pop" if label == "uncertain" and n_pops else "pop"
+    return f"{n_pops} {kind}{'' if n_pops == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)

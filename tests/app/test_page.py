@@ -31,6 +31,7 @@ def labels(folder: Path) -> dict[str, str]:
 def with_pops(page: Page, n: int = 1) -> None:
     """Go to a clip on which the detector found at least `n` pops."""
     page.choose("pop")
+    page.says("Detector: pop", "#said")
     for _ in range(N_CLIPS):
         page.ready()
         if len(page.marks) >= n:
@@ -121,6 +122,7 @@ def test_it_works_by_touch(folder: Path, serve: Serve, browser: Any) -> None:
             "[...document.querySelectorAll('button, select')].filter(one => one.offsetParent)"
             ".filter(one => one.offsetHeight < 44 || one.offsetWidth < 44).map(one => one.id)"
         )
+        before = page.marks
         page.tab.tap("#add")
         page.tab.tap("[data-move='10']")
         marks = page.marks
@@ -130,8 +132,8 @@ def test_it_works_by_touch(folder: Path, serve: Serve, browser: Any) -> None:
         context.close()
 
     assert small == []
-    assert marks == [0.01]
-    assert answers(folder)[0]["onsets_s"] == "0.01000"
+    assert marks == [0.01, *before]
+    assert answers(folder)[0]["onsets_s"].split()[0] == "0.01000"
 
 
 def test_an_answer_is_taken_back(folder: Path, serve: Serve, context: Any) -> None:
@@ -174,6 +176,34 @@ def test_the_estimate_is_of_clips_drawn_by_chance(folder: Path, serve: Serve, co
         page.answer(said[now[page.file]])
 
     assert "Of 1 randomly chosen clip you changed 0: error 0 % (0 to 79 %)" in page.text("#estimate")
+
+
+def test_an_uncertain_clip_shows_the_thresholds_and_its_pops_as_uncertain(
+    folder: Path, serve: Serve, context: Any
+) -> None:
+    # the same clip, once as a pop and once as uncertain
+    tables, point = folder / "popdetect", {"name": "mine", "no_pop_below": 0.38, "pop_from": 0.71, "train_from": 0.5}
+    run = json.loads((tables / "run.json").read_text(encoding="utf-8"))
+    (tables / "run.json").write_text(json.dumps(run | {"operating_point": point}), encoding="utf-8")
+    header, events = "file,status,label,p_pop,n_pops,duration_s\n", "file,onset_s,p_pop,is_pop\n"
+    file = next(iter(labels(folder)))
+    (tables / "events.csv").write_text(f"{events}{file},0.5,0.6,1\n{file},0.6,0.5,1\n{file},0.9,0.06,0\n")
+    said, shown = [], []
+    for label in ("pop", "uncertain"):
+        (tables / "clips.csv").write_text(f"{header}{file},ok,{label},0.62,2,3\n")
+        served = serve(folder)
+        page = Page(context, served.address)
+        said.append(page.text("#said"))
+        look = "mark => getComputedStyle(mark, '::after').content + getComputedStyle(mark, '::before').borderLeftStyle"
+        shown.append(page.tab.evaluate(f"[...document.querySelectorAll('.mark.theirs')].map({look})"))
+        assert page.marks == [0.5, 0.6]
+        page.tab.close()
+        served.end()
+
+    limits = "(pop from 0.71, no pop below 0.38)"
+    assert said[0].startswith(f"Detector: pop, probability 0.62 {limits}, 2 pops")
+    assert said[1].startswith(f"Detector: uncertain, probability 0.62 {limits}, 2 uncertain pops")
+    assert shown == [['"▼"dotted', '"▼"dotted', '"×"dotted'], ['"▽?"dashed', '"▽?"dashed', '"×"dotted']]
 
 
 def test_blind_mode_tells_nothing_before_the_answer(folder: Path, serve: Serve, context: Any) -> None:

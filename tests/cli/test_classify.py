@@ -10,13 +10,17 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from commands import COMMAND, Capture, json_lines, run
 
 from popdetect.cli import main as cli
+from popdetect.cli import options, terminal
+from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
+from popdetect.detection.model.bundle import OperatingPoint
 
 
 def test_classify_prints_a_row(with_pop: Path, capsys: Capture) -> None:
@@ -39,7 +43,8 @@ def test_json_has_one_line_per_file_with_versions_and_hashes(session: Path, caps
     for row in rows:
         assert row["schema_version"] == 1
         assert row["n_pops"] == len(row["pops_s"]) == sum(event["is_pop"] for event in row["events"])
-        assert (row["label"] == "pop") == (row["n_pops"] > 0)
+        assert (row["label"] != "no_pop") == (row["n_pops"] > 0) or "outside" in row["quality"]
+        assert 0 <= row["thresholds"]["no_pop_below"] <= row["thresholds"]["pop_from"] <= 1
         assert len(row["sha256"]) == len(row["model_sha256"]) == 64
 
 
@@ -87,13 +92,46 @@ def test_classify_imports_numpy_and_soundfile_only(with_pop: Path) -> None:
 
 def test_events_lists_each_candidate(with_pop: Path, capsys: Capture) -> None:
     (row,) = json_lines(run(["classify", str(with_pop), "--events", "--json"], capsys)[1])
-    lines = run(["classify", str(with_pop), "--events"], capsys)[1].splitlines()[2:]
+    limits, *lines = run(["classify", str(with_pop), "--events"], capsys)[1].splitlines()[2:]
 
+    low, high = (row["thresholds"][name] for name in ("no_pop_below", "pop_from"))
+    assert limits == f"    label: pop from {high:.2f}, no pop below {low:.2f}, uncertain between them"
     assert len(lines) == len(row["events"]) > 0
     for line, event in zip(lines, row["events"], strict=True):
         assert line.split()[:2] == ["pop" if event["is_pop"] else "other", f"{event['onset_s']:.4f}"]
-        assert event["p_pop"] >= 0.05
+        assert event["p_pop"] >= 0.05 or event["is_pop"]
     assert "events" not in json_lines(run(["classify", str(with_pop), "--json"], capsys)[1])[0]
+
+
+@pytest.fixture
+def unsure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thresholds between which every clip with an event lies."""
+    point = OperatingPoint(0.01, 1.0, 0.5)
+    made = replace(bundle.load(), operating_points={"balanced": point})
+    monkeypatch.setattr(options, "load_detector", lambda args: Detector(made))
+
+
+@pytest.mark.usefixtures("unsure")
+def test_an_uncertain_clip_shows_its_uncertain_pops_and_the_thresholds(with_pop: Path, capsys: Capture) -> None:
+    (row,) = json_lines(run(["classify", str(with_pop), "--json", "--events"], capsys)[1])
+    code, out, err = run(["classify", str(with_pop), "--events"], capsys)
+    label, _, pops, *onsets = out.splitlines()[1].removeprefix(str(with_pop)).split()
+
+    assert (code, label, pops) == (0, "uncertain", f"{row['n_pops']}?")
+    assert row["n_pops"] == len([word for word in onsets if not word.startswith("[")]) > 0
+    assert "label: pop from 1.00, no pop below 0.01, uncertain between them" in out
+    words = [line.split()[0] for line in out.splitlines()[3:]]
+    assert words == ["pop?" if event["is_pop"] else "other" for event in row["events"]]
+    assert "uncertain = between the thresholds (pop from 1.00, no pop below 0.01)" in err
+    assert "2? = 2 uncertain pops" in err
+    assert run(["classify", str(with_pop), "--quiet"], capsys)[2] == ""
+    assert run(["classify", str(with_pop), "--json"], capsys)[2] == ""
+
+
+def test_columns_are_in_line_for_every_label() -> None:
+    assert [terminal.pops(*given) for given in (("pop", 2), ("uncertain", 12), ("uncertain", 0), ("no_pop", 0))] == [
+        "   2 ", "  12?", "   0 ", "   0 ",
+    ]  # fmt: skip
 
 
 def test_every_operating_point_of_the_model_can_be_chosen(with_pop: Path, capsys: Capture) -> None:

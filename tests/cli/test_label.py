@@ -16,7 +16,9 @@ import pytest
 from commands import COMMAND, Capture, json_lines, run
 
 from popdetect.cli import main as cli
+from popdetect.cli.label import as_text
 from popdetect.session import labelling
+from popdetect.session.session import Session
 
 
 def test_a_second_run_skips_finished_clips(session: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -114,10 +116,29 @@ def test_the_table_agrees_with_the_json(session: Path, tmp_path: Path, capsys: C
         rows = list(csv.DictReader(table))
 
     assert summary["n_clips"] == len(rows)
-    assert summary["n_pops"] == sum(int(row["n_pops"]) for row in rows)
+    n_pops = {name: sum(int(row["n_pops"]) for row in rows if row["label"] == name) for name in ("pop", "uncertain")}
+    assert (summary["n_pops"], summary["n_uncertain_pops"]) == (n_pops["pop"], n_pops["uncertain"])
     for name in ("pop", "no_pop", "uncertain"):
         assert summary[f"n_{name}"] == sum(row["label"] == name for row in rows)
     assert all(Path(path).exists() for path in summary["written"])
+
+
+@pytest.mark.parametrize(
+    ("uncertain", "words"),
+    [
+        ([], "0 uncertain, 0 failed"),
+        ([2, 1], "2 uncertain (3 uncertain pops), 0 failed"),
+        ([1], "1 uncertain (1 uncertain pop), 0 failed"),
+    ],
+)
+def test_the_summary_says_how_many_pops_are_uncertain(tmp_path: Path, uncertain: list[int], words: str) -> None:
+    clips = [("pop", 4), ("no_pop", 0), *(("uncertain", n) for n in uncertain)]
+    table = [f"{i}.wav,ok,{label},0.5,{n}" for i, (label, n) in enumerate(clips)]
+    (tmp_path / "popdetect").mkdir()
+    (tmp_path / "popdetect" / "clips.csv").write_text("\n".join(["file,status,label,p_pop,n_pops", *table, ""]))
+    summary = labelling.Summary(Session.read(tmp_path), 0, 1.0, (), ())
+
+    assert as_text(summary).splitlines()[0] == f"{len(clips)} clips: 1 pop (4 pops), 1 no pop, {words}"
 
 
 def test_a_subfolder_that_cannot_be_read_gives_exit_code_3(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,23 @@ def test_a_textgrid_has_one_tier_of_points() -> None:
         ("0.400000", '"pop 0.80"'),
     ]
     assert "points: size = 0" in textgrid("a.wav", NONE)
+
+
+def test_uncertain_pops_have_a_question_mark_in_every_format() -> None:
+    unsure = replace(HEARD, label="uncertain")
+    assert audacity("a.wav", unsure) == audacity("a.wav", HEARD).replace("pop", "pop?")
+    assert raven("a.wav", unsure) == raven("a.wav", HEARD).replace("\tpop\t", "\tpop?\t") != raven("a.wav", HEARD)
+    assert re.findall(r"mark = (.+)\n", textgrid("a.wav", unsure)) == ['"pop? 0.97"', '"pop? 0.80"']
+
+
+@pytest.mark.parametrize("text", ["pop? 0.80", "pop?", " Pop? knock"])
+def test_an_uncertain_pop_that_nobody_decided_on_is_not_read_as_truth(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(f"0.1\t0.1\tpop 0.97\n0.4\t0.4\t{text}\n")
+    with pytest.raises(TableError, match=rf"^{re.escape(str(path))}:2: .*remove the question mark .* or delete"):
+        read_audacity(path)
+    path.write_text(path.read_text().replace("?", ""))
+    assert read_audacity(path)[0] == (0.1, 0.4)
 
 
 def test_clips_that_differ_in_their_extension_do_not_share_a_label_file() -> None:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from popdetect.errors import UsageError
-from popdetect.records import Detection, Event
+from popdetect.records import Detection, Event, Label
 from popdetect.session import plots as picture
 
 
@@ -360,6 +360,25 @@ def test_an_event_at_either_end_of_the_clip_is_marked(saved: list[Figure]) -> No
 
     assert [list(line.get_xdata()) for line in saved[0].axes[0].lines if line.get_marker() == "v"] == [[0.0, 1.0]]
     assert [axis.get_xlim() for axis in saved[0].axes] == [(0.0, 1.0)] * 4
+
+
+@pytest.mark.parametrize(
+    ("label", "name", "fill", "line", "words"),
+    [
+        ("pop", "pop", "full", ":", "pop, probability 0.95, 2 pops"),
+        ("uncertain", "uncertain pop", "none", "--", "uncertain, probability 0.95, 2 uncertain pops"),
+    ],
+)
+def test_uncertain_pops_are_open_triangles_with_dashed_lines(
+    saved: list[Figure], label: Label, name: str, fill: str, line: str, words: str
+) -> None:
+    picture.draw(np.zeros((16_000, 1), np.float32), 8_000, Detection(label, 0.95, EVENTS, 2.0, 8_000, 1), "a.wav")
+    top, close = saved[0].axes[0], saved[0].axes[1]
+    styles = {line.get_linestyle() for line in close.lines if list(line.get_xdata()) in ([1.0, 1.0], [1.05, 1.05])}
+
+    assert [(m.get_label(), m.get_fillstyle()) for m in top.lines if m.get_marker() == "v"] == [(name, fill)]
+    assert styles == {line}
+    assert saved[0].get_suptitle() == f"a.wav: {words}"
 
 
 def test_pops_alone_have_a_legend_without_other_events(saved: list[Figure]) -> None:

@@ -86,6 +86,7 @@ def clip_view(review: ReviewSession, clip: LabelledClip, rater: str) -> dict[str
         view |= {
             "label": clip.label,
             "p_pop": clip.p_pop,
+            "thresholds": _thresholds(review.session),
             "quality": list(clip.quality),
             "marks": [
                 {"onset_s": event.onset_s, "p_pop": event.p_pop, "is_pop": event.is_pop} for event in clip.events
@@ -96,6 +97,14 @@ def clip_view(review: ReviewSession, clip: LabelledClip, rater: str) -> dict[str
         found = ((name, review.answers.current(clip.file, name)[0]) for name in review.answers.raters())
         view["said"] = {name: answer_view(given) for name, given in found if given is not None}
     return view
+
+
+def _thresholds(session: Session) -> dict[str, float] | None:
+    """Return the thresholds of the label; None if the run of the session does not say."""
+    if session.operating_point is None:
+        return None
+    _, point = session.operating_point
+    return {"no_pop_below": point.no_pop_below, "pop_from": point.pop_from}
 
 
 def answer_view(answer: Correction) -> dict[str, Any]:

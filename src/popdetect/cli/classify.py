@@ -16,7 +16,8 @@ EXAMPLES = ("popdetect classify clip.wav --plot clip.png", "popdetect classify a
 OPTIONS = (
     options.text("files", "FILE", "recordings (wav, flac, ogg, mp3, aiff; 8 to 192 kHz); - reads a wav from standard "
                  "input", nargs="+"),
-    options.flag("--events", "also list every candidate sound with a probability of 0.05 or more"),
+    options.flag("--events", "also list every candidate sound with a probability of 0.05 or more, and the "
+                 "thresholds of the label"),
     options.path("--plot", "PNG", "draw the waveform and the spectrogram with the pops marked; for several files, name "
                  "a folder"),
     *options.MODEL,
@@ -41,35 +42,50 @@ def run(args: options.Args) -> int:
     width = min(max(len(one_line(file)) for file in [*files, "file"]), 96)
     if not args.json and not args.quiet:
         terminal.result(f"{'file':{width}}  {'label':9}  p_pop  pops  onsets (s)")
-    n_failed = 0
+    point = detector.model.operating_point(detector.operating_point)
+    n_failed = n_uncertain = 0
     for file in files:
         piped = terminal.standard_input() if file == "-" else b""
         verdict = detector.verdict(io.BytesIO(piped) if file == "-" else file, file, hash_file=args.json)
         n_failed += verdict.detection is None
-        row = _row(verdict, events=args.events) | made_by | {"sha256": verdict.sha256}
-        terminal.show(args, row, _text(verdict, width, events=args.events))
+        n_uncertain += verdict.detection is not None and verdict.detection.label == "uncertain"
+        row = _row(verdict, events=args.events) | made_by | {"thresholds": to_json(point), "sha256": verdict.sha256}
+        terminal.show(args, row, _text(verdict, width, f"{point}" if args.events else ""))
         if file in pictures and verdict.detection is not None:
             source = io.BytesIO(piped) if file == "-" else file
             plots.make(source, pictures[file], verdict.detection, one_line(Path(file).name))
+    if n_uncertain and not args.json:
+        terminal.message(
+            f"uncertain = between the thresholds ({point}), or flagged outside or dropout; "
+            "2? = 2 uncertain pops; please listen to these clips", args.quiet
+        )  # fmt: skip
     return 0 if not n_failed else terminal.FAILED_SOME if n_failed < len(files) else terminal.FAILED_ALL
 
 
-def _text(verdict: Verdict, width: int, *, events: bool) -> str:
-    """Return the line of a file, with `width` characters for its name; one more line per candidate with `events`."""
+def _text(verdict: Verdict, width: int, thresholds: str) -> str:
+    """Return the line of a file, with `width` characters for its name.
+
+    If `thresholds` are given in words, a line with them and one line per candidate follow.
+    """
     name = f"{one_line(verdict.file):{width}}"
     found = verdict.detection
     if found is None:
         return f"{name}  {verdict.status}: {one_line(verdict.error)}"
     onsets = " ".join(f"{onset:.4f}" for onset in found.onsets_s)
     flags = f"  [{', '.join(found.quality)}]" if found.quality else ""
-    line = f"{name}  {terminal.painted(found.label)}  {found.p_pop:5.2f}  {found.n_pops:4d}  {onsets}{flags}"
+    pops = terminal.pops(found.label, found.n_pops)
+    line = f"{name}  {terminal.painted(found.label)}  {found.p_pop:5.2f}  {pops} {onsets}{flags}"
+    if not thresholds:
+        return line.rstrip()
+    kind = "pop? " if found.label == "uncertain" else "pop  "
     return "\n".join([
         line.rstrip(),
+        f"    label: {thresholds}, uncertain between them",
         *(
-            f"    {'pop  ' if event.is_pop else 'other'} {event.onset_s:9.4f} s  p {event.p_pop:.2f}  "
+            f"    {kind if event.is_pop else 'other'} {event.onset_s:9.4f} s  p {event.p_pop:.2f}  "
             f"{event.duration_ms:4.1f} ms  peak {event.peak_hz:5.0f} Hz  centroid {event.centroid_hz:5.0f} Hz  "
             f"{event.snr_db:4.1f} dB above the noise floor{event.channel and f'  channel {event.channel}'}"
-            for event in (found.events if events else ())
+            for event in found.events
         ),
     ])  # fmt: skip
 

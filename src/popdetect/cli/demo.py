@@ -26,10 +26,11 @@ def run(args: options.Args) -> None:
         )
     lines = [f"{'file':20}  {'label':9}  p_pop  pops  truth"]
     for clip, truth in done.rows[:SHOWN]:
-        found = clip.status
+        found = f"{clip.status} "
         if clip.label:
-            found = f"{terminal.painted(clip.label)}  {f'{clip.p_pop:.4f}'[:4]:>5}  {clip.n_pops:>4}"
-        lines.append(f"{one_line(clip.file):20}  {found}  {truth['n_pops'] if truth['n_pops'] != '0' else 'no'} pops")
+            found = f"{terminal.painted(clip.label)}  {f'{clip.p_pop:.4f}'[:4]:>5}  "
+            found += terminal.pops(clip.label, clip.n_pops or 0)
+        lines.append(f"{one_line(clip.file):20}  {found} {truth['n_pops'] if truth['n_pops'] != '0' else 'no'} pops")
     if len(done.rows) > SHOWN:
         lines.append(f"… and {len(done.rows) - SHOWN} more")
     lines += ["", label.as_text(done.summary), ""]

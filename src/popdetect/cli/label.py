@@ -45,10 +45,11 @@ def run(args: options.Args) -> int:
 def as_text(summary: Summary) -> str:
     """Return the counts, the clips to check, and the files that were written."""
     n = summary.n_by_label
+    possible = f" ({terminal.counted(summary.n_uncertain_pops, 'uncertain pop')})" if n["uncertain"] else ""
     before = f"; {summary.n_skipped} were finished before" if summary.n_skipped else ""
     lines = [
         f"{summary.n_clips} clips: {n['pop']} pop ({summary.n_pops} pops), {n['no_pop']} no pop, "
-        f"{n['uncertain']} uncertain, {summary.n_failed} failed{before}"
+        f"{n['uncertain']} uncertain{possible}, {summary.n_failed} failed{before}"
     ]
     lines += [f"  failed: {one_line(file)}: {one_line(error)}" for file, error in summary.failed[:5]]
     if summary.n_failed > 5:
@@ -62,7 +63,8 @@ def as_text(summary: Summary) -> str:
 
 def as_json(summary: Summary) -> dict[str, Any]:
     """Return the same as an object, with all file names."""
-    names = ("folder", "out", "n_clips", "n_new", "n_skipped", "n_failed", "n_pops", "uncertain", "written")
+    names = ("folder", "out", "n_clips", "n_new", "n_skipped", "n_failed", "n_pops", "n_uncertain_pops", "uncertain",
+             "written")  # fmt: skip
     row = {name: to_json(getattr(summary, name)) for name in names}
     row |= {f"n_{name}": n for name, n in summary.n_by_label.items()} | {"seconds": round(summary.seconds, 3)}
     failed = [{"file": file, "error": error} for file, error in summary.failed]

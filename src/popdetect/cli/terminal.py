@@ -125,6 +125,11 @@ def painted(label: str) -> str:
     return f"\x1b[{_COLOURS[label]}m{label:9}\x1b[0m" if is_coloured else f"{label:9}"
 
 
+def pops(label: str, n_pops: int) -> str:
+    """Return the number of pops, 5 characters wide; ``2?`` are two uncertain pops."""
+    return f"{n_pops:4d}{'?' if label == 'uncertain' and n_pops else ' '}"
+
+
 def command(*words: str | Path) -> str:
     """Return a popdetect command that works as printed, in the current folder and the reader's shell.
 

@@ -59,30 +59,31 @@ def label_for(p_pop: float, point: OperatingPoint) -> Label:
 
 
 def count_pops(
-    times_s: Sequence[float], p_event: Sequence[float], p_clip: Sequence[float], pop_from: float, burst_from: float
+    times_s: Sequence[float], p_event: Sequence[float], p_clip: Sequence[float], counts_from: float, burst_from: float
 ) -> list[bool]:
     """Which candidates are counted as pops.
 
-    A candidate that alone would make its clip a ``pop`` is counted. A likely candidate within 150 ms of a counted one
-    is counted too, and so on along the burst. Of two within 9 ms the later is taken as an echo of the first, unless
-    only the later one would make its clip a ``pop``.
+    A candidate that alone would make its clip ``pop`` or ``uncertain`` is counted. A likely candidate within 150 ms of
+    a counted one is counted too, and so on along the burst. Of two within 9 ms the later is taken as an echo of the
+    first, unless the first is counted only as part of the burst and the later one is counted alone.
 
-    `pop_from` is the threshold of `p_clip`, `burst_from` that of `p_event` within a burst; see `ScoredCandidate`.
+    `counts_from` is the threshold of `p_clip`: the `no_pop_below` of the operating point. `burst_from` is that of
+    `p_event` within a burst; see `ScoredCandidate`.
     """
     n = len(times_s)
-    sure = [p >= pop_from for p in p_clip]
-    likely = [s or p >= burst_from for s, p in zip(sure, p_event, strict=True)]
+    alone = [p >= counts_from for p in p_clip]
+    likely = [a or p >= burst_from for a, p in zip(alone, p_event, strict=True)]
     counted = [False] * n
     for order in (range(n), range(n - 1, -1, -1)):  # along the bursts forwards, then backwards
         last = -math.inf
         for i in order:
-            if sure[i] or counted[i] or (likely[i] and abs(times_s[i] - last) <= BURST_S + _ROUNDING_S):
+            if alone[i] or counted[i] or (likely[i] and abs(times_s[i] - last) <= BURST_S + _ROUNDING_S):
                 counted[i] = True
                 last = times_s[i]
     kept: int | None = None
     for i in [index for index in range(n) if counted[index]]:
         if kept is not None and times_s[i] - times_s[kept] < MERGE_S - _ROUNDING_S:
-            if not sure[i] or sure[kept]:
+            if not alone[i] or alone[kept]:
                 counted[i] = False
                 continue
             counted[kept] = False
@@ -104,13 +105,19 @@ def conclude(
 ) -> Detection:
     """The detection of a clip from its candidates, whose samples are counted from `first_sample` of the clip.
 
-    An out-of-distribution sound is not counted as a pop on its own. If it is the likeliest sound of a clip without
-    pops, the label is ``uncertain``. A clip of which a drop-out has taken more than half is not called ``no_pop``.
+    A clip labelled ``no_pop`` has no counted event, a clip labelled ``pop`` at least one. The counted events of an
+    ``uncertain`` clip are uncertain pops.
+
+    An out-of-distribution sound is not counted on its own, and does not make its clip a ``pop``. If it is the likeliest
+    sound, and no other sound would make the clip a ``pop``, the label is ``uncertain`` with the flag ``outside``. A
+    clip of which a drop-out has taken more than half is not called ``no_pop``, but ``uncertain`` with the flag
+    ``dropout``. Only ``uncertain`` clips with one of these flags may have no counted event.
     """
     times = [max(c.sample - first_sample, 0) / rate_hz for c in scored]
     p_alone = [0.0 if c.outside else c.p_clip for c in scored]
-    counted = count_pops(times, [c.p_event for c in scored], p_alone, point.pop_from, point.burst_from)
-    unknown = bool(scored) and not any(counted) and max(scored, key=attrgetter("p_event")).outside
+    counted = count_pops(times, [c.p_event for c in scored], p_alone, point.no_pop_below, point.burst_from)
+    is_sure = max(p_alone, default=0.0) >= point.pop_from
+    unknown = bool(scored) and not is_sure and max(scored, key=attrgetter("p_event")).outside
     duration_s = n_samples / rate_hz
     label = "uncertain" if unknown else label_for(p_pop, point)
     has_dropout, dead_share = dropouts.finish()

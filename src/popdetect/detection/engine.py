@@ -12,24 +12,25 @@ import math
 import numpy as np
 
 from popdetect.detection.conclusion import ScoredCandidate, context_logits, spectral_summary
-from popdetect.detection.model.bundle import Model
+from popdetect.detection.model.bundle import Model, OperatingPoint
 from popdetect.detection.signal import candidate_filter, context, features, frames, onsets
 from popdetect.detection.signal.frames import Array
 from popdetect.detection.signal.onsets import Floats, Ints
 from popdetect.detection.signal.refinement import AFTER_MS, Candidates, SnippetReader, candidate_type, locate
 
-LISTED_FROM = 0.05  # less probable candidates are not listed
+LISTED_FROM = 0.05  # less probable candidates are listed only if they are counted
 _KEEP_HOPS = 400  # frames kept before the last scored one: more than any feature looks back
 
 
 class Engine:
     """Finds and scores the candidates of one time line."""
 
-    def __init__(self, model: Model, rate_hz: int) -> None:
+    def __init__(self, model: Model, point: OperatingPoint, rate_hz: int) -> None:
         self.first_hop = 0  # the first frame that is still needed; those before it are dropped
-        self.scored: list[ScoredCandidate] = []  # those with a probability of at least `LISTED_FROM`, in time order
+        self.scored: list[ScoredCandidate] = []  # those listed as events, in time order
         self.logits: list[tuple[Ints, Floats]] = []  # samples and final log-odds of all candidates
         self._model = model
+        self._counts_from = point.no_pop_below
         self._rate_hz = rate_hz
         self._transform = frames.transform(model.front_end, rate_hz)
         self._window_hops = model.front_end.window_hops
@@ -134,11 +135,11 @@ class Engine:
         rows = context.describe(onset_ms, known["log_odds"], known["level_db"], known["spectrum_db"], wanted)
         logits = context_logits(model.context_model, rows)
         self.logits.append((known["sample"][wanted], logits))
-        p_event = model.event_calibration(logits)
-        listed = np.flatnonzero(p_event >= LISTED_FROM)
+        p_event, p_clip = model.event_calibration(logits), model.clip_calibration(logits)
+        listed = np.flatnonzero((p_event >= LISTED_FROM) | (p_clip >= self._counts_from))
         if not len(listed):
             return
-        p_event, p_clip = p_event[listed], model.clip_calibration(logits[listed])
+        p_event, p_clip = p_event[listed], p_clip[listed]
         likely = known[listed + wanted.start]
         snr_db = np.where(np.isnan(likely["level_db"]), features.HEADROOM_LIMIT_DB, likely["level_db"])
         peak_hz, centroid_hz, channel = spectral_summary(read, likely["sample"], self._rate_hz)

@@ -42,7 +42,7 @@ class Stream:
     def __init__(self, model: Model, point: OperatingPoint, rate_hz: int, channels: int) -> None:
         self._model, self._point = model, point
         self._rate_hz, self._channels = rate_hz, channels
-        self._engine = Engine(model, rate_hz)
+        self._engine = Engine(model, point, rate_hz)
         self._transform = transform(model.front_end, rate_hz)
         self._samples: Samples = np.empty((0, channels), np.float32)  # from hop `first_hop` of the engine on
         self._pending: list[Samples] = []  # blocks that are not in `_samples` yet
@@ -122,7 +122,7 @@ class Stream:
 
 def detect_batch(model: Model, point: OperatingPoint, rate_hz: int, clips: Sequence[Samples]) -> list[Detection]:
     """Process whole clips of one sample rate and number of channels together; they are checked already."""
-    engine, front = Engine(model, rate_hz), transform(model.front_end, rate_hz)
+    engine, front = Engine(model, point, rate_hz), transform(model.front_end, rate_hz)
     n_frames = [front.n_frames(len(clip)) for clip in clips]
     # clips start where the stretches start in which speech is looked for
     steps = [STEP_HOPS * -(-(-(-len(clip) // front.hop) + _GAP_HOPS) // STEP_HOPS) for clip in clips]

@@ -2,7 +2,8 @@
 
 `FORMATS` is the table of formats; a new format is a function that writes it, one that reads it, and one entry there.
 Each file holds the pops of one clip, times in seconds from its start with 6 decimals, in time order. A clip without
-pops gets a file without labels.
+pops gets a file without labels. Uncertain pops are named ``pop?``. A file with such a label cannot be read as the
+truth: a person must first decide, and either remove the question mark or delete the label.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from popdetect.errors import TableError
-from popdetect.records import Detection, Event
+from popdetect.records import Detection
 from popdetect.session.files import read_bytes
 
 
@@ -26,6 +27,7 @@ class LabelFormat(NamedTuple):
     read: Callable[[Path], tuple[tuple[float, ...], str]] | None = None
 
 
+UNCERTAIN_NAME = "pop?"
 RAVEN_COLUMNS = (
     "Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)", "Begin File",
     "Annotation", "p_pop",
@@ -34,7 +36,9 @@ RAVEN_COLUMNS = (
 
 def audacity(file_name: str, detection: Detection) -> str:
     """Render an Audacity label track: a point label for each pop, with its probability."""
-    return "".join(f"{pop.onset_s:.6f}\t{pop.onset_s:.6f}\t{_label(pop)}\n" for pop in detection.pops)
+    return "".join(
+        f"{pop.onset_s:.6f}\t{pop.onset_s:.6f}\t{_name(detection)} {pop.p_pop:.2f}\n" for pop in detection.pops
+    )
 
 
 def raven(file_name: str, detection: Detection) -> str:
@@ -47,7 +51,7 @@ def raven(file_name: str, detection: Detection) -> str:
         end_s = pop.onset_s + pop.duration_ms / 1000
         lines.append(
             f"{number}\tSpectrogram 1\t{channel}\t{pop.onset_s:.6f}\t{end_s:.6f}\t0.0\t{high_hz:.1f}\t"
-            f"{begin_file}\tpop\t{pop.p_pop:.4f}"
+            f"{begin_file}\t{_name(detection)}\t{pop.p_pop:.4f}"
         )
     return "\n".join(lines) + "\n"
 
@@ -78,7 +82,10 @@ _POINT = """\
 def textgrid(file_name: str, detection: Detection) -> str:
     """Render a Praat TextGrid, long text format, with one tier of points named ``pops``."""
     pops = detection.pops
-    points = [_POINT.format(number=n, onset_s=pop.onset_s, label=_label(pop)) for n, pop in enumerate(pops, 1)]
+    points = [
+        _POINT.format(number=n, onset_s=pop.onset_s, label=f"{_name(detection)} {pop.p_pop:.2f}")
+        for n, pop in enumerate(pops, 1)
+    ]
     return _TEXTGRID.format(end_s=detection.duration_s, size=len(pops)) + "".join(points)
 
 
@@ -106,8 +113,9 @@ def read_beside(clip: Path) -> tuple[tuple[float, ...], str]:
 
 
 def read_audacity(path: Path) -> tuple[tuple[float, ...], str]:
-    r"""Read the onsets of an Audacity label track: the start of each label, whatever its text.
+    r"""Read the onsets of an Audacity label track: the start of each label, whatever its text, except ``pop?``.
 
+    A label whose text begins with ``pop?`` is an uncertain pop that nobody decided on, and an error.
     Lines that begin with ``\\`` (frequency ranges) and blank lines are ignored. A decimal comma is allowed.
 
     Raises
@@ -119,7 +127,7 @@ def read_audacity(path: Path) -> tuple[tuple[float, ...], str]:
     """
     onsets_s = []
     where = str(path)
-    # only the times are used, and they are ASCII: text in another encoding does no harm
+    # the times and the name are ASCII: other text in another encoding does no harm
     text = read_bytes(path).decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.startswith("\\"):
@@ -127,7 +135,8 @@ def read_audacity(path: Path) -> tuple[tuple[float, ...], str]:
         where = f"{path}:{number}"
         try:
             # Python accepts 1_000 for a number, Audacity does not write it
-            start_s, end_s = (float(cell.replace(",", ".").replace("_", "?")) for cell in line.split("\t")[:2])
+            cells = line.split("\t")
+            start_s, end_s = (float(cell.replace(",", ".").replace("_", "?")) for cell in cells[:2])
         except ValueError:
             raise TableError(
                 f"{where}: {line.strip()!r}; an Audacity label is start, tab, end, tab, text, with times in seconds"
@@ -136,12 +145,17 @@ def read_audacity(path: Path) -> tuple[tuple[float, ...], str]:
             raise TableError(
                 f"{where}: from {start_s} to {end_s} s; a label starts at 0 s or later and ends after its start"
             )
+        if "".join(cells[2:3]).strip().lower().startswith(UNCERTAIN_NAME):
+            raise TableError(
+                f"{where}: {cells[2].strip()!r} at {start_s} s is an uncertain pop of the detector; listen to it, then "
+                "remove the question mark if it is a pop, or delete the label if it is not"
+            )
         onsets_s.append(start_s)
     return tuple(sorted(onsets_s)), where
 
 
-def _label(pop: Event) -> str:
-    return f"pop {pop.p_pop:.2f}"
+def _name(detection: Detection) -> str:
+    return UNCERTAIN_NAME if detection.label == "uncertain" else "pop"
 
 
 FORMATS = {

@@ -23,7 +23,7 @@ from popdetect import __version__
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import DEFAULT_NAME, DEFAULT_OPERATING_POINT, load
 from popdetect.errors import UsageError
-from popdetect.records import LABELS, Verdict, to_json
+from popdetect.records import LABELS, Label, Verdict, to_json
 from popdetect.session.clips import LabelledClip, clip_record
 from popdetect.session.files import OUT_NAME, Clip, find_clips, make_folder, unwritable, write_text
 from popdetect.session.label_files import FORMATS, label_file
@@ -95,8 +95,13 @@ class Summary:
 
     @property
     def n_pops(self) -> int:
-        """Pops in all clips together."""
-        return sum(clip.n_pops or 0 for clip in self.session.clips)
+        """Pops in all clips labelled ``pop`` together."""
+        return _n_pops(self.session.clips, "pop")
+
+    @property
+    def n_uncertain_pops(self) -> int:
+        """Uncertain pops: those that the uncertain clips would have."""
+        return _n_pops(self.session.clips, "uncertain")
 
 
 def label(
@@ -279,11 +284,16 @@ def _describe(
             "remembered": n_skipped,
             **{name: n_by_label[name] for name in LABELS},
             "failed": n_by_label[""],
-            "pops": sum(clip.n_pops or 0 for clip in clips),
+            "pops": _n_pops(clips, "pop"),
+            "uncertain_pops": _n_pops(clips, "uncertain"),
         },
         "unlisted": [{"folder": folder, "error": error} for folder, error in unlisted],
         "inputs": [{"file": clip.file, "status": clip.status, "sha256": clip.sha256} for clip in clips],
     }
+
+
+def _n_pops(clips: Sequence[LabelledClip], label: Label) -> int:
+    return sum(clip.n_pops or 0 for clip in clips if clip.label == label)
 
 
 def _version(module: str, attribute: str = "__version__") -> str:

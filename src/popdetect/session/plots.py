@@ -1,6 +1,7 @@
 """A picture of one clip: waveform and spectrogram with the pops marked; the adapter to matplotlib for this package.
 
-The colours differ for colour-blind people too, and pops also have a different shape of mark. The right column shows the
+The colours differ for colour-blind people too, and pops also have a different shape of mark: a filled triangle with
+dotted lines, or, if they are uncertain, an open triangle with dashed lines. The right column shows the
 300 ms around the pops, because a burst of five pops is one thin line in a clip of three seconds.
 
 The pictures of several clips are in one folder. Each has the name of its clip, with as many folder names as needed to
@@ -80,16 +81,13 @@ def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> by
         spectrogram(bottom, wave[a : b + margin], a, rate_hz, window_ms)
         bottom.set_xlabel("time (s)")
         # no lines in the whole clip: lines this close would hide what they mark
-        _marks(top, (top, bottom) if span is window else (), detection.events, span)
+        _marks(top, (top, bottom) if span is window else (), detection, span)
     axes[0][0].set_ylabel("amplitude")
     axes[1][0].set_ylabel("frequency (kHz)")
     if detection.events:
         axes[0][0].legend(loc="lower right")
-    pops = detection.pops
-    found = f"{len(pops)} pop{'s' if len(pops) != 1 else ''}"
-    figure.suptitle(
-        f"{title}: {detection.label.replace('_', ' ')}, probability {detection.p_pop:.2f}, {found}", parse_math=False
-    )
+    found = f"{detection.label.replace('_', ' ')}, probability {detection.p_pop:.2f}, {detection.pops_in_words}"
+    figure.suptitle(f"{title}: {found}", parse_math=False)
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=100, metadata={"Software": "popdetect"})
     return out.getvalue()
@@ -126,7 +124,7 @@ def _parts(file: str) -> tuple[str, ...]:
 
 
 def points_of_interest(events: Sequence[Event]) -> list[float]:
-    """Return the onsets of the pops, or of the likeliest other event, seconds; empty without events."""
+    """Return the onsets of the pops, also uncertain ones, or of the likeliest event, seconds; empty without events."""
     pops = [event for event in events if event.is_pop]
     return [event.onset_s for event in pops or sorted(events, key=lambda event: -event.p_pop)[:1]]
 
@@ -139,15 +137,18 @@ def close_up(times_s: Sequence[float], duration_s: float) -> tuple[float, float]
     return max(0.0, times_s[0] - spare), min(duration_s, times_s[-1] + spare)
 
 
-def _marks(top: Axes, with_lines: Sequence[Axes], events: Sequence[Event], span: tuple[float, float]) -> None:
-    for is_pop, colour, name, marker in ((True, POP, "pop", "v"), (False, OTHER, "looked at, not counted", "x")):
-        at = [e.onset_s for e in events if e.is_pop == is_pop and span[0] <= e.onset_s <= span[1]]
+def _marks(top: Axes, with_lines: Sequence[Axes], detection: Detection, span: tuple[float, float]) -> None:
+    is_sure = detection.label != "uncertain"
+    pop = ("pop", "full", ":") if is_sure else ("uncertain pop", "none", "--")
+    kinds = ((True, POP, "v", *pop), (False, OTHER, "x", "looked at, not counted", "full", ":"))
+    for is_pop, colour, marker, name, fill, line in kinds:
+        at = [e.onset_s for e in detection.events if e.is_pop == is_pop and span[0] <= e.onset_s <= span[1]]
         if at:
-            near_top = [0.96] * len(at)
-            top.plot(at, near_top, marker, color=colour, label=name, transform=top.get_xaxis_transform())
+            near_top, across = [0.96] * len(at), top.get_xaxis_transform()
+            top.plot(at, near_top, marker, color=colour, fillstyle=fill, label=name, transform=across)
         for axis in with_lines:
             for onset in at:
-                axis.axvline(onset, color=colour, linewidth=0.9, linestyle=":", zorder=1)  # behind the waveform
+                axis.axvline(onset, color=colour, linewidth=0.9, linestyle=line, zorder=1)  # behind the waveform
 
 
 def spectrogram(axis: Axes, wave: npt.NDArray[np.float32], start: int, rate_hz: int, window_ms: float) -> None:

@@ -18,6 +18,7 @@ from popdetect.cli import main as cli
 from popdetect.detection.model import bundle
 from popdetect.errors import NothingFound, UsageError
 from popdetect.session import labelling as batch
+from popdetect.session.session import Session
 from popdetect.study.journal import journal
 from popdetect.study.journal.logging import log
 from popdetect.study.report.report import write
@@ -153,6 +154,25 @@ def test_examples_are_of_the_journal_and_name_nobody(clinic: Path) -> None:
     for secret in ("Praxis", "Sonnenhof", "Erika", "Muster", "session 7", ".wav", "thrust_0", str(clinic)):
         assert secret not in text
     assert "as the session&#39;s run.json says" in text
+
+
+def test_uncertain_examples_show_the_thresholds_and_uncertain_pops(clinic: Path, tmp_path: Path) -> None:
+    session = tmp_path / "session 7"
+    shutil.copytree(clinic / "session 7", session)
+    table = session / "popdetect" / "clips.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace(",ok,pop,", ",ok,uncertain,"), encoding="utf-8")
+    log(session, tmp_path / "STUDY.db")
+    point = Session.read(session).operating_point
+    text = write(tmp_path / "STUDY.db", tmp_path / "report.html", sessions=[session]).path.read_text(encoding="utf-8")
+    clips = [words(item) for item in parsed(text).findall(".//ul[@class='clips']/li")]
+    unsure = [clip for clip in clips if "Most uncertain" in clip]
+
+    assert point is not None
+    assert len(unsure) == 2
+    for clip in unsure:
+        assert re.search(rf"uncertain, probability [\d.]+ \({re.escape(str(point[1]))}\), \d+ uncertain pops?\b", clip)
+        assert "; uncertain pops marked at " in clip
+    assert not any("uncertain pop" in clip or "(pop from" in clip for clip in clips if "Most uncertain" not in clip)
 
 
 def test_clips_gone_or_changed_are_told_and_passed_over(clinic: Path, tmp_path: Path) -> None:

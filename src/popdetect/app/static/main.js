@@ -40,7 +40,7 @@ async function go(id, rater = "") {
   } else {
     const { playable } = await view.show(clip);
     if (turn !== now.turn) return;
-    marks.start(firstMarks(clip.view), clip.view.marks ?? []);
+    marks.start(firstMarks(clip.view), clip.view.marks ?? [], clip.view.label === "uncertain");
     if (view.mode === "pops" && marks.times.length) view.zoomToPops(marks.times);
     else view.zoom(0, clip.duration);
     aroundMarks();

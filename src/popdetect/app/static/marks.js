@@ -10,15 +10,17 @@ export class Marks extends EventTarget {
     this.view = view;
     this.times = [];
     this.detector = [];
+    this.uncertain = false;
     this.chosen = -1;
     this.past = [];
     view.addEventListener("moved", () => this.place());
   }
 
-  // the person's marks at the start, and the detector's ({ onset_s, is_pop })
-  start(times, detector) {
+  // the person's marks at the start, and the detector's ({ onset_s, is_pop }), of which the pops may be uncertain
+  start(times, detector, uncertain = false) {
     this.times = [...times].sort((a, b) => a - b);
     this.detector = detector;
+    this.uncertain = uncertain;
     this.chosen = -1;
     this.past = [];
     this.#draw();
@@ -100,7 +102,7 @@ export class Marks extends EventTarget {
     const focused = this.root.contains(document.activeElement);
     const theirs = this.detector.map(({ onset_s, is_pop }) => {
       const mark = document.createElement("span");
-      mark.className = is_pop ? "mark theirs pop" : "mark theirs other";
+      mark.className = `mark theirs ${!is_pop ? "other" : this.uncertain ? "unsure" : "pop"}`;
       mark.dataset.time = onset_s;
       mark.setAttribute("aria-hidden", "true");
       if (!is_pop) mark.addEventListener("click", () => this.add(onset_s)); // with the keyboard: d, then a

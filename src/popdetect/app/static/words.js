@@ -32,9 +32,15 @@ export function detector(view) {
   if (view.error) return `This clip could not be processed: ${view.error}`;
   if (view.hidden) return "The detector's result is hidden until you have answered";
   const pops = view.marks.filter((mark) => mark.is_pop).length;
+  const kind = view.label === "uncertain" && pops ? "uncertain pop" : "pop";
   const flags = view.quality.length ? ` · ${view.quality.join(", ")}` : "";
   const why = DRAWN[view.drawn] ? ` · ${DRAWN[view.drawn]}` : "";
-  return `Detector: ${LABELS[view.label]}, probability ${view.p_pop.toFixed(2)}, ${count(pops, "pop")}${flags}${why}`;
+  const found = `${LABELS[view.label]}, probability ${view.p_pop.toFixed(2)}${limits(view.thresholds)}`;
+  return `Detector: ${found}, ${count(pops, kind)}${flags}${why}`;
+}
+
+function limits(at) {
+  return at ? ` (pop from ${at.pop_from.toFixed(2)}, no pop below ${at.no_pop_below.toFixed(2)})` : "";
 }
 
 export function answered(answer) {

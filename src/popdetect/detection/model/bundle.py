@@ -48,10 +48,14 @@ class OperatingPoint:
     """The probabilities, 0 to 1, from which a clip or an event gets its label."""
 
     no_pop_below: float  # clips with a lower `p_pop` are ``no_pop``; at most `pop_from`
-    # clips with at least this `p_pop` are ``pop``; those between are ``uncertain``. A single event that would carry a
-    # clip over it is counted as a pop
+    # clips with at least this `p_pop` are ``pop``; those between are ``uncertain``. An event is counted if it alone
+    # would make its clip ``pop`` or ``uncertain``
     pop_from: float
-    burst_from: float  # within 150 ms of a counted pop, an event is counted from this event probability on
+    burst_from: float  # within 150 ms of a counted event, an event is counted from this event probability on
+
+    def __str__(self) -> str:
+        """Return the thresholds of the label in words."""
+        return f"pop from {self.pop_from:.2f}, no pop below {self.no_pop_below:.2f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,14 @@ import numpy as np
 from popdetect.detection.audio.recording import Samples, read
 from popdetect.detection.model.bundle import OperatingPoint
 from popdetect.errors import AudioError, UsageError
+from popdetect.records import pops_in_words
 from popdetect.session.clips import LabelledClip
 from popdetect.session.files import read_bytes, readable
 from popdetect.session.plots import close_up, points_of_interest, spectrogram
 from popdetect.session.session import Session
 from popdetect.study.journal.journal import Values
 from popdetect.study.report.drawing import ACCENT, FAINT, INK, POP, Figure, Picture, drawn
-from popdetect.study.report.sentences import GROUP_NAMES, counted
+from popdetect.study.report.sentences import GROUP_NAMES
 
 OF_A_KIND: Final = 2
 NOTE: Final = (
@@ -91,8 +92,13 @@ def find_known(
     return clips, points
 
 
-def examples(records: Sequence[Values], known: Mapping[str, _Known]) -> tuple[list[Picture], list[str]]:
-    """Select, read and draw clips; also return a note about clips that no longer exist."""
+def examples(
+    records: Sequence[Values], known: Mapping[str, _Known], point: OperatingPoint | None = None
+) -> tuple[list[Picture], list[str]]:
+    """Select, read and draw clips; also return a note about clips that no longer exist.
+
+    `point` has the thresholds of the verdicts, which are shown with uncertain clips; None if they are not known.
+    """
     there = [
         record
         for record in records
@@ -116,7 +122,7 @@ def examples(records: Sequence[Values], known: Mapping[str, _Known]) -> tuple[li
                 lost.add(sha256)
                 continue
             patients.add(record["patient"])
-            pictures.append(_picture(f"example-{len(pictures) + 1}", kind, record, clip, *sound))
+            pictures.append(_picture(f"example-{len(pictures) + 1}", kind, record, clip, point, *sound))
     notes = [f"{len(lost)} example clips were not shown: gone from the folder, or changed since."] if lost else []
     return pictures, notes
 
@@ -133,7 +139,15 @@ def _sound(session: Session, clip: LabelledClip) -> tuple[Samples, int] | None:
         return None
 
 
-def _picture(name: str, kind: str, record: Values, clip: LabelledClip, samples: Samples, rate_hz: int) -> Picture:
+def _picture(
+    name: str,
+    kind: str,
+    record: Values,
+    clip: LabelledClip,
+    point: OperatingPoint | None,
+    samples: Samples,
+    rate_hz: int,
+) -> Picture:
     same = clip.model_sha256 == record["model_sha256"] and clip.label == (record["label"] or "")
     events = clip.events if same else ()
     pops_s = [event.onset_s for event in events if event.is_pop]
@@ -141,6 +155,8 @@ def _picture(name: str, kind: str, record: Values, clip: LabelledClip, samples: 
     if not events:  # the journal knows the first pop and the last
         ends_s = (record["first_pop_s"], record["last_pop_s"])
         pops_s = list(dict.fromkeys(float(at) for at in ends_s if at is not None))
+    is_sure = record["label"] != "uncertain"
+    fill = "full" if is_sure else "none"
     duration_s = len(samples) / rate_hz
     start_s, end_s = close_up(points_of_interest(events) or pops_s, duration_s) or (0.0, duration_s)
     pops_s, others_s = ([at for at in times if start_s <= at <= end_s] for times in (pops_s, others_s))
@@ -154,7 +170,7 @@ def _picture(name: str, kind: str, record: Values, clip: LabelledClip, samples: 
         wave = samples.mean(axis=1)[start : int(end_s * rate_hz) + margin]
         spectrogram(axes, wave, start, rate_hz, window_ms=3.0 if end_s - start_s < 1 else 8.0)
         for at, marker, colour in ((pops_s, "v", POP), (others_s, "x", ACCENT)):
-            marks.plot(at, np.zeros(len(at)), marker, color=colour, markersize=6, clip_on=False)
+            marks.plot(at, np.zeros(len(at)), marker, color=colour, markersize=6, fillstyle=fill, clip_on=False)
             for onset in at:
                 axes.axvline(onset, color=FAINT, linewidth=0.8, linestyle=":")
         marks.set(ylim=(-1, 1))
@@ -162,18 +178,24 @@ def _picture(name: str, kind: str, record: Values, clip: LabelledClip, samples: 
         axes.set(xlim=(start_s, end_s), xlabel="s", ylabel="kHz")
         axes.tick_params(labelsize=8, colors=INK)
 
-    words = _words(record, clip.sha256)
-    marked = f"pops marked at {', '.join(f'{at:.3f} s' for at in pops_s)}" if pops_s else "no pop marked"
+    words = _words(record, clip.sha256, point)
+    marked = (
+        f"{'' if is_sure else 'uncertain '}pops marked at {', '.join(f'{at:.3f} s' for at in pops_s)}"
+        if pops_s
+        else "no pop marked"
+    )
     marked += f"; {len(others_s)} other candidates" if others_s else ""
     seen = f"Spectrogram from {start_s:.2f} to {end_s:.2f} s of the clip; {marked}."
     svg = drawn(name, f"{kind}: {words}", seen, draw, figsize=(3.6, 2.3), dpi=110, layout=None)
     return Picture(kind, words, svg)
 
 
-def _words(record: Values, sha256: str) -> str:
+def _words(record: Values, sha256: str, point: OperatingPoint | None) -> str:
     answers = (("patient", record["pop_heard_by_patient"]), ("therapist", record["pop_heard_by_therapist"]))
-    pops = f", {counted(int(record['n_pops'] or 0), 'pop')}" if record["label"] == "pop" else ""
+    label, n_pops = str(record["label"]), int(record["n_pops"] or 0)
+    pops = f", {pops_in_words(label, n_pops)}" if label != "no_pop" else ""
+    limits = f" ({point})" if label == "uncertain" and point else ""
     thrust = f", thrust {record['thrust_no']}" if record["thrust_no"] is not None else ""
-    verdict = f"{GROUP_NAMES[str(record['label'])]}, probability {_p(record):.2f}{pops}"
+    verdict = f"{GROUP_NAMES[label]}, probability {_p(record):.2f}{limits}{pops}"
     heard = [f"{who}: {answer}" for who, answer in answers if answer is not None]
     return f"{record['patient']}{thrust} (recording {sha256[:8]}): {'; '.join([verdict, *heard])}"

@@ -113,8 +113,9 @@ def write(
     on_scale = [t for t in thrusts if t.pain_scale == o.scale]
     records = journal.records(book)
     known, points = find_known(sessions, {str(record["sha256"]) for record in records if record["sha256"]})
-    clips, gone = examples(records, known)
     models = cards(thrusts, shipped)
+    limits = thresholds(on_scale, shipped, points)
+    clips, gone = examples(records, known, limits[0] if len(models) == 1 else None)
     notes += gone
     if len(models) > 1:
         notes.append(f"{len(models)} models judged these clips; their verdicts are not comparable.")
@@ -123,7 +124,7 @@ def write(
         forest(o),
         pictures.dose(o, columns),
         pictures.agreement(o),
-        pictures.probabilities(on_scale, thresholds(on_scale, shipped, points)),
+        pictures.probabilities(on_scale, limits),
     )
     asked = {(t.session, t.file) for t in thrusts}
     n_clips_only = sum(known not in asked for known in journal.recordings(book))

@@ -133,9 +133,9 @@ def _figures(scores: Scores) -> str:
         lines.append(_line(metric.title, Figure(value) if isinstance(value, float) else value))
     lines += [
         "",
-        "A clip called uncertain counts as wrong. Intervals of the first three figures",
-        f"are Wilson's; the others are bootstrapped over {scores.resampled}. Without errors there",
-        "is no interval.",
+        "A clip called uncertain counts as wrong. Its uncertain pops count as found pops.",
+        "Intervals of the first three figures are Wilson's; the others are bootstrapped",
+        f"over {scores.resampled}. Without errors there is no interval.",
     ]
     return "\n".join(lines)
 

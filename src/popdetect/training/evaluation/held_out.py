@@ -23,7 +23,7 @@ def final_logits(model: Model, candidates: CandidateSet) -> Floats:
 
 
 def counted(model: Model, candidates: CandidateSet, logits: Floats, lower: float = 0.0) -> npt.NDArray[np.bool_]:
-    """Return which candidates are counted as pops at the default operating point, shape (n,).
+    """Return which candidates are counted at the default operating point, shape (n,), also uncertain pops.
 
     The log-odds are those after the context model; `lower` (≥ 0) is subtracted after calibration.
     """
@@ -32,7 +32,7 @@ def counted(model: Model, candidates: CandidateSet, logits: Floats, lower: float
     found = np.zeros(len(logits), np.bool_)
     times, p_event, p_clip = candidates.onsets_s.tolist(), event(logits).tolist(), clip(logits).tolist()
     for own in candidates.by_clip():
-        found[own] = count_pops(times[own], p_event[own], p_clip[own], point.pop_from, point.burst_from)
+        found[own] = count_pops(times[own], p_event[own], p_clip[own], point.no_pop_below, point.burst_from)
     return found
 
 

@@ -2,7 +2,7 @@
 
 The controls are simulated and always the same: noise and hum, speech-like sound, knocks and footsteps, clicks, cloth.
 Clicks serve for the comparison only: a single click with the length and spectrum of a pop cannot be told from one. Own
-recordings without pops can be added. `KINDS` is the table of simulated kinds.
+recordings without pops can be added. Uncertain pops are false pops too. `KINDS` is the table of simulated kinds.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ Conventions
 * ``pop`` is the positive class. Clips whose truth is ``uncertain`` are counted as not scored, and otherwise left out.
 * Sensitivity and specificity are strict: a clip called ``uncertain`` counts as wrong in both. The share of such clips
   and the table of truth by verdict are given with them.
+* Found events are the counted events of a clip, also the uncertain pops of a clip called ``uncertain``.
 * Events are scored on clips whose onsets are marked: all ``no_pop`` clips (no onsets), and ``pop`` clips with onsets.
   If only some ``pop`` clips are marked, false alarms count for more than in reality; see `n_marked_pop`.
 * An undefined metric is None: a rate over nothing, or an event rate without a true event.
