@@ -18,13 +18,20 @@ from popdetect.training.data.dsp import Rng
 from popdetect.training.data.manifest import Source, broad
 from popdetect.training.data.sounds import SPEECH_SHARE, Named, Recorded, SoundBank, recorded_background
 
-SPEECH = "speech"
+SPEECH, CRACKLING, OUTDOORS = "speech", "crackling", "steps outdoors"
 # family: how the descriptions that belong to it begin, in lower case. A new kind of distractor is one entry here.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "keyboards": ("keyboard",),
     "cutlery and dishes": ("cutlery", "plates", "dish", "washing dish", "peeling", "knife", "glass", "soda can"),
-    "crunching": ("eating", "apple", "bubble wrap", "ice crack", "twigs", "gravel", "snap", "fire crack", "pencil"),
+    "crunching": ("eating", "apple", "pencil"),
+    # bubbles, ice and twigs that really pop
+    CRACKLING: ("bubble wrap", "ice crack", "twigs", "snap", "fire crack", "wood / tool breaking"),
     "knocks": ("door knock", "knock", "tap on", "wood block", "wood /", "stone", "table football", "hit"),
+    OUTDOORS: (
+        "gravel", *(f"footstep{s} {ground}" for s in ("", "s") for ground in (
+            "gravel", "grass", "snow", "ice", "rock", "dirt", "sand", "water", "leaves", "mud",
+        )),
+    ),
     "steps": ("footstep",),
     SPEECH: ("speech",),
     "coughs and sneezes": ("cough", "sneeze", "throat", "laughter", "snoring"),
@@ -47,12 +54,12 @@ ELSEWHERE = "elsewhere"  # sounds that do not occur in a treatment room
 # the distractors of the tests of a detector: a room at home, a room in which people are treated, and things that click
 # (before backgrounds that click by themselves)
 TESTS: dict[str, frozenset[str]] = {
-    EVERYDAY: frozenset(FAMILIES) - {"doors and drawers", "latches and tools", "things dropped"},
+    EVERYDAY: frozenset(FAMILIES) - {"doors and drawers", "latches and tools", "things dropped", CRACKLING, OUTDOORS},
     "clinic-like": frozenset({
         "cutlery and dishes", "crunching", "steps", SPEECH, "coughs and sneezes", "clicks", "paper and cloth",
     }),
     HARD: frozenset({
-        "keyboards", "cutlery and dishes", "crunching", "knocks", "steps", "latches and tools", "clicks", "clocks",
+        "keyboards", "cutlery and dishes", "crunching", CRACKLING, OUTDOORS, "knocks", "steps", "latches and tools", "clicks", "clocks",
         "things dropped",
     }),
 }  # fmt: skip

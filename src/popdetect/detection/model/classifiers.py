@@ -185,7 +185,8 @@ def limited(logit: Floats) -> Floats:
 class Cascade:
     """A network for all candidates, and trees where the network gives log-odds of `trees_from` or more.
 
-    Trees take five times as long as the network. Where both are used, the result is the mean of their log-odds.
+    Trees take five times as long as the network, but are better on new sources: the network only discards the unlikely
+    candidates. (The mean of both had a lower sensitivity: 0.55 instead of 0.64 at specificity 0.95.)
     """
 
     network: Network
@@ -197,14 +198,14 @@ class Cascade:
         logits = self.network.logit(rows)
         asked = np.flatnonzero(logits >= self.trees_from)
         if len(asked):
-            logits[asked] = (logits[asked] + self.trees.logit(rows[asked])) / 2
+            logits[asked] = self.trees.logit(rows[asked])
         return logits
 
 
 def share_of_trees(classifier: Classifier, rows: Floats) -> Floats:
-    """Weight of the trees in the log-odds of each row, shape (n,): 1; for a cascade 0.5 or 0."""
+    """Weight of the trees in the log-odds of each row, shape (n,): 1; for a cascade 1 or 0."""
     if isinstance(classifier, Cascade):
-        return np.where(classifier.network.logit(rows) >= classifier.trees_from, 0.5, 0.0)
+        return np.where(classifier.network.logit(rows) >= classifier.trees_from, 1.0, 0.0)
     return np.ones(len(rows))
 
 

@@ -137,7 +137,7 @@ class Cascade:
         logits = self.network.logit(rows)
         used = np.flatnonzero(logits >= TREES_FROM)
         if len(used):
-            logits[used] = (logits[used] + self.trees.logit(rows[used])) / 2
+            logits[used] = self.trees.logit(rows[used])
         return two_columns(logits)
 
 
@@ -218,7 +218,7 @@ ESTIMATORS = (
     Strategy("logistic", "logistic regression on standardised features", _logistic),
     Strategy("boosting", "gradient boosting (histogram trees)", _boosting),
     Strategy("forest", "extremely randomised trees", _forest),
-    Strategy("cascade", "a small network, then gradient boosting where it is in doubt", _cascade),
+    Strategy("cascade", "gradient boosting, for the candidates that a small network does not discard", _cascade),
 )
 BY_NAME = {strategy.name: strategy for strategy in ESTIMATORS}
 
