@@ -42,12 +42,13 @@ class ScoredCandidate(NamedTuple):
 def context_logits(classifier: Classifier, rows: Floats) -> Floats:
     """Final log-odds of candidates, shape (n,), by the context model and rows of `signal.context.describe`.
 
-    Candidates with a base score below `CONTEXT_FROM` keep it.
+    The context only adds evidence: no candidate falls below its base score, and those with a base score below
+    `CONTEXT_FROM` keep it.
     """
     logits = rows[:, 0].copy()
     likely = np.flatnonzero(logits >= CONTEXT_FROM)
     if len(likely):
-        logits[likely] = classifier.logit(rows[likely])
+        logits[likely] = np.maximum(logits[likely], classifier.logit(rows[likely]))
     return logits
 
 

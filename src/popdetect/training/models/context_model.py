@@ -35,10 +35,14 @@ def fit_context_model(
     n_pops = np.array([(candidates.marks[~np.isin(candidates.clip, part)] == 1).sum() for part in parts])
     if n_pops.min() < MIN_POPS:
         return NO_CONTEXT, context_logits(NO_CONTEXT, rows)
+    order = candidates.training_rows()
     learnable = (candidates.marks >= 0) & (rows[:, 0] >= CONTEXT_FROM)
 
     def fit(used: npt.NDArray[np.bool_]) -> Classifier:
-        return export.export_classifier(estimators.context_boosting(seed).fit(rows[used], candidates.marks[used]))
+        repeated = order[used[order]]  # pops that are alone count for more
+        return export.export_classifier(
+            estimators.context_boosting(seed).fit(rows[repeated], candidates.marks[repeated])
+        )
 
     logits = np.zeros(len(rows))
     for part in parts:

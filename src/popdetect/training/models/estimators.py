@@ -23,7 +23,7 @@ from popdetect.detection.signal import context
 
 # the network, and the cascade of network and trees
 UNITS = (64, 32)
-EPOCHS = 10
+EPOCHS = 6
 NOISE_SD = 0.2  # standard deviations of the noise added to every feature
 _RATE, _LEAST_RATE_SHARE = 1e-3, 0.02
 _PENALTY = 1e-3
