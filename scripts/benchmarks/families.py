@@ -59,8 +59,8 @@ TESTS: dict[str, frozenset[str]] = {
         "cutlery and dishes", "crunching", "steps", SPEECH, "coughs and sneezes", "clicks", "paper and cloth",
     }),
     HARD: frozenset({
-        "keyboards", "cutlery and dishes", "crunching", CRACKLING, OUTDOORS, "knocks", "steps", "latches and tools", "clicks", "clocks",
-        "things dropped",
+        "keyboards", "cutlery and dishes", "crunching", CRACKLING, OUTDOORS, "knocks", "steps", "latches and tools",
+        "clicks", "clocks", "things dropped",
     }),
 }  # fmt: skip
 # backgrounds that are not rooms: weather, water and engines; some of them crackle as joints do

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from popdetect.records import Event as Event
     from popdetect.session.session import Session as Session
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AudioError",
