@@ -1,19 +1,19 @@
-"""Accuracy of popdetect and other methods on recordings that none was trained on: `bench.py --accuracy`.
+"""Accuracy on sources that no fit was trained on, and the forecast for a new recording: `bench.py --accuracy`.
 
-Every source is in one of five folds. In each turn, all methods are trained on mixed clips and single recordings of four
-folds, with simulated pops only, and tested on mixed clips of the fifth fold with the real pops of a recording that is
-used for testing only. The dev-test sounds are tested with fits to all five folds. All methods get the same clips.
-popdetect fits candidate filter, classifier and context model anew in each turn; also measured are the share of true
-pops among its candidates, and its false pops in recordings without pops.
+One fit gives everything. Its training clips hold simulated pops only, so every recorded pop is new to it. Each test clip
+gets the log-odds of a fit without the fold of its distractors and its background, and the calibration and thresholds of
+the clips of other folds with pops of other sources. Only the candidate filter is fitted to all folds at once.
+
+Levels of pops and the rules of the tests are in `corpus` and `training.data.scenes`. Test clips with pops of the
+dev-test recording, and those of the tests `corpus.RULES`, never set thresholds.
 """
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-import time
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,185 +22,231 @@ import numpy as np
 import corpus
 import false_pops
 import peers
+from corpus import Alone, Trial
 from families import TESTS
 from popdetect.detection.model.bundle import Model
 from popdetect.records import to_json
-from popdetect.training.data.examples import Example, FeatureExtractor, mark
+from popdetect.training.data.examples import Example
 from popdetect.training.data.manifest import Source, read_manifest
-from popdetect.training.data.sounds import Recorded
-from popdetect.training.evaluation import comparison
+from popdetect.training.evaluation.held_out import counted, scored
 from popdetect.training.evaluation.matching import ScoredClip
-from popdetect.training.evaluation.scores import Scores, score
+from popdetect.training.evaluation.scores import score
 from popdetect.training.models import estimators
-from popdetect.training.models.candidate_filter import CandidateFinder
-from popdetect.training.models.fitting import fit
+from popdetect.training.models.fitting import Fitted, calibrated_on, fit
 
-OURS = "popdetect"
-DEV = "dev-test"
 SHIPPED = [estimators.BY_NAME["cascade"]]  # the estimator of the shipped model
-Verdicts = dict[str, dict[str, list[ScoredClip]]]  # by method, by source of the pops
+Judged = list[tuple[Trial, ScoredClip]]
+# rows of the table below those of all clips: clips without pops are the same in each
+SUBSETS: dict[str, Callable[[int, float], bool]] = {
+    "one pop": lambda n, level: n == 1,
+    "one pop, 20 dB and above": lambda n, level: n == 1 and level >= 20,
+    "2 or 3 pops": lambda n, level: 2 <= n <= 3,
+    "4 pops and more": lambda n, level: n >= 4,
+    "12 to 20 dB": lambda n, level: level < 20,
+    "20 to 28 dB": lambda n, level: 20 <= level < 28,
+    "28 to 36 dB": lambda n, level: 28 <= level < 36,
+    "36 dB and above": lambda n, level: level >= 36,
+}
 
 
 class Material(NamedTuple):
-    """Training clips (simulated pops), test clips, and recordings without pops by the fold that they are tested in.
+    """Training clips with simulated pops: mixed ones, and pieces of single recordings; and test clips."""
 
-    Attributes
-    ----------
-    learn : list of Example
-        Group is the fold.
-    trials : dict
-        By test and source of pops; group is the fold.
-    silent : dict
-        By fold; None is dev-test, tested with fits to all folds.
-    """
-
-    learn: list[Example]
-    trials: dict[str, list[Example]]
-    silent: dict[int | None, list[Source]]
-
-
-def run(sounds: Path, *, n_scenes: int, n_trials: int, others: bool = True, out: Path | None = None) -> dict[str, Any]:
-    """Fit, test, print the table."""
-    learn, trials, silent = material(sounds, n_scenes, n_trials)
-    print(f"{len(learn)} training clips, {', '.join(f'{len(t)} with pops of {p}' for p, t in trials.items())}")
-    judged: Verdicts = {OURS: {pops: [] for pops in trials}}
-    recalls = {pops: CandidateRecall() for pops in trials}
-    heard: dict[str, list[false_pops.RecordingResult]] = {"sources held out": [], DEV: []}
-    for fold in silent:
-        own = _of_other_folds(learn, fold)
-        begun = time.perf_counter()
-        model = fit(own, name="trial", version="0", strategies=SHIPPED).model
-        for pops, clips in _of_fold(trials, fold).items():
-            judged[OURS][pops] += comparison.detect_all(model, clips)
-            recalls[pops] += candidates(model, clips)
-        heard[DEV if fold is None else "sources held out"] += false_pops.detect_all(model, silent[fold])
-        print(f"{OURS}: {_turn(fold)}, {len(own)} clips, {time.perf_counter() - begun:.0f} s", flush=True)
-    if others:
-        judged |= _other_methods(learn, trials)
-    table = {who: {pops: figures(score(clips, seed=1)) for pops, clips in by.items()} for who, by in judged.items()}
-    for pops, recall in recalls.items():
-        table[OURS][pops]["among_candidates"] = recall.share
-    for peer in peers.PEERS:
-        for row in table.get(peer.name, {}).values() if not peer.has_onsets else ():
-            row |= {"f1": None, "timing_ms": None, "count_error": None}  # this method finds no single pops
-    print_table(table)
-    for pops, recall in recalls.items():
-        print(f"{pops}: {recall}")
-    false = {title: false_pops.table(of) for title, of in heard.items()}
-    for title, rows in false.items():
-        false_pops.print_table(title, rows)
-    if out is not None:
-        about = (
-            f"{len(learn)} training clips with simulated pops (four fifths of them in each turn, all for {DEV}); "
-            f"{n_trials} test clips for each source of real pops"
-        )
-        result = {"about": about, **corpus.made_by(), "rows": table[OURS], "false_pops": false}
-        if others:
-            about += (
-                "; the same clips for all methods; fewer training clips than the shipped model had, and fewer of them "
-                "with pops, so the figures serve for the comparison only"
-            )
-            rows_of_all = {f"{who}: {pops}": row for who, by in table.items() for pops, row in by.items()}
-            result = {"about": about, **corpus.made_by(), "rows": rows_of_all}
-        out.write_text(json.dumps(result, indent=1) + "\n")
-    return table
-
-
-@dataclass(frozen=True)
-class CandidateRecall:
-    """The number of true pops among the candidates of some clips, and the number of candidates."""
-
-    n_found: int = 0
-    n_true: int = 0
-    n_candidates: int = 0
-    duration_s: float = 0.0
-
-    def __add__(self, other: CandidateRecall) -> CandidateRecall:
-        """Return the sum."""
-        return CandidateRecall(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
+    scenes: list[Example]
+    singles: list[Alone]
+    trials: list[Trial]
 
     @property
-    def share(self) -> float:
-        """Share of true pops among the candidates."""
-        return self.n_found / max(self.n_true, 1)
-
-    def __str__(self) -> str:
-        """In words."""
-        rate = self.n_candidates / self.duration_s
-        return f"{self.n_found} of {self.n_true} true pops among the candidates, {rate:.1f} candidates a second"
-
-
-def candidates(model: Model, clips: Sequence[Example]) -> CandidateRecall:
-    """Count what passes the candidate filter of a model."""
-    extractor = FeatureExtractor(*CandidateFinder.of(model))
-    recall = CandidateRecall()
-    for example in clips:
-        found = extractor.extract(*example.sound())
-        true = example.onsets_s or ()
-        n_found = int((mark(found.onsets_s, true) == 1).sum())
-        recall += CandidateRecall(n_found, len(true), len(found.onsets_s), found.duration_s)
-    return recall
+    def examples(self) -> list[Example]:
+        """All clips, in the order of the fit."""
+        return [*self.scenes, *(one.example for one in self.singles), *(trial.example for trial in self.trials)]
 
 
 def material(sounds: Path, n_scenes: int, n_trials: int) -> Material:
-    """Mix all clips; see `Material`."""
+    """Mix all clips; `n_trials` for each test and source of pops."""
     train, dev = read_manifest(sounds, "train"), read_manifest(sounds, "dev-test")
     without_pops = [source for source in train if source.kind != "pop"]
-    learn = corpus.to_learn_from(without_pops, n_scenes)
-    trials = {
-        f"{test}, {pops}": corpus.trials(train, pops, n_trials, 7, test) for test in TESTS for pops in _pops_of(train)
+    trials = []
+    for test in (*TESTS, *corpus.RULES):
+        for pops in pops_of(train):
+            trials += corpus.trials(train, pops, n_trials, test)
+        for pops in pops_of(dev):
+            own = [source for source in dev if source.kind == "pop" and source.group == pops]
+            clips = corpus.trials([*without_pops, *own], pops, n_trials, test)
+            trials += [one._replace(example=replace(one.example, sets_thresholds=False)) for one in clips]
+    scenes = corpus.scenes(without_pops, n_scenes, 1)
+    return Material(scenes, corpus.alone(without_pops, min(1.0, n_scenes / corpus.N_SCENES)), trials)
+
+
+def pops_of(sources: Sequence[Source]) -> list[str]:
+    """Return the groups of the recordings of pops whose onsets are marked."""
+    return sorted({source.group for source in sources if source.kind == "pop" and source.onsets_s})
+
+
+def run(sounds: Path, *, n_scenes: int, n_trials: int, others: bool = True, out: Path | None = None) -> dict[str, Any]:
+    """Fit, test, print the table; write it with the same clips for other methods if `others`."""
+    clips = material(sounds, n_scenes, n_trials)
+    print(f"{len(clips.scenes) + len(clips.singles)} training clips, {len(clips.trials)} test clips", flush=True)
+    fitted = fit(clips.examples, name="trial", version="0", strategies=SHIPPED)
+    result = forecast(fitted, clips)
+    print_table(result["rows"])
+    if others:
+        names = {trial.example.file for trial in clips.trials if trial.test in TESTS}
+        judged = {"popdetect": [pair for pair in judge(fitted, clips) if pair[0].example.file in names]}
+        rows = {
+            f"{who}: {test}": figures([pair for pair in pairs if pair[0].test == test], has_onsets=who not in _NO_ONSETS)
+            for who, pairs in (judged | _other_methods(clips, names)).items()
+            for test in TESTS
+        }
+        print_table(rows)
+        result = {"about": f"{result['about']}; the same clips for all methods", **corpus.made_by(), "rows": rows}
+    if out is not None:
+        out.write_text(json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def forecast(fitted: Fitted, clips: Material) -> dict[str, Any]:
+    """Return the table of the tests, the forecast for a new recording, and the false pops in single recordings."""
+    judged = judge(fitted, clips)
+    rows: dict[str, Any] = {}
+    for test in (*TESTS, *corpus.RULES):
+        own = [pair for pair in judged if pair[0].test == test]
+        if not own:
+            continue
+        rows[f"{test}: all clips"] = figures(own)
+        for name, belongs in SUBSETS.items() if test in TESTS else ():
+            rows[f"{test}: {name}"] = figures([pair for pair in own if _in(pair[0], belongs)])
+        for pops in sorted({trial.pops for trial, _ in own}):
+            rows[f"{test}: pops of {pops}"] = figures([pair for pair in own if pair[0].pops == pops])
+    n_train, n_tests = len(clips.scenes) + len(clips.singles), len(clips.trials)
+    return {
+        "about": f"{n_train} training clips with simulated pops, {n_tests} test clips with recorded pops; each clip is "
+        "tested with a fit, a calibration and thresholds without its sources (the candidate filter alone was fitted to "
+        "all training clips). Levels are in the pop's own octave; clips without pops are the same in all rows of a test",
+        **corpus.made_by(),
+        "rows": rows,
+        "forecast": {test: _next_recording([p for p in judged if p[0].test == test]) for test in TESTS},
+        "false_pops": {"sources held out": false_pops.table(_false_pops(fitted, clips))},
     }
-    bank = Recorded(dev, made_pop_share=0.0, made_share=0.0)
-    (neck,) = _pops_of(dev)
-    trials[f"{DEV}, {neck}"] = [
-        corpus.mixed(f"dev-test {i}", f"part {i % 10}", [7, 10**6 + i], bank, corpus.TRY) for i in range(n_trials)
+
+
+def _in(trial: Trial, belongs: Callable[[int, float], bool]) -> bool:
+    return not trial.example.is_pop or belongs(len(trial.example.onsets_s or ()), trial.level_db)
+
+
+def judge(fitted: Fitted, clips: Material) -> Judged:
+    """Return the test clips with verdicts by fits, calibrations and thresholds without their sources."""
+    first = len(clips.scenes) + len(clips.singles)
+    judged: Judged = []
+    for cell, model in _cells(fitted, clips):
+        index = np.array([first + i for i in cell])
+        inside = np.isin(fitted.candidates.clip, index)
+        trials = [clips.trials[i] for i in cell]
+        verdicts = scored(
+            model, fitted.candidates.subset(index.tolist()), fitted.held_out_logits[inside], [t.example for t in trials]
+        )
+        group = f"{trials[0].example.group}, {trials[0].pops}"
+        judged += [(trial, replace(verdict, group=group)) for trial, verdict in zip(trials, verdicts, strict=True)]
+    return judged
+
+
+def _cells(fitted: Fitted, clips: Material) -> Iterator[tuple[list[int], Model]]:
+    """Test clips of one fold with pops of one source; the model with thresholds of other folds and other pops."""
+    examples = clips.examples
+    first = len(clips.scenes) + len(clips.singles)
+    cells: dict[tuple[str, str], list[int]] = {}
+    for i, trial in enumerate(clips.trials):
+        cells.setdefault((trial.example.group, trial.pops), []).append(i)
+    for (fold, pops), cell in cells.items():
+        uses = np.zeros(len(examples), np.bool_)
+        for i, trial in enumerate(clips.trials):
+            e = trial.example
+            uses[first + i] = e.sets_thresholds and e.group != fold and trial.pops != pops
+        yield cell, calibrated_on(uses, fitted.model, fitted.candidates, fitted.held_out_logits, examples)
+
+
+def _false_pops(fitted: Fitted, clips: Material) -> list[false_pops.RecordingResult]:
+    """Pops found in unchanged pieces of single recordings, by fits without their sources."""
+    is_pop = counted(fitted.model, fitted.candidates, fitted.held_out_logits)
+    own = fitted.candidates.by_clip()
+    return [
+        false_pops.RecordingResult(
+            false_pops.kind_of(single.source),
+            int(is_pop[own[len(clips.scenes) + i]].sum()),
+            float(fitted.candidates.durations_s[len(clips.scenes) + i]),
+        )
+        for i, single in enumerate(clips.singles)
+        if single.is_unchanged
     ]
-    silent: dict[int | None, list[Source]] = {
-        fold: [source for source in without_pops if corpus.fold_of(source.group) == fold]
-        for fold in range(corpus.N_FOLDS)
+
+
+def figures(judged: Judged, *, has_onsets: bool = True) -> dict[str, Any]:
+    """Return the figures of some clips; intervals resample folds and sources of pops together."""
+    clips = [verdict for _, verdict in judged]
+    scores = score(clips, seed=1)
+    known = to_json(scores)
+    wrong = [clip for clip in clips if (clip.p_pop >= 0.5) != (clip.truth_label == "pop")]
+    return {
+        "clips": f"{scores.n_clips} ({scores.n_pop})",
+        "auroc": known["auroc"],
+        "sensitivity_at_95": known["sensitivity_at_specificity_95"],
+        "sensitivity": known["sensitivity"],
+        "specificity": known["specificity"],
+        "uncertain": known["uncertain_share"],
+        "errors_uncertain": f"{sum(clip.label == 'uncertain' for clip in wrong)} of {len(wrong)}",
+        "f1": known["events"]["f1"] if has_onsets else None,
+        "timing_ms": known["events"]["median_error_ms"] if has_onsets else None,
+        "count_error": known["events"]["count_error"] if has_onsets else None,
+        "ece": known["ece"],
     }
-    return Material(learn, trials, {**silent, None: dev})
 
 
-def _pops_of(sources: Sequence[Any]) -> list[str]:
-    return sorted({source.group for source in sources if source.kind == "pop"})
+def _next_recording(judged: Judged) -> dict[str, Any]:
+    """Return 95 % prediction intervals for clips of a new room with pops of a new person.
+
+    The units are the cells of one fold and one source of pops. Their differences include chance within a cell.
+    """
+    from scipy.stats import t
+
+    by_cell: dict[str, list[ScoredClip]] = {}
+    for _, verdict in judged:
+        by_cell.setdefault(verdict.group, []).append(verdict)
+    found = {}
+    for key, name in (("auroc", "auroc"), ("sensitivity_at_95", "sensitivity_at_specificity_95")):
+        values = [to_json(score(clips, seed=1, n_boot=0))[name] for clips in by_cell.values()]
+        cells = np.array([value["value"] for value in values if value is not None])
+        mean, reach = float(cells.mean()), float(t.ppf(0.975, len(cells) - 1) * cells.std(ddof=1) * np.sqrt(1 + 1 / len(cells)))
+        found[key] = {"value": mean, "low": max(mean - reach, 0.0), "high": min(mean + reach, 1.0)}
+    return {"cells": len(by_cell), **found}
 
 
-def _of_other_folds(examples: Sequence[Example], fold: int | None) -> list[Example]:
-    return [e for e in examples if fold is None or e.group != corpus.fold_name(fold)]
+_NO_ONSETS = frozenset(peer.name for peer in peers.PEERS if not peer.has_onsets)
 
 
-def _of_fold(trials: dict[str, list[Example]], fold: int | None) -> dict[str, list[Example]]:
-    """The clips that a fit without `fold` judges; those of dev-test go to the fit to everything."""
-    if fold is None:
-        return {pops: clips for pops, clips in trials.items() if pops.startswith(DEV)}
-    name = corpus.fold_name(fold)
-    return {pops: [e for e in clips if e.group == name] for pops, clips in trials.items() if not pops.startswith(DEV)}
-
-
-def _turn(fold: int | None) -> str:
-    return "all folds, for dev-test" if fold is None else f"without fold {fold}"
-
-
-def _other_methods(learn: list[Example], trials: dict[str, list[Example]]) -> Verdicts:
-    everything = [*learn, *(example for clips in trials.values() for example in clips)]
+def _other_methods(clips: Material, names: set[str]) -> dict[str, Judged]:
+    """Train other methods on the same clips, and test them on the same test clips."""
+    learn = [*clips.scenes, *(one.example for one in clips.singles)]
+    trials = [trial for trial in clips.trials if trial.example.file in names]
+    everything = [*learn, *(trial.example for trial in trials)]
     jobs = [_mono(example) for example in everything]
-    heard: list[list[peers.Description]] = []
+    found: list[list[peers.Description]] = []
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         for i, one in enumerate(pool.imap(peers.describe_all, jobs, 8)):
-            heard.append(one)
+            found.append(one)
             if i % 500 == 0:
                 print(f"peers: described {i} of {len(jobs)}", flush=True)
-    of_clip = dict(zip(map(id, everything), heard, strict=True))
-    judged: Verdicts = {}
+    of_clip = dict(zip(map(id, everything), found, strict=True))
+    judged: dict[str, Judged] = {}
     for k, peer in enumerate(peers.PEERS):
-        by: dict[str, list[ScoredClip]] = {pops: [] for pops in trials}
-        for fold in (*range(corpus.N_FOLDS), None):
-            own = _of_other_folds(learn, fold)
+        judged[peer.name] = []
+        for fold in range(corpus.N_FOLDS):
+            own = [example for example in learn if example.group != corpus.fold_name(fold)]
             decide = _scorer(peer, [of_clip[id(e)][k].numbers for e in own], [e.is_pop for e in own])
-            for pops, clips in _of_fold(trials, fold).items():
-                by[pops] += [_scored(e, of_clip[id(e)][k], decide) for e in clips]
-        judged[peer.name] = by
+            judged[peer.name] += [
+                (trial, _scored(trial, of_clip[id(trial.example)][k], decide))
+                for trial in trials
+                if trial.example.group == corpus.fold_name(fold)
+            ]
         print(f"peers: {peer.name} done", flush=True)
     return judged
 
@@ -220,53 +266,31 @@ def _scorer(peer: peers.Peer, rows: list[np.ndarray], labels: list[bool]) -> Any
     return lambda numbers: float(1 / (1 + np.exp(-fitted.decision_function(numbers[None])[0])))
 
 
-def _scored(example: Example, heard: peers.Description, decide: Any) -> ScoredClip:
-    p_pop = decide(heard.numbers)
-    samples, rate_hz = example.sound()
+def _scored(trial: Trial, found: peers.Description, decide: Any) -> ScoredClip:
+    p_pop = decide(found.numbers)
+    samples, rate_hz = trial.example.sound()
     return ScoredClip(
-        file=example.file,
-        group=example.group,
-        truth_label="pop" if example.is_pop else "no_pop",
+        file=trial.example.file,
+        group=f"{trial.example.group}, {trial.pops}",
+        truth_label="pop" if trial.example.is_pop else "no_pop",
         p_pop=p_pop,
         label="pop" if p_pop >= 0.5 else "no_pop",
-        true_onsets_s=example.onsets_s,
-        found_onsets_s=heard.onsets_s if p_pop >= 0.5 else (),
+        true_onsets_s=trial.example.onsets_s,
+        found_onsets_s=found.onsets_s if p_pop >= 0.5 else (),
         duration_s=len(samples) / rate_hz,
     )
 
 
-def figures(scores: Scores) -> dict[str, Any]:
-    """Return the figures of one method on one source."""
-    known = to_json(scores)
-    return {
-        "clips": scores.n_clips,
-        "auroc": known["auroc"],
-        "sensitivity_at_95": known["sensitivity_at_specificity_95"],
-        "f1": known["events"]["f1"],
-        "timing_ms": known["events"]["median_error_ms"],
-        "count_error": known["events"]["count_error"],
-        "ece": known["ece"],
-    }
-
-
-def print_table(table: dict[str, dict[str, dict[str, Any]]]) -> None:
-    """Print one row per method and source, with 95 % intervals (whole folds resampled)."""
-    print(f"\n{'':50} {'pops of':18} {'clip AUROC':22} {'sens. at spec. 0.95':22} {'event F1, 5 ms':22} count  ECE")
-    for who, by in table.items():
-        for pops, f in by.items():
-            cells = [_cell(f[name]) for name in ("auroc", "sensitivity_at_95", "f1")]
-            rest = f"{_value(f['count_error']):5.2f}  {_value(f['ece']):.3f}"
-            print(f"{who:50} {pops:18} {cells[0]:22} {cells[1]:22} {cells[2]:22} {rest}")
-
-
-def _value(figure: Any) -> float:
-    value = figure["value"] if isinstance(figure, dict) else figure
-    return float("nan") if value is None else float(value)
+def print_table(rows: dict[str, dict[str, Any]]) -> None:
+    """Print one line per row, with 95 % intervals."""
+    for name, row in rows.items():
+        cells = "  ".join(f"{key} {_cell(value)}" for key, value in row.items())
+        print(f"{name:50} {cells}", flush=True)
 
 
 def _cell(figure: Any) -> str:
     if not isinstance(figure, dict):
-        return "-" if figure is None else f"{figure:.3f}"
-    if figure["low"] is None:
+        return "-" if figure is None else f"{figure:.3f}" if isinstance(figure, float) else str(figure)
+    if figure.get("low") is None:
         return f"{figure['value']:.3f}"
     return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"

@@ -11,11 +11,13 @@ import shlex
 import sys
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
-from families import TESTS, FamilyBank
+from families import EVERYDAY, HARD, TESTS, FamilyBank
 from popdetect import __version__
 from popdetect.detection.audio import recording as audio
 from popdetect.training.data import synthesis
@@ -28,21 +30,46 @@ from popdetect.training.data.sounds import SoundBank
 N_FOLDS = 5
 N_SCENES = 8000  # of the shipped model
 PIECE_S, MAX_PIECES = 6.0, 8
+LOW_RATE = " 8 kHz"
 MOUTHS = 3  # copies of each piece of speech with mouth clicks
 MOUTH_DB = (-40.0, -3.0)  # relative to the peak of the speech
 SPEECH_RATES_HZ = (48_000, 44_100, 24_000, 16_000, 16_000, 8_000)  # speech is often stored at low rates
 
 Clip = tuple[Sound, int]  # and its rate in Hz
 
-# 16 and 22.05 kHz occur in phones and old recorders; levels reach a little below those that should be detected
+# 16 and 22.05 kHz occur in phones and old recorders
 LEARN = SceneRule(
-    pop_db=(12.0, 48.0),
-    distractor_db=(0.0, 42.0),
+    pop_db=(10.0, 50.0),
+    distractor_db=(-5.0, 42.0),
     rates_hz=(48_000, 48_000, 48_000, 44_100, 44_100, 32_000, 24_000, 22_050, 16_000, 8_000),
     degraded_share=0.35,
-    far_share=0.4,
+    contact_share=0.1,
 )
-TRY = SceneRule(pop_db=(15.0, 45.0), distractor_db=(0.0, 40.0), rates_hz=(48_000, 44_100))
+TRY = SceneRule(pop_db=(12.0, 48.0), distractor_db=(0.0, 35.0), rates_hz=(48_000, 44_100))
+
+
+# the rules of further tests, with everyday sounds
+RULES = {
+    "poor microphone": replace(TRY, degraded_share=1.0, rates_hz=(16_000, 16_000, 22_050, 8_000)),
+    "skin-mounted sensor": replace(TRY, contact_share=1.0),
+}
+
+
+class Trial(NamedTuple):
+    """A mixed test clip: the test, the source of its pops, and the level of its loudest pop in dB (NaN without)."""
+
+    example: Example
+    test: str
+    pops: str
+    level_db: float
+
+
+class Alone(NamedTuple):
+    """A piece of a single recording without pops, as it is or changed."""
+
+    example: Example
+    source: Source
+    is_unchanged: bool
 
 
 def made_by() -> dict[str, str]:
@@ -62,7 +89,8 @@ def fold_name(fold: int) -> str:
 
 def to_learn_from(sources: Sequence[Source], n_scenes: int = N_SCENES, seed: int = 1) -> list[Example]:
     """Return mixed clips and single recordings, in the proportion of the shipped model."""
-    return [*scenes(sources, n_scenes, seed), *alone(sources, min(1.0, n_scenes / N_SCENES))]
+    singles = alone(sources, min(1.0, n_scenes / N_SCENES))
+    return [*scenes(sources, n_scenes, seed), *(single.example for single in singles)]
 
 
 def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN) -> list[Example]:
@@ -75,11 +103,11 @@ def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN
     for fold in range(N_FOLDS):
         own = [s for s in sources if (pops.index(s.group) if s.kind == "pop" else fold_of(s.group)) == fold]
         made_pops = 0.3 if any(s.kind == "pop" for s in own) else 1.0
-        banks.append(FamilyBank(own, made_pops, speech_share=0.25, near_share=0.4, room_share=0.7, made_room_share=0.2))
-    return [mixed(f"scene {i}", fold_name(i % N_FOLDS), [seed, i], banks[i % N_FOLDS], rule) for i in range(n)]
+        banks.append(FamilyBank(own, made_pops, speech_share=0.2, near_share=0.5, room_share=0.7, made_room_share=0.2))
+    return [scene(f"scene {i}", fold_name(i % N_FOLDS), [seed, i], banks[i % N_FOLDS], rule) for i in range(n)]
 
 
-def alone(sources: Sequence[Source], share: float = 1.0) -> list[Example]:
+def alone(sources: Sequence[Source], share: float = 1.0) -> list[Alone]:
     """Return every single recording without pops: mixed clips always contain the noise of a room, real ones may not.
 
     Long recordings give several pieces. Speech is added at a telephone's sample rate too; one in four of the others is
@@ -92,7 +120,7 @@ def alone(sources: Sequence[Source], share: float = 1.0) -> list[Example]:
     share : float, 0 to 1
         Share of these clips to draw.
     """
-    examples = []
+    singles = []
     drawn = np.random.default_rng(0)
     for index, source in enumerate(sources):
         if source.kind not in ("distractor", "background"):
@@ -108,8 +136,9 @@ def alone(sources: Sequence[Source], share: float = 1.0) -> list[Example]:
             name, group = f"alone {index} {piece} {source.path.name}", fold_name(fold_of(source.group))
             for how, heard in _variants(part, rate_hz, (index, piece), speaks=speaks).items():
                 if drawn.random() < share:
-                    examples.append(Example.in_memory(f"{name}{how}", group, *heard(), sets_thresholds=False))
-    return examples
+                    example = Example.in_memory(f"{name}{how}", group, *heard(), sets_thresholds=False)
+                    singles.append(Alone(example, source, is_unchanged=how in ("", LOW_RATE)))
+    return singles
 
 
 def _variants(part: Sound, rate_hz: int, place: tuple[int, int], *, speaks: bool) -> dict[str, Callable[[], Clip]]:
@@ -120,7 +149,7 @@ def _variants(part: Sound, rate_hz: int, place: tuple[int, int], *, speaks: bool
     for pace in (1.0, *_paces(index + piece, speaks=speaks)):
         how = "" if pace == 1 else f" x{pace:g}"
         if lower:
-            strategies[f"{how} 8 kHz"] = partial(_heard, part, rate_hz, pace, 8000)
+            strategies[f"{how}{LOW_RATE}"] = partial(_heard, part, rate_hz, pace, 8000)
         if speaks or not lower:
             strategies[how] = partial(_heard, part, rate_hz, pace, rate_hz)
     for number in range(MOUTHS if speaks else 0):
@@ -166,27 +195,39 @@ def _paced(sound: Sound, pace: float) -> Sound:
     return resample(sound, 1000, round(1000 * pace))
 
 
-def trials(sources: Sequence[Source], pops: str, n: int, seed: int, test: str = "everyday") -> list[Example]:
-    """Return mixed test clips, the folds in turn: real pops of one source; all other sounds are recorded too.
+def trials(sources: Sequence[Source], pops: str, n: int, test: str, seed: int = 7) -> list[Trial]:
+    """Return mixed test clips, the folds in turn: real pops of one source; all other sounds but rooms are recorded.
 
-    Backgrounds are rooms; distractors are those of one of `TESTS`.
+    Backgrounds and distractors are those of one of `TESTS`. Nothing is trained on these clips.
     """
     of_pops = [source for source in sources if source.kind == "pop" and source.group == pops]
+    rule = RULES.get(test, TRY)
     banks = []
     for fold in range(N_FOLDS):
         own = [source for source in sources if source.kind != "pop" and fold_of(source.group) == fold]
-        banks.append(FamilyBank([*own, *of_pops], made_pop_share=0.0, made_share=0.0, only=TESTS[test], room_share=1.0))
+        banks.append(test_bank([*own, *of_pops], test))
     salt = zlib.crc32(f"{test} {pops}".encode())
-    return [
-        mixed(f"{test} {pops} {i}", fold_name(i % N_FOLDS), [seed, salt, i], banks[i % N_FOLDS], TRY) for i in range(n)
-    ]
+    made = []
+    for i in range(n):
+        mix = compose(np.random.default_rng([seed, salt, i]), banks[i % N_FOLDS], rule)
+        example = Example.in_memory(
+            f"{test} {pops} {i}", fold_name(i % N_FOLDS), mix.samples, mix.rate_hz, mix.onsets_s,
+            sets_thresholds=test in TESTS, trains=False,
+        )  # fmt: skip
+        made.append(Trial(example, test, pops, max(mix.levels_db, default=float("nan"))))
+    return made
 
 
-def mixed(file: str, group: str, seed: list[int], bank: SoundBank, rule: SceneRule) -> Example:
-    """Return one mixed clip.
+def test_bank(sources: Sequence[Source], test: str) -> FamilyBank:
+    """Return the sounds of a test."""
+    clicking = float(test == HARD)
+    families = TESTS.get(test, TESTS[EVERYDAY])
+    return FamilyBank(
+        sources, made_pop_share=0.0, made_share=0.0, only=families, room_share=1.0, clicking_share=clicking
+    )
 
-    Clips recorded from across the room set no thresholds: there are more of them than in reality.
-    """
-    scene = compose(np.random.default_rng(seed), bank, rule)
-    near = not scene.is_far
-    return Example.in_memory(file, group, scene.samples, scene.rate_hz, scene.onsets_s, sets_thresholds=near)
+
+def scene(file: str, group: str, seed: list[int], bank: SoundBank, rule: SceneRule) -> Example:
+    """Return one mixed clip for training; it sets no thresholds, because most of its pops are simulated."""
+    mix = compose(np.random.default_rng(seed), bank, rule)
+    return Example.in_memory(file, group, mix.samples, mix.rate_hz, mix.onsets_s, sets_thresholds=False)

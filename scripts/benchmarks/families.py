@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+import numpy as np
+
+from popdetect.detection.audio import recording
 from popdetect.errors import UsageError
 from popdetect.training.data.dsp import Rng
 from popdetect.training.data.manifest import Source, broad
@@ -39,12 +42,18 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "things dropped": ("keys", "coin", "pin ", "metal object", "metal hit", "dice", "chess", "finger snap", "clap"),
 }  # fmt: skip
+EVERYDAY, HARD = "everyday", "hard"
 ELSEWHERE = "elsewhere"  # sounds that do not occur in a treatment room
-# the distractors of the two tests of a detector: a room at home, and a room in which people are treated
+# the distractors of the tests of a detector: a room at home, a room in which people are treated, and things that click
+# (before backgrounds that click by themselves)
 TESTS: dict[str, frozenset[str]] = {
-    "everyday": frozenset(FAMILIES) - {"doors and drawers", "latches and tools", "things dropped"},
+    EVERYDAY: frozenset(FAMILIES) - {"doors and drawers", "latches and tools", "things dropped"},
     "clinic-like": frozenset({
         "cutlery and dishes", "crunching", "steps", SPEECH, "coughs and sneezes", "clicks", "paper and cloth",
+    }),
+    HARD: frozenset({
+        "keyboards", "cutlery and dishes", "crunching", "knocks", "steps", "latches and tools", "clicks", "clocks",
+        "things dropped",
     }),
 }  # fmt: skip
 # backgrounds that are not rooms: weather, water and engines; some of them crackle as joints do
@@ -61,6 +70,30 @@ def family(what: str) -> str:
 def is_room(what: str) -> bool:
     """Return whether the description of a background fits a room in which people are treated."""
     return not broad(what).startswith(_OUTSIDE)
+
+
+MEDIAN_MS, APART_MS, CLICKS_PER_S = 200, 20, 0.5
+
+
+@lru_cache(maxsize=4096)
+def clicks(source: Source) -> bool:
+    """Return whether a recording has more than 0.5 events a second that rise 10 dB above the median of 200 ms.
+
+    Levels are those of milliseconds in 1 to 8 kHz.
+    """
+    samples, rate_hz = recording.read(source.path)
+    sound = samples.mean(axis=1)
+    spectrum = np.fft.rfft(sound)
+    bins_hz = np.fft.rfftfreq(len(sound), 1 / rate_hz)
+    spectrum[(bins_hz < 1000) | (bins_hz > 8000)] = 0
+    step = max(rate_hz // 1000, 1)
+    power = np.square(np.fft.irfft(spectrum, len(sound)))[: len(sound) // step * step].reshape(-1, step).mean(axis=1)
+    power = np.convolve(power, np.full(3, 1 / 3), "same")  # 3 ms: steady noise hardly rises 10 dB
+    size = len(power) // MEDIAN_MS * MEDIAN_MS
+    blocks = power[:size].reshape(-1, MEDIAN_MS)
+    loud = (blocks > 10 * np.median(blocks, axis=1, keepdims=True)).ravel()
+    n_events = int((np.diff(np.flatnonzero(loud), prepend=-APART_MS) >= APART_MS).sum())
+    return n_events > CLICKS_PER_S * len(sound) / rate_hz
 
 
 class FamilyBank(Recorded):
@@ -80,6 +113,8 @@ class FamilyBank(Recorded):
         Share of backgrounds that are rooms (`is_room`); the rest are of any kind.
     made_room_share : float
         Share of simulated backgrounds.
+    clicking_share : float
+        Share of backgrounds that click by themselves (`clicks_per_s`); without it, rooms are those that do not.
     """
 
     def __init__(
@@ -93,10 +128,20 @@ class FamilyBank(Recorded):
         only: frozenset[str] | None = None,
         room_share: float = 0.0,
         made_room_share: float = 0.0,
+        clicking_share: float = 0.0,
     ) -> None:
         super().__init__(sources, made_pop_share, made_share)
         self.speech_share, self.near_share = speech_share, near_share
         self.room_share, self.made_room_share = room_share, made_room_share
+        self.clicking_share = clicking_share
+        backgrounds = [(group, own) for group, of in self.groups["background"].items() for own in of]
+        self.clicking: dict[str, list[Source]] = {}
+        self.rooms: dict[str, list[Source]] = {}
+        for group, own in backgrounds if room_share or clicking_share else ():
+            if clicks(own):
+                self.clicking.setdefault(group, []).append(own)
+            elif is_room(own.what):
+                self.rooms.setdefault(group, []).append(own)
         self.families: dict[str, dict[str, list[Source]]] = {}
         for kind, own in self.distractors.items():
             if only is None or family(kind) in only:
@@ -118,5 +163,6 @@ class FamilyBank(Recorded):
         groups = self.groups["background"]
         if not groups or rng.random() < self.made_room_share:
             return SoundBank.background(self, rng, n)
-        rooms = {group: own for group, own in groups.items() if is_room(own[0].what)}
-        return recorded_background(rng, n, rooms if rooms and rng.random() < self.room_share else groups)
+        if self.clicking and rng.random() < self.clicking_share:
+            return recorded_background(rng, n, self.clicking)
+        return recorded_background(rng, n, self.rooms if self.rooms and rng.random() < self.room_share else groups)

@@ -14,15 +14,22 @@ import numpy as np
 import soundfile
 from numpy.lib.stride_tricks import sliding_window_view
 
-from popdetect.training.data.dsp import Rng, Sound, from_spectrogram, spectrogram
+from popdetect.training.data.dsp import Rng, Sound, from_spectrogram, shaped, spectrogram
 
 _WINDOW_MS = 20.0
 _STEP_MS = 5.0
 
 
 def clip(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
-    """Clip the peaks: 3 to 20 dB too loud for the recorder."""
-    return np.asarray(np.clip(sound * np.float32(10 ** (float(rng.uniform(3, 20)) / 20)), -1, 1), np.float32)
+    """Clip the peaks: 3 to 30 dB too loud for the recorder."""
+    return np.asarray(np.clip(sound * np.float32(10 ** (float(rng.uniform(3, 30)) / 20)), -1, 1), np.float32)
+
+
+def narrow_band(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
+    """Keep a band only, as telephones and cheap microphones do: from 100 to 500 Hz up to 2.5 to 7 kHz."""
+    low_hz, high_hz = float(rng.uniform(100, 500)), float(rng.uniform(2500, 7000))
+    edges = [0.25 * low_hz, low_hz, high_hz, 1.5 * high_hz]
+    return shaped(sound, edges, [-40, 0, 0, -40], rate_hz)
 
 
 def suppress_noise(rng: Rng, sound: Sound, rate_hz: int) -> Sound:
@@ -95,6 +102,7 @@ DEGRADATIONS: dict[str, Callable[[Rng, Sound, int], Sound]] = {
     "mp3": mp3,
     "ogg": ogg,
     "clipped": clip,
+    "narrow band": narrow_band,
     "noise suppression": suppress_noise,
     "automatic gain": automatic_gain,
 }

@@ -5,6 +5,8 @@ Signals are float32 of shape (n_samples,) at `RATE_HZ` unless stated otherwise. 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -82,6 +84,47 @@ def coloured_noise(rng: Rng, n: int, slope_db_per_octave: float) -> Sound:
     spectrum *= bins ** (-slope_db_per_octave / 6.0206)
     noise = np.fft.irfft(spectrum, n)
     return np.asarray(noise / max(float(np.std(noise)), 1e-12), np.float32)
+
+
+OCTAVES_HZ = (500.0, 1000.0, 2000.0, 4000.0, 8000.0)
+LOUDEST_MS = 3.0  # the level of a pop is the RMS of its loudest 3 ms
+
+
+@lru_cache(maxsize=64)
+def _octave_gains(n_fft: int, rate_hz: int) -> npt.NDArray[np.float64]:
+    """Return the gains of the octave bands, shape (5, n_fft // 2 + 1): Butterworth, third order, without phase."""
+    bins_hz = np.maximum(np.fft.rfftfreq(n_fft, 1 / rate_hz), 1e-3)
+    ratio = bins_hz / np.array(OCTAVES_HZ)[:, None]
+    return np.asarray(1 / np.sqrt(1 + (np.sqrt(2) * (ratio - 1 / ratio)) ** 6))
+
+
+def in_octave(sound: Sound, octave: int) -> Sound:
+    """Return the part of a short sound in the octave band of this index of `OCTAVES_HZ`."""
+    n_fft = 1 << (len(sound) + 512 - 1).bit_length()
+    spectrum = np.fft.rfft(sound, n_fft) * _octave_gains(n_fft, RATE_HZ)[octave]
+    return np.asarray(np.fft.irfft(spectrum, n_fft)[: len(sound)], np.float32)
+
+
+def octave_rms(sound: Sound) -> npt.NDArray[np.float64]:
+    """Return the RMS of a sound in each octave band, shape (5,)."""
+    power = np.square(np.abs(np.fft.rfft(sound)))
+    power[1:-1] *= 2
+    return np.asarray(np.sqrt(np.square(_octave_gains(len(sound), RATE_HZ)) @ power) / max(len(sound), 1))
+
+
+def loudest_rms(sound: Sound) -> float:
+    """Return the RMS of the loudest `LOUDEST_MS`."""
+    size = max(1, min(len(sound), int(LOUDEST_MS * RATE_HZ / 1000)))
+    total = np.concatenate([[0.0], np.cumsum(np.square(sound.astype(np.float64)))])
+    return float(np.sqrt(max((total[size:] - total[:-size]).max(initial=0.0), 0.0) / size))
+
+
+def own_octave(pop: Sound) -> tuple[int, float]:
+    """Return the octave band in which the first 20 ms of a pop are loudest, and the RMS of the loudest 3 ms there."""
+    start = pop[: RATE_HZ // 50]
+    levels = [loudest_rms(in_octave(start, octave)) for octave in range(len(OCTAVES_HZ))]
+    best = int(np.argmax(levels))
+    return best, levels[best]
 
 
 def burst_rms(sound: Sound, window_ms: float) -> float:

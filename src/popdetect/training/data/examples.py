@@ -8,7 +8,7 @@ all clips follow each other, clip by clip, in time order.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -27,6 +27,7 @@ from popdetect.errors import Empty, UsageError
 
 MATCH_S = 0.005  # a candidate this close to a true onset is that pop
 ECHO_S = (-0.002, 0.009)  # other candidates in this interval are the pop's own echo: neither pop nor negative
+LONE_REPEATS = 4
 
 OnProgress = Callable[[str, int, int], None]  # (what, done, total)
 
@@ -43,15 +44,16 @@ class Example:
     # False for clips that are used for training only: they are easier than real sessions, so thresholds chosen on them
     # would be too optimistic
     sets_thresholds: bool = True
+    trains: bool = True  # False for clips that are used for calibration and thresholds only
 
     @classmethod
     def in_memory(
         cls, file: str, group: str, samples: npt.NDArray[np.float32], rate_hz: int,
-        onsets_s: tuple[float, ...] = (), *, sets_thresholds: bool = True,
+        onsets_s: tuple[float, ...] = (), *, sets_thresholds: bool = True, trains: bool = True,
     ) -> Example:  # fmt: skip
         """Return an example from samples of one channel, shape (n,), which are kept in memory."""
         clip = (samples[:, None], rate_hz)
-        return cls(file, group, bool(onsets_s), onsets_s, lambda: clip, sets_thresholds)
+        return cls(file, group, bool(onsets_s), onsets_s, lambda: clip, sets_thresholds, trains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,21 @@ class CandidateSet:
     def n_pops(self) -> int:
         """Number of candidates marked as pops."""
         return int((self.marks == 1).sum())
+
+    def only_of(self, trains: npt.NDArray[np.bool_]) -> CandidateSet:
+        """Return the same candidates; those of clips that are not for training, shape (n_clips,), get the mark -1."""
+        return replace(self, marks=np.where(trains[self.clip], self.marks, np.int8(-1)))
+
+    def training_rows(self) -> npt.NDArray[np.intp]:
+        """Return the indices of the rows to train on; those of pops are repeated, most if the pop is alone in its clip.
+
+        A pop that is alone in its clip is repeated `LONE_REPEATS` times, one of two half as often, and so on. Otherwise
+        most of the training pops would be those of bursts.
+        """
+        is_pop = self.marks == 1
+        n_pops = np.bincount(self.clip[is_pop], minlength=len(self.durations_s))[self.clip]
+        repeats = np.maximum(np.round(LONE_REPEATS / np.maximum(n_pops, 1)), 1).astype(np.intp)
+        return np.repeat(np.arange(len(self.marks)), np.where(self.marks < 0, 0, np.where(is_pop, repeats, 1)))
 
     def by_clip(self) -> list[slice]:
         """Return the slice of the candidates of each clip."""

@@ -1,19 +1,32 @@
 """One clip with known truth: pops and distractors in a room, recorded by a device.
 
-`compose` draws a scene from the ranges of a `SceneRule` and mixes it. Levels are what a detector meets: the loudest
-3 ms of a pop and the loudest 20 ms of a distractor are a number of dB above the RMS of the background (all without
-the rumble below 100 Hz). Sounds are mixed at 48 kHz and resampled once, at the end.
+`compose` draws a scene from the ranges of a `SceneRule` and mixes it. Sounds are mixed at 48 kHz and resampled once, at
+the end. Levels are in dB above the background:
+
+* A pop: the RMS of its loudest 3 ms in its own octave (the octave band of `dsp.OCTAVES_HZ` in which its first 20 ms are
+  loudest), above the RMS of the background in the same band.
+* A distractor: its loudest 20 ms above the RMS of the background, both without the rumble below 100 Hz.
+
+A pop with less than `AUDIBLE_DB` over everything else within 20 ms in its own octave is masked: it is moved, or left out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from popdetect.training.data import dsp
 from popdetect.training.data.degradation import DEGRADATIONS, DRAWN, SILENCE
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, burst_rms, convolve, random_curve, resample, rms, shaped
 from popdetect.training.data.sounds import SoundBank
+
+AUDIBLE_DB = 9.0
+_AUDIBLE_WITHIN_S = 0.02
+_PLACES = 6  # tried for a burst until no more of its pops are masked
+_WIDEST_STEP_DB = 3.0  # standard deviation of the levels within a burst
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +35,16 @@ class SceneRule:
 
     duration_s: float = 3.0
     pop_share: float = 0.5  # of the clips
-    max_pops: int = 7  # a clip with pops has 1 to this many, all numbers equally likely
-    gap_ms: tuple[float, float] = (12.0, 90.0)  # between the pops of a burst; most gaps are 20 to 60 ms
-    pop_db: tuple[float, float] = (15.0, 45.0)
+    # a clip with pops has 1, or 2 to 3, or 4 to this many: each is equally likely
+    max_pops: int = 7
+    least_gap_ms: float = 12.0  # between the pops of a burst; most gaps are 15 to 70 ms
+    pop_db: tuple[float, float] = (20.0, 48.0)
     distractor_db: tuple[float, float] = (5.0, 40.0)
     max_distractors: int = 3  # a clip has 0 to this many
     rates_hz: tuple[int, ...] = (48_000,)
     degraded_share: float = 0.0  # of the clips (see `degradation`)
-    # of the bursts, recorded from across the room: through its impulse response alone, with no extra direct sound
-    far_share: float = 0.0
+    room_share: float = 0.5  # of the bursts and of the distractors, through the impulse response of a room
+    contact_share: float = 0.0  # of the clips, recorded by a skin-mounted sensor (bandwidth 0.8 to 2.5 kHz)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +56,26 @@ class Scene:
     onsets_s: tuple[float, ...]  # true onsets, increasing; empty without pops
     what: str  # pops, distractors, degradation and background, in words, for a table
     groups: tuple[str, ...]  # the sources of the sounds
-    is_far: bool = False  # pops are recorded from across the room
+    levels_db: tuple[float, ...] = ()  # of the pops
+
+
+class _Placed(NamedTuple):
+    """A pop at its level, and where it begins in the mix, in samples."""
+
+    sound: Sound
+    start: int
+    onset: int
+    level_db: float
 
 
 def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
     """Draw and mix one scene."""
     n = int(rule.duration_s * RATE_HZ)
     ground = bank.background(rng, n)
-    level = max(rms(ground.sound), 1e-9)
-    mix = ground.sound / np.float32(level)
-    device = random_curve(rng, 2.0)
+    mix = ground.sound / np.float32(max(rms(ground.sound), 1e-9))
+    floor = np.maximum(dsp.octave_rms(mix), 1e-4)
+    contact = rule.contact_share > 0 and bool(rng.random() < rule.contact_share)
+    device = contact_curve(rng) if contact else random_curve(rng, 2.0)
     parts, groups = [], {ground.group}
     rate_hz = int(rng.choice(rule.rates_hz))
     degradation = str(rng.choice(DRAWN)) if rng.random() < rule.degraded_share else ""
@@ -60,7 +84,7 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
 
     for _ in range(rng.integers(0, rule.max_distractors + 1)):
         thing = bank.distractor(rng)
-        sound = convolve(thing.sound, bank.room(rng)) if rng.random() < 0.3 else thing.sound
+        sound = convolve(thing.sound, bank.room(rng)) if rng.random() < rule.room_share else thing.sound
         loudest = burst_rms(sound, 20.0)
         if loudest <= 0:
             continue
@@ -70,12 +94,14 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
         parts.append(thing.what)
         groups.add(thing.group)
 
-    onsets: tuple[float, ...] = ()
-    is_far = rule.far_share > 0 and bool(rng.random() < rule.far_share)
+    placed: list[_Placed] = []
     if rng.random() < rule.pop_share:
-        onsets, what, group = _add_burst(rng, bank, rule, mix, is_far=is_far)
-        parts.insert(0, f"{len(onsets)} pops ({what})")
-        groups.add(group)
+        placed, what, group = _burst(rng, bank, rule, mix, floor, contact=contact)
+        for one in placed:
+            _add(mix, one.sound, one.start)
+        if placed:
+            parts.insert(0, f"{len(placed)} pop{'s' if len(placed) > 1 else ''} ({what})")
+            groups.add(group)
 
     mix = shaped(mix, *device)
     out = resample(mix, RATE_HZ, rate_hz)
@@ -85,43 +111,75 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
         out = DEGRADATIONS[degradation](rng, out, rate_hz)
     if degradation:
         parts.append(degradation)
-    parts.append(f"in {ground.what}")
-    return Scene(out.astype(np.float32), rate_hz, onsets, "; ".join(parts), tuple(sorted(groups)), is_far)
+    parts.append(f"in {ground.what}" + (", skin-mounted sensor" if contact else ""))
+    return Scene(
+        samples=out.astype(np.float32),
+        rate_hz=rate_hz,
+        onsets_s=tuple(one.onset / RATE_HZ for one in placed),
+        what="; ".join(parts),
+        groups=tuple(sorted(groups)),
+        levels_db=tuple(one.level_db for one in placed),
+    )
 
 
-def _add_burst(
-    rng: Rng, bank: SoundBank, rule: SceneRule, mix: Sound, *, is_far: bool
-) -> tuple[tuple[float, ...], str, str]:
-    """Mix a burst of pops into `mix`; return their onsets in seconds, what they are, and their group."""
-    n_pops = int(rng.integers(1, rule.max_pops + 1))
-    pops, what, group = bank.pops(rng, n_pops)
-    low, high = rule.gap_ms
-    gaps_ms = np.clip(np.exp(rng.normal(np.log(35), 0.55, n_pops - 1)), low, high)
+def contact_curve(rng: Rng) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return (frequencies_hz, gains_db) of a skin-mounted sensor: little above 0.8 to 2.5 kHz."""
+    top_hz = float(np.exp(rng.uniform(np.log(800), np.log(2500))))
+    frequencies = np.array([20, 60, 150, 400, top_hz, 2 * top_hz, 4 * top_hz])
+    gains = np.array([-12, 0, 4, 4, 0, -float(rng.uniform(10, 20)), -float(rng.uniform(25, 45))])
+    return frequencies, gains + rng.normal(0, 2, len(gains))
+
+
+def number_of_pops(rng: Rng, most: int) -> int:
+    """Draw 1, or 2 to 3, or 4 to `most`, each with the same probability."""
+    kinds = [(low, min(high, most)) for low, high in ((1, 1), (2, 3), (4, most)) if low <= most]
+    low, high = kinds[int(rng.integers(len(kinds)))]
+    return int(rng.integers(low, high + 1))
+
+
+def _burst(
+    rng: Rng, bank: SoundBank, rule: SceneRule, mix: Sound, floor: npt.NDArray[np.float64], *, contact: bool
+) -> tuple[list[_Placed], str, str]:
+    """Draw a burst of pops and its place in `mix`; return the audible pops, what they are, and their group."""
+    n_pops = number_of_pops(rng, rule.max_pops)
+    burst = bank.contact_pops(rng, n_pops) if contact else bank.pops(rng, n_pops)
+    gaps_ms = rule.least_gap_ms + rng.gamma(1.2, 22.0, n_pops - 1)
     if rng.random() < 0.1:  # a slow burst, as when fingers are pulled one by one
         gaps_ms = rng.uniform(60, 250, n_pops - 1)
     times = np.concatenate([[0.0], np.cumsum(gaps_ms) / 1000])
-    room_left = rule.duration_s - times[-1] - 0.06
-    times += float(rng.uniform(0.005, max(room_left, 0.006)))
-    response = bank.room(rng) if is_far or rng.random() < 0.5 else None
-    wet = 10 ** (float(rng.uniform(-25, 0)) / 20)
+    response = bank.room(rng) if rng.random() < rule.room_share and not contact else None
     level_db = float(rng.uniform(*rule.pop_db))
-    onsets = []
-    for time, sound in zip(times, pops, strict=True):
-        recorded = sound
-        if response is not None:
-            recorded = convolve(sound, response)
-            if not is_far:
-                recorded *= np.float32(wet)
-                recorded[: len(sound)] += sound
-        loudest = burst_rms(recorded[: int(0.02 * RATE_HZ)], 3.0)
-        # the pops of a burst differ by some dB; each stays in the range of the rule
-        own_db = float(np.clip(level_db + rng.normal(0, 4), *rule.pop_db))
-        start = round(float(time) * RATE_HZ)
-        if start >= len(mix) - 0.02 * RATE_HZ:
+    pops, octaves = [], []
+    for sound, limit_db in zip(burst.pops, burst.limits_db, strict=True):
+        recorded = sound if response is None else convolve(sound, response)
+        octave, loudest = dsp.own_octave(recorded)
+        own_db = min(float(np.clip(level_db + rng.normal(0, _WIDEST_STEP_DB), *rule.pop_db)), limit_db)
+        gain = 10 ** (own_db / 20) * floor[octave] / max(loudest, 1e-9)
+        pops.append((recorded * np.float32(gain), own_db))
+        octaves.append((octave, gain * loudest))
+    best: list[_Placed] = []
+    lead = round(burst.lead_s * RATE_HZ)
+    for _ in range(_PLACES):
+        begin = float(rng.uniform(0.005, max(rule.duration_s - times[-1] - 0.06, 0.006)))
+        placed = []
+        for time, (sound, own_db), (octave, level) in zip(begin + times, pops, octaves, strict=True):
+            onset = round(float(time) * RATE_HZ)
+            inside = onset < len(mix) - 0.02 * RATE_HZ
+            if inside and _loudest_around(mix, onset, octave) * 10 ** (AUDIBLE_DB / 20) <= level:
+                placed.append(_Placed(sound, onset - lead, onset, own_db))
+        best = max(best, placed, key=len)
+        if len(best) == n_pops:
             break
-        _add(mix, recorded * np.float32(10 ** (own_db / 20) / max(loudest, 1e-9)), start)
-        onsets.append(start / RATE_HZ)
-    return tuple(onsets), what, group
+    return best, burst.what, burst.group
+
+
+def _loudest_around(mix: Sound, onset: int, octave: int) -> float:
+    """Return the RMS of the loudest 3 ms within 20 ms of a sample, in an octave band."""
+    reach, margin = int(_AUDIBLE_WITHIN_S * RATE_HZ), int(0.01 * RATE_HZ)
+    begin = max(onset - reach, 0)
+    first = max(begin - margin, 0)
+    part = dsp.in_octave(mix[first : onset + reach + margin], octave)
+    return dsp.loudest_rms(part[begin - first : onset + reach - first])
 
 
 def _add(mix: Sound, sound: Sound, start: int) -> None:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from popdetect.detection.audio import recording as audio
 from popdetect.errors import AudioError, UsageError
-from popdetect.training.data import synthesis
+from popdetect.training.data import dsp, synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, faded, random_curve, resample, shaped, stretched
 from popdetect.training.data.manifest import MARKS_NAME, Source, broad
 
@@ -32,15 +33,27 @@ class Named(NamedTuple):
     group: str
 
 
+class Burst(NamedTuple):
+    """The pops of one thrust, what they are, and the group they came from."""
+
+    pops: list[Sound]
+    what: str
+    group: str
+    # of each pop: the level above the background, in dB, up to which the noise of its own recording stays below
+    limits_db: list[float]
+    lead_s: float = 0.0  # from the first sample to the onset
+
+
 class SoundBank:
     """Simulated sounds (see `synthesis`); a subclass replaces those for which it has others."""
 
-    def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
-        """Return `n` pops of one voice, each starting at its first sample; their description; their group."""
-        voice = synthesis.draw_voice(rng)
-        curve = random_curve(rng, 3.0)
-        kind = "simulated, skin-mounted" if voice.skin else "simulated, air"
-        return [shaped(synthesis.pop(rng, voice), *curve) for _ in range(n)], kind, "simulated"
+    def pops(self, rng: Rng, n: int) -> Burst:
+        """Return `n` pops of one voice, recorded through the air."""
+        return _simulated(rng, n, "simulated, air", skin_share=0.0)
+
+    def contact_pops(self, rng: Rng, n: int) -> Burst:
+        """Return `n` simulated pops of one voice, recorded by a skin-mounted sensor."""
+        return _simulated(rng, n, "simulated, skin-mounted", skin_share=1.0)
 
     def distractor(self, rng: Rng) -> Named:
         """Return a sound that is not a pop."""
@@ -54,6 +67,12 @@ class SoundBank:
     def room(self, rng: Rng) -> Sound:
         """Return an impulse response that begins with the direct sound."""
         return synthesis.room(rng)
+
+
+def _simulated(rng: Rng, n: int, what: str, skin_share: float) -> Burst:
+    voice = synthesis.draw_voice(rng, skin_share)
+    curve = random_curve(rng, 3.0)
+    return Burst([shaped(synthesis.pop(rng, voice), *curve) for _ in range(n)], what, "simulated", [np.inf] * n)
 
 
 class Recorded(SoundBank):
@@ -78,7 +97,7 @@ class Recorded(SoundBank):
             if source.kind == "distractor":
                 self.distractors.setdefault(broad(source.what), []).append(source)
 
-    def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
+    def pops(self, rng: Rng, n: int) -> Burst:
         """See `SoundBank.pops`. Recorded pops are stretched, inverted and equalised at random."""
         groups = self.groups["pop"]
         if not groups or rng.random() < self.made_pop_share:
@@ -92,8 +111,8 @@ class Recorded(SoundBank):
         pops = []
         for index in chosen:
             own = factor * float(np.exp(rng.normal(0, 0.06)))
-            pops.append(flip * shaped(stretched(cuts[index], own), *curve))
-        return pops, source.what, source.group
+            pops.append(flip * shaped(stretched(cuts[index].sound, own), *curve))
+        return Burst(pops, source.what, source.group, [cuts[index].limit_db for index in chosen], factor * LEAD_S)
 
     def distractor(self, rng: Rng) -> Named:
         """See `SoundBank.distractor`. A kind is drawn first, so that kinds with many files are not more frequent."""
@@ -101,7 +120,7 @@ class Recorded(SoundBank):
             return super().distractor(rng)
         source = draw(rng, self.drawn_from(rng))
         sound = _load(source.path)
-        longest = int(rng.uniform(0.3, 2.5) * RATE_HZ)
+        longest = int(rng.uniform(0.3, 1.5) * RATE_HZ)
         if len(sound) > longest:
             # the loudest of four excerpts: silence would not be a distractor
             starts = rng.integers(0, len(sound) - longest, 4)
@@ -115,7 +134,6 @@ class Recorded(SoundBank):
         speech = {kind: own for kind, own in self.distractors.items() if kind.startswith("speech")}
         if speech and rng.random() < SPEECH_SHARE:
             return speech
-        rng.random()  # not used: a seed gives the clips of version 0.1.0
         return self.distractors
 
     def background(self, rng: Rng, n: int) -> Named:
@@ -123,7 +141,6 @@ class Recorded(SoundBank):
         groups = self.groups["background"]
         if not groups:
             return super().background(rng, n)
-        rng.random(2)  # not used: a seed gives the clips of version 0.1.0
         return recorded_background(rng, n, groups)
 
     def room(self, rng: Rng) -> Sound:
@@ -160,9 +177,25 @@ def _load(path: Path) -> Sound:
     return resample(np.ascontiguousarray(samples.mean(axis=1)), rate_hz, RATE_HZ)
 
 
+class Cut(NamedTuple):
+    """A recorded pop from `LEAD_S` before its onset, peak 1; and its level above the noise of its recording, in dB."""
+
+    sound: Sound
+    limit_db: float
+
+
+LEAD_S = 0.0005
+_LONGEST_S, _SHORTEST_S = 0.060, 0.006
+_NEXT_S = 0.0012  # a pop ends this long before the next one
+_OWN_NOISE_DB = 3.0  # a pop stands this much less above the background than above its own noise
+
+
 @lru_cache(maxsize=64)
-def pops_of(source: Source) -> tuple[Sound, ...]:
-    """Return the marked pops of a recording, each cut from its onset to just before the next one, at most 40 ms.
+def pops_of(source: Source) -> tuple[Cut, ...]:
+    """Return the marked pops of a recording with their natural tails.
+
+    A pop ends where its own octave falls to twice the power of the noise (the 10th percentile of the recording in that
+    octave), before the next pop, or after 60 ms. A cut edge would be a cue for a detector, so the last 30 % are faded.
 
     Raises
     ------
@@ -175,19 +208,37 @@ def pops_of(source: Source) -> tuple[Sound, ...]:
     ends = [*source.onsets_s[1:], len(sound) / RATE_HZ]
     cuts = []
     for onset, end in zip(source.onsets_s, ends, strict=True):
-        start = max(0, int((onset - 0.0003) * RATE_HZ))
-        stop = min(int((end - 0.0015) * RATE_HZ), start + int(0.040 * RATE_HZ), len(sound))
-        if stop - start < 0.004 * RATE_HZ:  # the first half of a double pop: too short to be used alone
+        start = max(0, round((onset - LEAD_S) * RATE_HZ))
+        stop = min(int((end - _NEXT_S) * RATE_HZ), start + int(_LONGEST_S * RATE_HZ), len(sound))
+        if stop - start < _SHORTEST_S * RATE_HZ:  # the first half of a double pop: too short to be used alone
             continue
-        cut = faded(sound[start:stop], 0.1, min(5.0, 250 * (stop - start) / RATE_HZ))
-        cuts.append(cut / max(float(np.abs(cut).max()), 1e-9))
+        octave, loudest = dsp.own_octave(sound[start:stop])
+        levels = _levels(dsp.in_octave(sound, octave))
+        noise = max(float(np.quantile(levels, 0.1)), 1e-9)
+        ended = np.flatnonzero(levels[start // _STEP : stop // _STEP] ** 2 < 2 * noise**2)
+        late = ended[ended * _STEP >= _SHORTEST_S * RATE_HZ]
+        if len(late):
+            stop = start + int(late[0]) * _STEP
+        cut = faded(sound[start:stop], 0.1, 300 * (stop - start) / RATE_HZ)
+        limit_db = 20 * np.log10(max(loudest, 1e-9) / noise) - _OWN_NOISE_DB
+        cuts.append(Cut(cut / max(float(np.abs(cut).max()), 1e-9), float(limit_db)))
     if not cuts:
         marks = " ".join(f"{onset:g}" for onset in source.onsets_s)
         raise UsageError(
-            f"{source.path}: none of its pop onsets ({marks}) is followed by 4 ms of sound before the next or the end; "
+            f"{source.path}: none of its pop onsets ({marks}) is followed by 6 ms of sound before the next or the end; "
             f"are they seconds from the start of the file ({MARKS_NAME})?"
         )
     return tuple(cuts)
+
+
+_STEP = RATE_HZ // 1000
+
+
+def _levels(sound: Sound) -> npt.NDArray[np.float64]:
+    """Return the RMS of every millisecond, averaged over 3 ms."""
+    n_steps = max(len(sound) // _STEP, 1)
+    power = np.square(np.resize(sound, n_steps * _STEP).astype(np.float64)).reshape(n_steps, _STEP).mean(axis=1)
+    return np.asarray(np.sqrt(np.convolve(np.pad(power, 1, mode="edge"), np.full(3, 1 / 3), "valid")))
 
 
 def _looped(sound: Sound, n: int, rng: Rng) -> Sound:

@@ -227,13 +227,45 @@ def background(rng: Rng, n: int) -> Sound:
 
 
 def room(rng: Rng) -> Sound:
-    """Impulse response of a room: direct sound, a few reflections, a tail; RT60 0.15 to 0.7 s."""
-    rt60 = float(rng.uniform(0.15, 0.7))
-    n = int(rt60 * RATE_HZ)
+    """Impulse response of a shoebox room, which begins with the direct sound of 1.
+
+    RT60 is 0.15 to 0.6 s and the source is 0.3 to 2.5 m away. The reflections of the first 50 ms are image sources
+    (Allen and Berkley 1979, "Image method for efficiently simulating small-room acoustics"); the rest is noise that
+    decays at the same rate.
+    """
+    size_m = rng.uniform([2.5, 2.5, 2.3], [7.0, 6.0, 3.5])
+    rt60 = float(rng.uniform(0.15, 0.6))
+    surface = 2 * (size_m[0] * size_m[1] + size_m[1] * size_m[2] + size_m[0] * size_m[2])
+    absorbed = 1 - np.exp(-0.161 * float(np.prod(size_m)) / (surface * rt60))  # Eyring
+    reflected = np.sqrt(1 - absorbed)
+    microphone = rng.uniform(0.4, size_m - 0.4)
+    direction = rng.standard_normal(3)
+    distance = float(rng.uniform(0.3, 2.5))
+    source = np.clip(microphone + distance * direction / np.linalg.norm(direction), 0.2, size_m - 0.2)
+    order = np.arange(-4, 5)
+    along, n_walls = [], []
+    for axis in range(3):
+        for sign in (1, -1):
+            along.append(2 * order * size_m[axis] + sign * source[axis] - microphone[axis])
+            n_walls.append(np.abs(2 * order - (sign < 0)))
+    places = [np.concatenate(along[k : k + 2]) for k in (0, 2, 4)]
+    walls = [np.concatenate(n_walls[k : k + 2]) for k in (0, 2, 4)]
+    far = np.sqrt(sum(np.square(part) for part in np.meshgrid(*places, indexing="ij"))).ravel()
+    bounces = sum(np.meshgrid(*walls, indexing="ij")).ravel()
+    nearest = max(float(far.min()), 0.1)
+    delay = (far - nearest) / 343.0
+    early = delay < 0.05
+    n = int(max(rt60, 0.06) * RATE_HZ)
+    response = np.zeros(n)
+    index = np.round(delay[early] * RATE_HZ).astype(int)
+    np.add.at(response, index, (nearest / np.maximum(far, nearest) * reflected**bounces)[early])
     time = np.arange(n) / RATE_HZ
-    response = rng.standard_normal(n) * 10 ** (-3 * time / rt60) * np.clip(time / 0.004, 0, 1)
-    response *= 10 ** (float(rng.uniform(-46, -26)) / 20)
-    for _ in range(rng.integers(2, 8)):
-        response[int(rng.uniform(0.001, 0.03) * RATE_HZ)] += float(rng.choice([-1, 1])) * float(rng.uniform(0.05, 0.4))
-    response[0] = 1.0
-    return shaped(response.astype(np.float32), [100, 2000, 8000, 20000], [0, 0, -2, -8])
+    tail = rng.standard_normal(n) * 10 ** (-3 * time / rt60)
+    late, window = int(0.05 * RATE_HZ), int(0.02 * RATE_HZ)
+    level = np.sqrt(np.square(response[late - window : late]).mean() / np.square(tail[late - window : late]).mean())
+    response[late:] = (tail * level)[late:]
+    reverberation = response.copy()
+    reverberation[0] = 0.0
+    damped = shaped(reverberation.astype(np.float32), [100, 2000, 8000, 20000], [0, 0, -3, -10])
+    damped[0] += 1.0
+    return damped

@@ -172,9 +172,10 @@ def held_out_logits(
 ) -> Floats:
     """Return the log-odds of all own rows, shape (n,), each by a fit without its group."""
     logits = np.zeros(len(candidates.rows))
+    rows = candidates.training_rows()
     for test_clips in parts:
         test = np.isin(candidates.clip, test_clips)
-        train = ~test & (candidates.marks >= 0)
+        train = rows[~test[rows]]
         if len(set(candidates.marks[train].tolist())) < 2:
             raise UsageError("one patient has nearly all the pops; pops of more patients are needed")
         estimator = strategy.fit(candidates.rows[train], candidates.marks[train], seed)

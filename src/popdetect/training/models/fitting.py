@@ -196,26 +196,29 @@ def fit_candidates(
     if adapted and replay:
         rows = adaptation.with_negatives(replay, adapted, negatives) if negatives is not None else replay
         strategies = adaptation.strategies(adapted, rows, candidates.n_pops)
-    selection = select(strategies, candidates, labels, parts, seed, on_progress, adaptation.CLEAR_GAIN * bool(adapted))
+    learn = candidates.only_of(np.array([example.trains for example in examples]))
+    selection = select(strategies, learn, labels, parts, seed, on_progress, adaptation.CLEAR_GAIN * bool(adapted))
     best = selection[0]
 
     on_progress("fitting", 0, 1)
-    known = candidates.marks >= 0
-    estimator = best.strategy.fit(candidates.rows[known], candidates.marks[known], seed)
+    known = learn.marks >= 0
+    rows = learn.training_rows()
+    estimator = best.strategy.fit(learn.rows[rows], learn.marks[rows], seed)
 
     def calibrated(before: str, logits: Floats, truth: npt.NDArray[Any]) -> Calibration:
         return recalibrate(getattr(adapted, before), logits, truth) if adapted else platt(logits, truth)
 
-    first = calibrated("base_calibration", best.logits[known], candidates.marks[known])
+    first = calibrated("base_calibration", best.logits[known], learn.marks[known])
     neighbours = context_rows(candidates, first.log_odds(best.logits), finder.front_end.n_columns)
     if base is None and with_context:
-        context, final = fit_context_model(neighbours, candidates, parts, seed)
+        context, final = fit_context_model(neighbours, learn, parts, seed)
     else:
         context = base.context_model if base is not None and with_context else NO_CONTEXT
         final = context_logits(context, neighbours)
 
     tops = best_logits(final, candidates.clip, len(examples))
     sets = np.array([example.sets_thresholds for example in examples])
+    calibrates = sets[candidates.clip] & (candidates.marks >= 0)
     clip = calibrated("clip_calibration", tops[sets], labels[sets])
     if adapted and min(int(labels.sum()), int((~labels).sum())) < adaptation.MIN_FOR_POINTS:
         points = dict(adapted.operating_points)
@@ -230,7 +233,7 @@ def fit_candidates(
         context_model=context,
         base_calibration=first,
         out_of_distribution=feature_range(candidates.rows, base.out_of_distribution if base is not None else None),
-        event_calibration=calibrated("event_calibration", final[known], candidates.marks[known]),
+        event_calibration=calibrated("event_calibration", final[calibrates], candidates.marks[calibrates]),
         clip_calibration=clip,
         operating_points=points,
         info={},
