@@ -94,7 +94,9 @@ def run(sounds: Path, *, n_scenes: int, n_trials: int, others: bool = True, out:
         names = {trial.example.file for trial in clips.trials if trial.test in TESTS}
         judged = {"popdetect": [pair for pair in judge(fitted, clips) if pair[0].example.file in names]}
         rows = {
-            f"{who}: {test}": figures([pair for pair in pairs if pair[0].test == test], has_onsets=who not in _NO_ONSETS)
+            f"{who}: {test}": figures(
+                [pair for pair in pairs if pair[0].test == test], has_onsets=who not in _NO_ONSETS
+            )
             for who, pairs in (judged | _other_methods(clips, names)).items()
             for test in TESTS
         }
@@ -215,7 +217,10 @@ def _next_recording(judged: Judged) -> dict[str, Any]:
     for key, name in (("auroc", "auroc"), ("sensitivity_at_95", "sensitivity_at_specificity_95")):
         values = [to_json(score(clips, seed=1, n_boot=0))[name] for clips in by_cell.values()]
         cells = np.array([value["value"] for value in values if value is not None])
-        mean, reach = float(cells.mean()), float(t.ppf(0.975, len(cells) - 1) * cells.std(ddof=1) * np.sqrt(1 + 1 / len(cells)))
+        mean, reach = (
+            float(cells.mean()),
+            float(t.ppf(0.975, len(cells) - 1) * cells.std(ddof=1) * np.sqrt(1 + 1 / len(cells))),
+        )
         found[key] = {"value": mean, "low": max(mean - reach, 0.0), "high": min(mean + reach, 1.0)}
     return {"cells": len(by_cell), **found}
 

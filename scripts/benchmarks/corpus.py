@@ -40,7 +40,7 @@ Clip = tuple[Sound, int]  # and its rate in Hz
 # 16 and 22.05 kHz occur in phones and old recorders
 LEARN = SceneRule(
     pop_db=(10.0, 50.0),
-    distractor_db=(-5.0, 42.0),
+    distractor_db=(-5.0, 48.0),
     rates_hz=(48_000, 48_000, 48_000, 44_100, 44_100, 32_000, 24_000, 22_050, 16_000, 8_000),
     degraded_share=0.35,
     contact_share=0.1,
@@ -103,7 +103,11 @@ def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN
     for fold in range(N_FOLDS):
         own = [s for s in sources if (pops.index(s.group) if s.kind == "pop" else fold_of(s.group)) == fold]
         made_pops = 0.3 if any(s.kind == "pop" for s in own) else 1.0
-        banks.append(FamilyBank(own, made_pops, speech_share=0.2, near_share=0.5, room_share=0.7, made_room_share=0.2))
+        banks.append(
+            FamilyBank(
+                own, made_pops, made_share=0.3, speech_share=0.2, near_share=0.5, room_share=0.7, made_room_share=0.2
+            )
+        )
     return [scene(f"scene {i}", fold_name(i % N_FOLDS), [seed, i], banks[i % N_FOLDS], rule) for i in range(n)]
 
 

@@ -215,11 +215,10 @@ def test_operating_points_are_in_order_whatever_was_heard(no_pop: list[float], p
         assert 0 < point.no_pop_below <= point.pop_from < 1
         assert 0 < point.burst_from < 1
     assert sensitive.pop_from <= balanced.pop_from <= specific.pop_from
-    assert sensitive.no_pop_below <= balanced.no_pop_below
     assert sensitive.burst_from < balanced.burst_from < specific.burst_from
 
 
-@pytest.mark.parametrize(("name", "share"), [("balanced", 0.985), ("specific", 0.99)])
+@pytest.mark.parametrize(("name", "share"), [("balanced", 0.95), ("specific", 0.99), ("sensitive", 0.9)])
 def test_operating_points_call_no_more_clips_than_they_say(name: str, share: float) -> None:
     """30 clips of each kind, wholly told apart: not one without a pop need be called."""
     p, labels = (10 + np.arange(60)) / 100, np.arange(60) >= 30
@@ -237,10 +236,18 @@ def test_thresholds_keep_their_promise_and_lie_between_clips(no_pop: list[float]
     p, labels = np.array(no_pop + pop), np.array([False] * len(no_pop) + [True] * len(pop))
     written = json.loads(json.dumps({k: asdict(v) for k, v in operating_points(p, labels).items()}))
 
-    for name, (specificity, sensitivity, _) in calibration.TARGETS.items():
+    for name, (specificity, _) in calibration.TARGETS.items():
         pop_from, no_pop_below = written[name]["pop_from"], written[name]["no_pop_below"]
         assert (p[~labels] < pop_from).mean() >= specificity - 1e-12
-        assert (p[labels] >= no_pop_below).mean() >= sensitivity - 1e-12
+        uncertain = (p >= no_pop_below) & (p < pop_from)
+        assert uncertain.mean() <= calibration.MAX_UNCERTAIN + 1e-12
+        # as many are uncertain as may be, unless nearly all pop clips are above: one more clip (or several with the
+        # same probability) would be too many
+        lower = p[p < no_pop_below].max(initial=0.0)
+        assert (
+            (p[labels] >= no_pop_below).mean() >= calibration.KEPT - 1 / len(pop) - 1e-12
+            or ((p >= lower) & (p < pop_from)).mean() > calibration.MAX_UNCERTAIN
+        )
         # the same clips are called as with a threshold a little higher, as long as no clip lies between
         below, above = p[p < pop_from].max(initial=0.0), p[p >= pop_from].min(initial=1.0)
         assert below < pop_from <= above

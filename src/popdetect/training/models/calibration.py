@@ -15,9 +15,11 @@ from popdetect.detection.model.bundle import OperatingPoint
 from popdetect.detection.model.classifiers import Calibration, FeatureRange, Floats, sigmoid
 from popdetect.training.models import estimators
 
-# share of no_pop clips that must not be called pop, share of pop clips that must not be called no_pop, and the
-# probability from which events count in a burst. A new operating point is one entry.
-TARGETS = {"balanced": (0.985, 0.93, 0.35), "sensitive": (0.90, 0.98, 0.25), "specific": (0.99, 0.95, 0.5)}
+# share of no_pop clips that must not be called pop, and the probability from which events count in a burst.
+# A new operating point is one entry.
+TARGETS = {"balanced": (0.95, 0.35), "sensitive": (0.90, 0.25), "specific": (0.99, 0.5)}
+MAX_UNCERTAIN = 0.2  # share of the clips: a person listens to these
+KEPT = 0.98  # share of the pop clips that need not be called no_pop, even if fewer clips would be uncertain
 # limits of the thresholds: with few clips, one wrong label could otherwise prevent every other clip from being called
 POP_FROM = (0.02, 0.98)
 NO_POP_BELOW = (0.01, 0.97)
@@ -83,13 +85,20 @@ def operating_points(p_clip: Floats, labels: npt.NDArray[np.bool_]) -> dict[str,
     known = np.unique(p_clip)
     without, with_pop = np.sort(p_clip[~labels]), np.sort(p_clip[labels])
     points = {}
-    for name, (specificity, sensitivity, burst_from) in TARGETS.items():
-        # the highest no_pop clip that must stay below, and the lowest pop clip that must not fall below
+    for name, (specificity, burst_from) in TARGETS.items():
+        # the highest no_pop clip that must stay below
         stays = float(without[math.ceil(specificity * len(without) - _EPSILON) - 1])
-        kept = float(with_pop[min(math.floor((1 - sensitivity) * len(with_pop) + _EPSILON), len(with_pop) - 1)])
         pop_from = between(stays, float(known[known > stays].min(initial=1.0)))
-        no_pop_below = between(float(known[known < kept].max(initial=0.0)), kept)
         pop_from = min(max(pop_from, POP_FROM[0]), POP_FROM[1])
+        # the lowest clip that may be uncertain: at most a share of all clips, and not the lowest pop clips
+        below = known[known < pop_from]
+        n_uncertain = (p_clip < pop_from).sum() - np.searchsorted(np.sort(p_clip), below)
+        lowest = float(below[n_uncertain <= MAX_UNCERTAIN * len(p_clip)].min(initial=pop_from))
+        kept = float(with_pop[min(math.floor((1 - KEPT) * len(with_pop) + _EPSILON), len(with_pop) - 1)])
+        lowest = max(lowest, kept)
+        no_pop_below = pop_from
+        if lowest < pop_from:
+            no_pop_below = between(float(known[known < lowest].max(initial=0.0)), lowest)
         no_pop_below = min(max(no_pop_below, NO_POP_BELOW[0]), NO_POP_BELOW[1])
         points[name] = OperatingPoint(min(no_pop_below, pop_from), pop_from, burst_from)
     return points

@@ -10,7 +10,7 @@ is adapted instead (see `adaptation`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -149,7 +149,9 @@ def fit(
         # candidate filter and context model were fitted to thousands of clips; a few dozen would give worse ones
         finder = CandidateFinder.of(base)
     else:
-        finder = fit_candidate_filter(examples, default_front_end(), OnsetRule(), seed, on_progress)
+        finder = fit_candidate_filter(
+            [e for e in examples if e.trains], default_front_end(), OnsetRule(), seed, on_progress
+        )
     extractor = FeatureExtractor(*finder)
     candidates = extract_all(examples, extractor, base, on_progress)
     negatives = None
@@ -248,6 +250,29 @@ def fit_candidates(
         held_out_logits=final,
         negatives=negatives,
         estimator=estimator,
+    )
+
+
+def calibrated_on(
+    uses: npt.NDArray[np.bool_], model: Model, candidates: CandidateSet, logits: Floats, examples: Sequence[Example]
+) -> Model:
+    """Return a model with calibrations and operating points fitted to some of the clips.
+
+    Parameters
+    ----------
+    uses : ndarray of bool, shape (n_clips,)
+    logits : ndarray, shape (n,)
+        Held-out log-odds of the candidates, after the context model.
+    """
+    labels = np.array([example.is_pop for example in examples])
+    tops = best_logits(logits, candidates.clip, len(examples))
+    known = uses[candidates.clip] & (candidates.marks >= 0)
+    clip = platt(tops[uses], labels[uses])
+    return replace(
+        model,
+        event_calibration=platt(logits[known], candidates.marks[known]),
+        clip_calibration=clip,
+        operating_points=operating_points(clip(tops[uses]), labels[uses]),
     )
 
 
