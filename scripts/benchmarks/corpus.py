@@ -7,6 +7,7 @@ simulated pops, which follow the same rules everywhere.
 
 from __future__ import annotations
 
+import multiprocessing
 import shlex
 import sys
 import zlib
@@ -16,21 +17,24 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from families import EVERYDAY, HARD, TESTS, FamilyBank
 from popdetect import __version__
 from popdetect.detection.audio import recording as audio
 from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, random_curve, resample, shaped
-from popdetect.training.data.examples import Example
+from popdetect.training.data.examples import CandidateSet, Example, FeatureExtractor, extract_all
 from popdetect.training.data.manifest import Source
 from popdetect.training.data.scenes import SceneRule, compose
 from popdetect.training.data.sounds import SoundBank
+from popdetect.training.models.candidate_filter import CandidateFinder
 
 N_FOLDS = 5
 N_SCENES = 8000  # of the shipped model
 PIECE_S, MAX_PIECES = 6.0, 8
 LOW_RATE = " 8 kHz"
+N_JOBS = 2
 MOUTHS = 3  # copies of each piece of speech with mouth clicks
 MOUTH_DB = (-40.0, -3.0)  # relative to the peak of the speech
 SPEECH_RATES_HZ = (48_000, 44_100, 24_000, 16_000, 16_000, 8_000)  # speech is often stored at low rates
@@ -108,7 +112,13 @@ def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN
                 own, made_pops, made_share=0.3, speech_share=0.2, near_share=0.5, room_share=0.7, made_room_share=0.2
             )
         )
-    return [scene(f"scene {i}", fold_name(i % N_FOLDS), [seed, i], banks[i % N_FOLDS], rule) for i in range(n)]
+    draw = partial(_scene, banks, seed, rule)
+    with multiprocessing.get_context("fork").Pool(N_JOBS) as pool:
+        return pool.map(draw, range(n), chunksize=50)
+
+
+def _scene(banks: Sequence[SoundBank], seed: int, rule: SceneRule, i: int) -> Example:
+    return scene(f"scene {i}", fold_name(i % N_FOLDS), [seed, i], banks[i % N_FOLDS], rule)
 
 
 def alone(sources: Sequence[Source], share: float = 1.0) -> list[Alone]:
@@ -197,6 +207,26 @@ def _paces(index: int, *, speaks: bool) -> tuple[float, ...]:
 def _paced(sound: Sound, pace: float) -> Sound:
     """Play `pace` times slower, with shifted pitch."""
     return resample(sound, 1000, round(1000 * pace))
+
+
+def extract(examples: Sequence[Example], finder: CandidateFinder) -> CandidateSet:
+    """Return the candidates of all clips, in several processes; the same as `examples.extract_all`."""
+    size = 200
+    blocks = [examples[first : first + size] for first in range(0, len(examples), size)]
+    global _blocks, _finder  # the processes are forked: sound in memory is not copied
+    _blocks, _finder = blocks, finder
+    with multiprocessing.get_context("fork").Pool(N_JOBS) as pool:
+        return CandidateSet.joined(pool.map(_extract, range(len(blocks)), chunksize=1))
+
+
+_blocks: list[Sequence[Example]] = []
+_finder: CandidateFinder | None = None
+
+
+def _extract(block: int) -> CandidateSet:
+    assert _finder is not None
+    with threadpool_limits(1):
+        return extract_all(_blocks[block], FeatureExtractor(*_finder), None)
 
 
 def trials(sources: Sequence[Source], pops: str, n: int, test: str, seed: int = 7) -> list[Trial]:

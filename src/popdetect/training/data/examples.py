@@ -72,6 +72,18 @@ class CandidateSet:
         nothing = np.empty(0, np.intp)
         return cls(np.empty((0, n_features)), nothing.astype(np.int8), nothing, np.empty(0), np.array([duration_s]))
 
+    @classmethod
+    def joined(cls, parts: Sequence[CandidateSet]) -> CandidateSet:
+        """Return the clips of several sets, one after another."""
+        firsts = np.cumsum([0, *(len(part.durations_s) for part in parts)])
+        return cls(
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate([part.marks for part in parts]),
+            np.concatenate([part.clip + first for part, first in zip(parts, firsts, strict=False)]),
+            np.concatenate([part.onsets_s for part in parts]),
+            np.concatenate([part.durations_s for part in parts]),
+        )
+
     @property
     def n_pops(self) -> int:
         """Number of candidates marked as pops."""

@@ -7,7 +7,8 @@ the end. Levels are in dB above the background:
   loudest), above the RMS of the background in the same band.
 * A distractor: its loudest 20 ms above the RMS of the background, both without the rumble below 100 Hz.
 
-A pop with less than `AUDIBLE_DB` over everything else within 20 ms in its own octave is masked: it is moved, or left out.
+A pop with less than `AUDIBLE_DB` over everything else within 20 ms in its own octave is masked. It is moved, or left
+out.
 """
 
 from __future__ import annotations

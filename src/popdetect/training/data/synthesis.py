@@ -250,8 +250,8 @@ def room(rng: Rng) -> Sound:
             n_walls.append(np.abs(2 * order - (sign < 0)))
     places = [np.concatenate(along[k : k + 2]) for k in (0, 2, 4)]
     walls = [np.concatenate(n_walls[k : k + 2]) for k in (0, 2, 4)]
-    far = np.sqrt(sum(np.square(part) for part in np.meshgrid(*places, indexing="ij"))).ravel()
-    bounces = sum(np.meshgrid(*walls, indexing="ij")).ravel()
+    far = np.sqrt(np.sum(np.square(np.meshgrid(*places, indexing="ij")), axis=0)).ravel()
+    bounces = np.sum(np.meshgrid(*walls, indexing="ij"), axis=0).ravel()
     nearest = max(float(far.min()), 0.1)
     delay = (far - nearest) / 343.0
     early = delay < 0.05

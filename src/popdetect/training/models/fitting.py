@@ -204,8 +204,8 @@ def fit_candidates(
 
     on_progress("fitting", 0, 1)
     known = learn.marks >= 0
-    rows = learn.training_rows()
-    estimator = best.strategy.fit(learn.rows[rows], learn.marks[rows], seed)
+    used = learn.training_rows()
+    estimator = best.strategy.fit(learn.rows[used], learn.marks[used], seed)
 
     def calibrated(before: str, logits: Floats, truth: npt.NDArray[Any]) -> Calibration:
         return recalibrate(getattr(adapted, before), logits, truth) if adapted else platt(logits, truth)
