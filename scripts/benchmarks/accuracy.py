@@ -1,8 +1,8 @@
 """Accuracy on sources that no fit was trained on, with a forecast for a new recording: `bench.py --accuracy`.
 
-One fit gives everything. Its training clips hold simulated pops only, so every recorded pop is new to it. Each test clip
-gets the log-odds of a fit without the fold of its distractors and its background, and the calibration and thresholds of
-the clips of other folds with pops of other sources. Only the candidate filter is fitted to all folds at once.
+One fit gives everything. Its training clips hold simulated pops only, so every recorded pop is new to it. Each test
+clip gets the log-odds of a fit without the fold of its distractors and its background, and the calibration and
+thresholds of the clips of other folds with pops of other sources. Only the candidate filter is fitted to all folds.
 
 Levels of pops and the rules of the tests are in `corpus` and `training.data.scenes`. Test clips with pops of the
 dev-test recording, and those of the tests `corpus.RULES`, never set thresholds.
