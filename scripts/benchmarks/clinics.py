@@ -18,10 +18,10 @@ from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, coloured_noise, shaped
 from popdetect.training.data.examples import Example
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.sounds import Named, SoundBank
+from popdetect.training.data.sounds import Burst, Named, SoundBank
 from popdetect.training.data.synthesis import PopVoice
 
-RULE = SceneRule(pop_db=(14.0, 36.0), distractor_db=(8.0, 40.0), max_distractors=4, pop_share=0.5)
+RULE = SceneRule(pop_db=(22.0, 44.0), distractor_db=(8.0, 40.0), max_distractors=4, pop_share=0.5)
 _CURVE_HZ = (100.0, 400.0, 1500.0, 4000.0, 8000.0, 16000.0)
 
 
@@ -98,7 +98,7 @@ class Clinic(SoundBank):
     noises: tuple[str, ...]
     noise_slope_db: float
 
-    def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
+    def pops(self, rng: Rng, n: int) -> Burst:
         """See `SoundBank.pops`; low and ringing, recorded by the microphone of the clinic."""
         voice = PopVoice(
             self.centre_hz * float(np.exp(rng.normal(0, 0.15))),
@@ -106,7 +106,8 @@ class Clinic(SoundBank):
             float(rng.uniform(0, 0.4)),
             False,
         )
-        return [self._recorded(self._ringing(rng, voice)) for _ in range(n)], "this clinic's", "clinic"
+        pops = [self._recorded(self._ringing(rng, voice)) for _ in range(n)]
+        return Burst(pops, "this clinic's", "clinic", [np.inf] * n, [0.0] * n)
 
     def _ringing(self, rng: Rng, voice: PopVoice) -> Sound:
         """Return a simulated pop, with modes that last longer than those of any other simulated pop."""

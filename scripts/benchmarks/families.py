@@ -114,7 +114,7 @@ class FamilyBank(Recorded):
     made_room_share : float
         Share of simulated backgrounds.
     clicking_share : float
-        Share of backgrounds that click by themselves (`clicks_per_s`); without it, rooms are those that do not.
+        Share of backgrounds that click by themselves (`clicks`); without it, rooms are those that do not.
     """
 
     def __init__(

@@ -32,11 +32,11 @@ def main() -> None:
     args = parser.parse_args()
     for source in read_manifest(args.sounds):
         if source.kind == "pop":
-            values = ", ".join(f"{breadth(pop):.2f}" for pop in pops_of(source))
+            values = ", ".join(f"{breadth(pop.sound):.2f}" for pop in pops_of(source))
             print(f"{source.path.stem[:40]:42}{values}")
     rng, bank = np.random.default_rng(0), SoundBank()
     made = {
-        "simulated pops, as scenes have them": lambda: bank.pops(rng, 1)[0][0],
+        "simulated pops, as scenes have them": lambda: bank.pops(rng, 1).pops[0],
         "simulated mouth clicks": lambda: synthesis.mouth_clicks(rng),
     }
     print("\n" + " " * 42 + "".join(format(f"{quantile:.0%}", ">7") for quantile in QUANTILES))

@@ -18,7 +18,7 @@ from popdetect.session.labels import Truth
 from popdetect.session.tables import csv_text
 from popdetect.training.data.dsp import Rng, Sound
 from popdetect.training.data.scenes import Scene, SceneRule, compose
-from popdetect.training.data.sounds import Named, SoundBank
+from popdetect.training.data.sounds import Burst, Named, SoundBank
 from popdetect.training.models import estimators, fitting
 from popdetect.training.models.fitting import Example, Fitted
 
@@ -35,8 +35,8 @@ class OneSound(SoundBank):
         self._hiss = hiss
         self._distractor = distractor
 
-    def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
-        return [self.pop] * n, "click", "pops"
+    def pops(self, rng: Rng, n: int) -> Burst:
+        return Burst([self.pop] * n, "click", "pops", [np.inf] * n, [0.0] * n)
 
     def distractor(self, rng: Rng) -> Named:
         assert self._distractor is not None, "no distractor was asked for"

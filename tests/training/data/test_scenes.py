@@ -14,16 +14,16 @@ from popdetect.training.data import scenes, sounds, synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound
 from popdetect.training.data.manifest import read_manifest
 from popdetect.training.data.scenes import SceneRule, compose
-from popdetect.training.data.sounds import Named, Recorded, SoundBank
+from popdetect.training.data.sounds import Burst, Named, Recorded, SoundBank
 
 
 class Bare(SoundBank):
     """A bank of clicks in a nearly silent room: every sound in the mix is a pop."""
 
-    def pops(self, rng: Rng, n: int) -> tuple[list[Sound], str, str]:
+    def pops(self, rng: Rng, n: int) -> Burst:
         click = np.zeros(480, np.float32)
         click[:48] = np.hanning(96)[48:] * np.sin(np.arange(48))
-        return [click] * n, "click", "bare"
+        return Burst([click] * n, "click", "bare", [np.inf] * n, [0.0] * n)
 
     def distractor(self, rng: Rng) -> Named:
         raise AssertionError("no distractor was asked for")
@@ -37,7 +37,7 @@ class Bare(SoundBank):
 
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100, 48_000])
 def test_energy_starts_at_the_true_onsets(rate_hz: int) -> None:
-    rule = SceneRule(pop_share=1.0, max_distractors=0, rates_hz=(rate_hz,), pop_db=(40.0, 41.0), gap_ms=(20.0, 90.0))
+    rule = SceneRule(pop_share=1.0, max_distractors=0, rates_hz=(rate_hz,), pop_db=(40.0, 41.0), least_gap_ms=20.0)
     for seed in range(10):
         scene = compose(np.random.default_rng(seed), Bare(), rule)
         level = np.abs(scene.samples)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -52,8 +53,12 @@ class Example:
         onsets_s: tuple[float, ...] = (), *, sets_thresholds: bool = True, trains: bool = True,
     ) -> Example:  # fmt: skip
         """Return an example from samples of one channel, shape (n,), which are kept in memory."""
-        clip = (samples[:, None], rate_hz)
-        return cls(file, group, bool(onsets_s), onsets_s, lambda: clip, sets_thresholds, trains)
+        sound = partial(_unchanged, (samples[:, None], rate_hz))  # can be sent to another process
+        return cls(file, group, bool(onsets_s), onsets_s, sound, sets_thresholds, trains)
+
+
+def _unchanged(clip: tuple[npt.NDArray[np.float32], int]) -> tuple[npt.NDArray[np.float32], int]:
+    return clip
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,19 +151,18 @@ def _burst(
     response = bank.room(rng) if rng.random() < rule.room_share and not contact else None
     level_db = float(rng.uniform(*rule.pop_db))
     pops, octaves = [], []
-    for sound, limit_db in zip(burst.pops, burst.limits_db, strict=True):
+    for sound, limit_db, lead_s in zip(burst.pops, burst.limits_db, burst.leads_s, strict=True):
         recorded = sound if response is None else convolve(sound, response)
         octave, loudest = dsp.own_octave(recorded)
         own_db = min(float(np.clip(level_db + rng.normal(0, _WIDEST_STEP_DB), *rule.pop_db)), limit_db)
         gain = 10 ** (own_db / 20) * floor[octave] / max(loudest, 1e-9)
-        pops.append((recorded * np.float32(gain), own_db))
+        pops.append((recorded * np.float32(gain), own_db, round(lead_s * RATE_HZ)))
         octaves.append((octave, gain * loudest))
     best: list[_Placed] = []
-    lead = round(burst.lead_s * RATE_HZ)
     for _ in range(_PLACES):
         begin = float(rng.uniform(0.005, max(rule.duration_s - times[-1] - 0.06, 0.006)))
         placed = []
-        for time, (sound, own_db), (octave, level) in zip(begin + times, pops, octaves, strict=True):
+        for time, (sound, own_db, lead), (octave, level) in zip(begin + times, pops, octaves, strict=True):
             onset = round(float(time) * RATE_HZ)
             inside = onset < len(mix) - 0.02 * RATE_HZ
             if inside and _loudest_around(mix, onset, octave) * 10 ** (AUDIBLE_DB / 20) <= level:

@@ -41,7 +41,7 @@ class Burst(NamedTuple):
     group: str
     # of each pop: the level above the background, in dB, up to which the noise of its own recording stays below
     limits_db: list[float]
-    lead_s: float = 0.0  # from the first sample to the onset
+    leads_s: list[float]  # of each pop: from its first sample to its onset
 
 
 class SoundBank:
@@ -72,7 +72,8 @@ class SoundBank:
 def _simulated(rng: Rng, n: int, what: str, skin_share: float) -> Burst:
     voice = synthesis.draw_voice(rng, skin_share)
     curve = random_curve(rng, 3.0)
-    return Burst([shaped(synthesis.pop(rng, voice), *curve) for _ in range(n)], what, "simulated", [np.inf] * n)
+    pops = [shaped(synthesis.pop(rng, voice), *curve) for _ in range(n)]
+    return Burst(pops, what, "simulated", [np.inf] * n, [0.0] * n)
 
 
 class Recorded(SoundBank):
@@ -108,11 +109,13 @@ class Recorded(SoundBank):
         curve = random_curve(rng, 3.0)
         chosen = rng.permutation(len(cuts))[np.arange(n) % len(cuts)]
         flip = float(rng.choice([-1, 1]))
-        pops = []
+        pops, limits_db, leads_s = [], [], []
         for index in chosen:
             own = factor * float(np.exp(rng.normal(0, 0.06)))
             pops.append(flip * shaped(stretched(cuts[index].sound, own), *curve))
-        return Burst(pops, source.what, source.group, [cuts[index].limit_db for index in chosen], factor * LEAD_S)
+            limits_db.append(cuts[index].limit_db)
+            leads_s.append(own * cuts[index].lead_s)
+        return Burst(pops, source.what, source.group, limits_db, leads_s)
 
     def distractor(self, rng: Rng) -> Named:
         """See `SoundBank.distractor`. A kind is drawn first, so that kinds with many files are not more frequent."""
@@ -178,10 +181,11 @@ def _load(path: Path) -> Sound:
 
 
 class Cut(NamedTuple):
-    """A recorded pop from `LEAD_S` before its onset, peak 1; and its level above the noise of its recording, in dB."""
+    """A recorded pop, peak 1."""
 
     sound: Sound
-    limit_db: float
+    limit_db: float  # up to this level above a background, the noise of its own recording stays below
+    lead_s: float  # from its first sample to its onset: `LEAD_S`, or less at the start of a recording
 
 
 LEAD_S = 0.0005
@@ -221,7 +225,7 @@ def pops_of(source: Source) -> tuple[Cut, ...]:
             stop = start + int(late[0]) * _STEP
         cut = faded(sound[start:stop], 0.1, 300 * (stop - start) / RATE_HZ)
         limit_db = 20 * np.log10(max(loudest, 1e-9) / noise) - _OWN_NOISE_DB
-        cuts.append(Cut(cut / max(float(np.abs(cut).max()), 1e-9), float(limit_db)))
+        cuts.append(Cut(cut / max(float(np.abs(cut).max()), 1e-9), float(limit_db), onset - start / RATE_HZ))
     if not cuts:
         marks = " ".join(f"{onset:g}" for onset in source.onsets_s)
         raise UsageError(
