@@ -12,7 +12,6 @@ import families
 from families import FamilyBank
 from popdetect.errors import UsageError
 from popdetect.training.data.manifest import broad, read_manifest
-from popdetect.training.data.sounds import Recorded
 
 
 @pytest.mark.parametrize(
@@ -90,12 +89,3 @@ def test_shares_of_room_backgrounds_and_of_simulated_ones(folder: Path) -> None:
     assert groups() == {"fan", "sky"}
     assert groups(room_share=1.0) == {"fan"}
     assert groups(made_room_share=1.0) == {"simulated"}
-
-
-def test_without_shares_a_seed_draws_as_the_bank_of_simulate_does(folder: Path) -> None:
-    sources = read_manifest(folder, "train")
-    for seed in range(20):
-        one, same = (make(sources).distractor(np.random.default_rng(seed)) for make in (Recorded, FamilyBank))
-        np.testing.assert_array_equal(one.sound, same.sound)
-        one, same = (make(sources).background(np.random.default_rng(seed), 500) for make in (Recorded, FamilyBank))
-        np.testing.assert_array_equal(one.sound, same.sound)

@@ -118,7 +118,11 @@ def folder(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     for path, *_ in rows:
         (tmp_path / path).parent.mkdir(exist_ok=True)
-        soundfile.write(tmp_path / path, 0.1 * rng.standard_normal(44_100), 44_100)
+        sound = 0.1 * rng.standard_normal(44_100)
+        if path.endswith("pop.wav"):  # half a second of noise without a pop would be masked in every scene
+            sound *= 0.01
+            sound[22_050:22_150] += 0.5 * np.cos(np.arange(100) / 3) * np.exp(-np.arange(100) / 20)
+        soundfile.write(tmp_path / path, sound, 44_100)
     with (tmp_path / "MANIFEST.csv").open("w", newline="") as handle:
         csv.writer(handle).writerows([("path", "role", "kind", "what", "group"), *rows])
     (tmp_path / "pop_onsets.csv").write_text("path,onset_s,confidence\ntrain/pop.wav,0.5,high\ntrain/pop.wav,0.6,low\n")
@@ -132,7 +136,6 @@ def test_recorded_sounds_come_from_the_role_that_was_asked_for(folder: Path) -> 
         groups |= set(compose(np.random.default_rng(seed), bank, SceneRule(duration_s=1.0)).groups)
 
     assert groups == {"a", "b", "c"}
-    assert read_manifest(folder, "train")[-1].onsets_s == () or read_manifest(folder)[0].role
 
 
 def test_onsets_of_low_confidence_are_not_cut_out(folder: Path) -> None:

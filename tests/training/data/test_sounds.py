@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from scipy import signal
 
 from popdetect.errors import TableError, UsageError
-from popdetect.training.data import sounds
+from popdetect.training.data import scenes, sounds
 from popdetect.training.data.dsp import RATE_HZ
 from popdetect.training.data.manifest import Source, read_manifest
 from popdetect.training.data.scenes import SceneRule, compose
@@ -151,7 +152,7 @@ def test_marks_with_no_sound_after_them_are_refused(folder: Path) -> None:
     (folder / "pop_onsets.csv").write_text("path,onset_s\ncracks.wav,100\n", encoding="utf-8")
     bank = Recorded(read_manifest(folder, "train"), made_pop_share=0.0)
 
-    with pytest.raises(UsageError, match=r"cracks.wav: none of its pop onsets \(100\) is followed by 4 ms of sound"):
+    with pytest.raises(UsageError, match=r"cracks.wav: none of its pop onsets \(100\) is followed by 6 ms of sound"):
         bank.pops(np.random.default_rng(0), 3)
 
 
@@ -182,16 +183,17 @@ def test_scenes_have_only_sounds_of_the_folder(bank: Recorded) -> None:
     assert groups["fan"] == 40
 
 
-def test_recorded_pops_start_at_their_first_sample(bank: Recorded) -> None:
+def test_recorded_pops_start_after_their_lead_also_when_stretched(bank: Recorded) -> None:
     for seed in range(20):
-        pops, what, group = bank.pops(np.random.default_rng(seed), 5)
-        assert (len(pops), what, group) == (5, "knuckle", "hand")
-        for sound in pops:
+        burst = bank.pops(np.random.default_rng(seed), 5)
+        assert (len(burst.pops), burst.what, burst.group) == (5, "knuckle", "hand")
+        for sound, lead_s in zip(burst.pops, burst.leads_s, strict=True):
             assert sound.dtype == np.float32
             assert np.isfinite(sound).all()
             level = np.abs(sound)
-            # 0.3 ms are left before a mark, stretched by up to a half
-            assert np.argmax(level > 0.2 * level.max()) < 0.0006 * RATE_HZ
+            # the recorded clicks are loudest at their first sample
+            assert np.argmax(level > 0.5 * level.max()) / RATE_HZ == pytest.approx(lead_s, abs=0.00004)
+            assert 0.0002 < lead_s < 0.001
 
 
 def test_cuts_end_before_the_next_pop_and_half_a_double_is_none(folder: Path) -> None:
@@ -200,9 +202,73 @@ def test_cuts_end_before_the_next_pop_and_half_a_double_is_none(folder: Path) ->
 
     assert len(cuts) == 3  # 0.200 is followed too soon
     for cut in cuts:
-        assert len(cut) <= 0.040 * RATE_HZ
-        assert np.abs(cut).max() == pytest.approx(1)
-        assert cut[0] == cut[-1] == 0
+        assert 0.006 * RATE_HZ <= len(cut.sound) <= 0.060 * RATE_HZ
+        assert np.abs(cut.sound).max() == pytest.approx(1)
+        assert cut.sound[0] == cut.sound[-1] == 0
+        assert cut.lead_s == pytest.approx(sounds.LEAD_S, abs=0.6 / RATE_HZ)
+
+
+def tailed(folder: Path, floor_db: float, decay_db_per_ms: float, lead_in_s: float = 0.0) -> sounds.Cut:
+    """Return the only pop of a recording: a wave of 2 kHz that decays into noise; before it, digital silence."""
+    time_ms = np.arange(24_000) / 48
+    pop = np.sin(2 * np.pi * 2 * time_ms) * 10 ** (-decay_db_per_ms * time_ms / 20)
+    octave = signal.butter(3, [2000 / np.sqrt(2), 2000 * np.sqrt(2)], "bandpass", fs=48_000, output="sos")
+    noise = np.random.default_rng(0).standard_normal(48_000)
+    noise *= 10 ** (floor_db / 20) / np.std(signal.sosfilt(octave, noise))
+    noise[24_000:] += pop
+    sound = np.concatenate([np.zeros(int(lead_in_s * 48_000)), 0.5 * noise])
+    path = folder / f"tail {floor_db} {decay_db_per_ms} {lead_in_s}.wav"
+    soundfile.write(path, sound, 48_000, subtype="FLOAT")
+    (cut,) = sounds.pops_of(Source(path, "train", "pop", "crack", "g", "", "", onsets_s=(lead_in_s + 0.5,)))
+    return cut
+
+
+@pytest.mark.parametrize(("floor_db", "decay_db_per_ms"), [(-40.0, 2.0), (-50.0, 2.0), (-50.0, 1.2)])
+def test_a_pop_ends_where_its_octave_meets_the_noise(tmp_path: Path, floor_db: float, decay_db_per_ms: float) -> None:
+    cut = tailed(tmp_path, floor_db, decay_db_per_ms)
+    # the wave has an RMS of -3 dB at its start; twice the power of the noise is the wave as loud as the noise. The noise
+    # is taken as 1 to 3 dB less than its RMS, so the end is up to 6 dB of decay later
+    until_ms = (-3 - floor_db) / decay_db_per_ms
+
+    assert until_ms - 1.5 < len(cut.sound) / 48 < until_ms + 6 / decay_db_per_ms + 3
+    # 3 ms from its onset, against the noise (10th percentile, 1 to 3 dB lower than the RMS), less 3 dB
+    rms_db = 10 * np.log10(np.mean(0.5 * 10 ** (-decay_db_per_ms * np.arange(0, 3, 0.01) / 10)))
+    assert cut.limit_db == pytest.approx(rms_db - floor_db - 3 + 2, abs=2)
+
+
+def test_a_pop_is_at_least_6_ms_and_at_most_60_ms_long(tmp_path: Path) -> None:
+    assert 6 * 48 <= len(tailed(tmp_path, -20.0, 8.0).sound) <= 9 * 48
+    assert len(tailed(tmp_path, -60.0, 0.3).sound) == 60 * 48
+
+
+def test_digital_silence_is_not_the_noise_of_a_recording(tmp_path: Path) -> None:
+    plain, padded = tailed(tmp_path, -40.0, 2.0), tailed(tmp_path, -40.0, 2.0, lead_in_s=3.0)
+
+    assert padded.limit_db == pytest.approx(plain.limit_db, abs=1)
+    assert len(padded.sound) == pytest.approx(len(plain.sound), abs=100)
+
+
+def test_recorded_pops_are_at_their_onsets_in_the_mix(bank: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scenes, "random_curve", lambda rng, spread_db: (np.array([31.0, 20e3]), np.zeros(2)))
+    rule = SceneRule(
+        duration_s=0.6,
+        pop_share=1.0,
+        max_distractors=0,
+        max_pops=3,
+        room_share=0.0,
+        pop_db=(46.0, 48.0),
+        least_gap_ms=30,
+    )
+    late_ms = []
+    for seed in range(40):
+        scene = compose(np.random.default_rng(seed), bank, rule)
+        for onset in scene.onsets_s:
+            first = round((onset - 0.004) * RATE_HZ)
+            level = np.abs(scene.samples[max(first, 0) : first + 384])
+            late_ms.append((max(first, 0) + np.argmax(level > 0.5 * level.max())) / 48 - 1000 * onset)
+
+    assert len(late_ms) > 50
+    assert np.abs(late_ms).max() < 0.1
 
 
 def test_how_many_pops_are_made_is_the_banks_choice(folder: Path) -> None:
@@ -210,13 +276,13 @@ def test_how_many_pops_are_made_is_the_banks_choice(folder: Path) -> None:
 
     def share(made: float) -> float:
         bank = Recorded(sources, made_pop_share=made)
-        return float(np.mean([bank.pops(np.random.default_rng(s), 1)[2] == "simulated" for s in range(200)]))
+        return float(np.mean([bank.pops(np.random.default_rng(s), 1).group == "simulated" for s in range(200)]))
 
     assert share(0.0) == 0
     assert share(1.0) == 1
     assert share(0.6) == pytest.approx(0.6, abs=0.12)
     without = Recorded([source for source in sources if source.kind != "pop"], made_pop_share=0.0)
-    assert without.pops(np.random.default_rng(0), 1)[2] == "simulated"
+    assert without.pops(np.random.default_rng(0), 1).group == "simulated"
 
 
 def test_kinds_of_distractors_are_drawn_evenly_whatever_their_number_of_files(bank: Recorded) -> None:

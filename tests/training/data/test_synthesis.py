@@ -124,8 +124,24 @@ def test_a_room_begins_with_the_direct_sound_and_dies_away() -> None:
     for seed in SEEDS:
         response = synthesis.room(np.random.default_rng(seed))
         assert np.argmax(np.abs(response)) == 0
+        assert response[0] == pytest.approx(1, abs=0.05)
         n = len(response) // 4
         assert np.square(response[-n:]).sum() < 0.01 * np.square(response[:n]).sum()
+
+
+def test_a_room_decays_by_60_db_in_its_reverberation_time() -> None:
+    """A response is as long as its RT60. Measured by the decay curve of Schroeder (1965), -5 to -25 dB."""
+    ratios = []
+    for seed in SEEDS:
+        response = synthesis.room(np.random.default_rng(seed)).astype(np.float64)
+        left = np.cumsum(np.square(response[:0:-1]))[::-1]  # without the direct sound
+        curve_db = 10 * np.log10(left / left[0])
+        inside = (curve_db < -5) & (curve_db > -25)
+        slope = np.polyfit(np.flatnonzero(inside) / RATE_HZ, curve_db[inside], 1)[0]
+        ratios.append(-60 / slope / (len(response) / RATE_HZ))
+        assert 0.15 <= len(response) / RATE_HZ <= 0.6
+
+    assert 0.7 < min(ratios) < max(ratios) < 1.3
 
 
 def test_a_glitch_is_a_few_samples() -> None:

@@ -244,10 +244,9 @@ def test_thresholds_keep_their_promise_and_lie_between_clips(no_pop: list[float]
         # as many are uncertain as may be, unless nearly all pop clips are above: one more clip (or several with the
         # same probability) would be too many
         lower = p[p < no_pop_below].max(initial=0.0)
-        assert (
-            (p[labels] >= no_pop_below).mean() >= calibration.KEPT - 1 / len(pop) - 1e-12
-            or ((p >= lower) & (p < pop_from)).mean() > calibration.MAX_UNCERTAIN
-        )
+        assert (p[labels] >= no_pop_below).mean() >= calibration.KEPT - 1 / len(pop) - 1e-12 or (
+            (p >= lower) & (p < pop_from)
+        ).mean() > calibration.MAX_UNCERTAIN
         # the same clips are called as with a threshold a little higher, as long as no clip lies between
         below, above = p[p < pop_from].max(initial=0.0), p[p >= pop_from].min(initial=1.0)
         assert below < pop_from <= above

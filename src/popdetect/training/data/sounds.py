@@ -191,6 +191,7 @@ class Cut(NamedTuple):
 LEAD_S = 0.0005
 _LONGEST_S, _SHORTEST_S = 0.060, 0.006
 _NEXT_S = 0.0012  # a pop ends this long before the next one
+_SILENT = 1e-5  # relative to the loudest millisecond
 _OWN_NOISE_DB = 3.0  # a pop stands this much less above the background than above its own noise
 
 
@@ -218,7 +219,8 @@ def pops_of(source: Source) -> tuple[Cut, ...]:
             continue
         octave, loudest = dsp.own_octave(sound[start:stop])
         levels = _levels(dsp.in_octave(sound, octave))
-        noise = max(float(np.quantile(levels, 0.1)), 1e-9)
+        sounding = levels[levels >= _SILENT * levels.max()]  # digital silence is not the noise of a recording
+        noise = max(float(np.quantile(sounding, 0.1)), 1e-9)
         ended = np.flatnonzero(levels[start // _STEP : stop // _STEP] ** 2 < 2 * noise**2)
         late = ended[ended * _STEP >= _SHORTEST_S * RATE_HZ]
         if len(late):
