@@ -67,7 +67,9 @@ def main() -> int:
     parser.add_argument("--study", action="store_true", help="measure log, outcomes and report instead")
     parser.add_argument("--accuracy", action="store_true", help="measure accuracy instead")
     parser.add_argument("--scenes", type=int, default=2000, metavar="N", help="mixed clips for training (2000)")
-    parser.add_argument("--trials", type=int, default=500, metavar="N", help="mixed test clips per source (500)")
+    parser.add_argument(
+        "--trials", type=int, default=200, metavar="N", help="test clips for each test and source of pops (200)"
+    )
     parser.add_argument("--no-peers", action="store_true", help="popdetect alone")
     args = parser.parse_args()
     if args.accuracy:

@@ -133,7 +133,7 @@ def build(args: argparse.Namespace) -> None:
     groups = {source.group for source in train}
     title, about = score_text(sum(source.group in groups for source in dev), len(dev))
     figures = card_figures(score(comparison.detect_all(fitted.model, look), seed=args.seed))
-    scores = {title: {"about": about, "figures": figures}}
+    scores = {**card_tables.top_scores(forecast), title: {"about": about, "figures": figures}}
     rule = corpus.LEARN
     facts = {
         **STATEMENTS,
@@ -213,8 +213,10 @@ def replay_rows(candidates: CandidateSet, logits: Floats, seed: int, n_rows: int
 
 def refresh(folder: Path) -> Model:
     """Write the texts and tables of now into an existing bundle; what decides stays unchanged."""
-    info = bundle.load(folder).info
-    return rewrite(folder, {**STATEMENTS, "provenance": {"command": COMMAND, **info["provenance"]}, **_tables()})
+    info, tables = bundle.load(folder).info, _tables()
+    scores = {title: part for title, part in info["scores"].items() if not title.startswith(card_tables.TOP)}
+    facts = {"scores": {**card_tables.top_scores(tables["unheard"]), **scores}, **tables}
+    return rewrite(folder, {**STATEMENTS, "provenance": {"command": COMMAND, **info["provenance"]}, **facts})
 
 
 def rewrite(folder: Path, facts: Mapping[str, Any], files: Mapping[str, bytes] | None = None) -> Model:

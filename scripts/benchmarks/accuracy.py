@@ -64,12 +64,14 @@ class Material(NamedTuple):
         return [*self.scenes, *(one.example for one in self.singles), *(trial.example for trial in self.trials)]
 
 
-def material(sounds: Path, n_scenes: int, n_trials: int) -> Material:
+def material(
+    sounds: Path, n_scenes: int, n_trials: int, tests: Sequence[str] = (*TESTS, *corpus.RULES)
+) -> Material:  # fmt: skip
     """Mix all clips; `n_trials` for each test and source of pops."""
     train, dev = read_manifest(sounds, "train"), read_manifest(sounds, "dev-test")
     without_pops = [source for source in train if source.kind != "pop"]
     trials = []
-    for test in (*TESTS, *corpus.RULES):
+    for test in tests:
         for pops in pops_of(train):
             trials += corpus.trials(train, pops, n_trials, test)
         for pops in pops_of(dev):
@@ -131,8 +133,8 @@ def forecast(fitted: Fitted, clips: Material) -> dict[str, Any]:
         if not own:
             continue
         rows[f"{test}: all clips"] = figures(own)
-        for name, belongs in SUBSETS.items() if test in TESTS else ():
-            rows[f"{test}: {name}"] = figures([pair for pair in own if _in(pair[0], belongs)])
+        for name in SUBSETS if test in TESTS else ():
+            rows[f"{test}: {name}"] = figures(subset(own, name))
         for pops in sorted({trial.pops for trial, _ in own}):
             rows[f"{test}: pops of {pops}"] = figures([pair for pair in own if pair[0].pops == pops])
     n_train, n_tests = len(clips.scenes) + len(clips.singles), len(clips.trials)
@@ -148,8 +150,14 @@ def forecast(fitted: Fitted, clips: Material) -> dict[str, Any]:
     }
 
 
-def _in(trial: Trial, belongs: Callable[[int, float], bool]) -> bool:
-    return not trial.example.is_pop or belongs(len(trial.example.onsets_s or ()), trial.level_db)
+def subset(judged: Judged, name: str) -> Judged:
+    """Return the clips of one of `SUBSETS`, and all clips without pops."""
+    belongs = SUBSETS[name]
+    return [
+        (trial, verdict)
+        for trial, verdict in judged
+        if not trial.example.is_pop or belongs(len(trial.example.onsets_s or ()), trial.level_db)
+    ]
 
 
 def judge(fitted: Fitted, clips: Material) -> Judged:

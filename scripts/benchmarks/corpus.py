@@ -209,10 +209,9 @@ def _paced(sound: Sound, pace: float) -> Sound:
     return resample(sound, 1000, round(1000 * pace))
 
 
-def extract(examples: Sequence[Example], finder: CandidateFinder) -> CandidateSet:
+def extract(examples: Sequence[Example], finder: CandidateFinder, block: int = 200) -> CandidateSet:
     """Return the candidates of all clips, in several processes; the same as `examples.extract_all`."""
-    size = 200
-    blocks = [examples[first : first + size] for first in range(0, len(examples), size)]
+    blocks = [examples[first : first + block] for first in range(0, len(examples), block)]
     global _blocks, _finder  # the processes are forked: sound in memory is not copied
     _blocks, _finder = blocks, finder
     with multiprocessing.get_context("fork").Pool(N_JOBS) as pool:

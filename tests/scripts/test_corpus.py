@@ -10,8 +10,13 @@ import pytest
 import soundfile
 
 import corpus
+from popdetect.detection.signal.onsets import OnsetRule
 from popdetect.training.data.dsp import Sound
+from popdetect.training.data.examples import FeatureExtractor, extract_all
 from popdetect.training.data.manifest import Source
+from popdetect.training.data.scenes import SceneRule
+from popdetect.training.data.sounds import SoundBank
+from popdetect.training.models.candidate_filter import CandidateFinder, default_front_end
 
 RATE_HZ = 16_000
 
@@ -55,7 +60,7 @@ def test_what_is_no_pop_is_heard_as_it_is_and_paced_and_teaches_only(sources: li
 
 
 def test_to_fewer_scenes_belong_fewer_recordings_alone(sources: list[Source], monkeypatch: pytest.MonkeyPatch) -> None:
-    many = [replace(s, group=f"{s.group} {n}") for n in range(10) for s in sources if s.kind != "pop"]
+    many = [replace(s, group=f"{s.group} {n}") for n in range(4) for s in sources if s.kind != "pop"]
     monkeypatch.setattr(corpus, "N_SCENES", 20)
     all_of_them, half = corpus.to_learn_from(many, 20, seed=3), corpus.to_learn_from(many, 10, seed=3)
 
@@ -102,3 +107,39 @@ def test_a_scene_is_mixed_of_one_fold_s_sounds_alone(sources: list[Source], monk
     assert banks == [{0}, {1}, {2}, {3}, {4}]
     assert [example.group for example in examples] == [corpus.fold_name(i % 5) for i in range(10)]
     assert all(example.is_pop == bool(example.onsets_s) for example in examples)
+
+
+def test_candidates_by_several_processes_are_the_same() -> None:
+    clips = [
+        corpus.scene(f"scene {i}", corpus.fold_name(i % 5), [1, i], SoundBank(), SceneRule(duration_s=0.4, max_pops=2))
+        for i in range(7)
+    ]
+    finder = CandidateFinder(default_front_end(), OnsetRule(), None, 0.0)
+    plain = extract_all(clips, FeatureExtractor(*finder), None)
+    found = corpus.extract(clips, finder, block=3)
+
+    assert len(plain.rows) > 7
+    for name in ("rows", "marks", "clip", "onsets_s", "durations_s"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(plain, name))
+
+
+def test_test_clips_have_recorded_pops_only_and_nothing_is_trained_on_them(
+    sources: list[Source], tmp_path: Path
+) -> None:
+    cracks = 1e-4 * np.random.default_rng(0).standard_normal(RATE_HZ)
+    cracks[4000:4080] += np.cos(np.arange(80)) * np.exp(-np.arange(80) / 10)
+    soundfile.write(tmp_path / "one.wav", cracks, RATE_HZ)
+    pop = Source(tmp_path / "one.wav", "train", "pop", "neck", "anna", "", "", onsets_s=(0.25,))
+    everywhere = [replace(s, group=f"{s.group} {n}") for n in range(40) for s in sources if s.kind != "pop"]
+    trials = corpus.trials([*everywhere, pop], "anna", 20, "everyday")
+
+    assert [trial.example.group for trial in trials] == [corpus.fold_name(i % 5) for i in range(20)]
+    assert {(trial.test, trial.pops) for trial in trials} == {("everyday", "anna")}
+    assert not any(trial.example.trains for trial in trials)
+    assert all(trial.example.sets_thresholds for trial in trials)
+    for trial in trials:
+        assert trial.example.is_pop == (not np.isnan(trial.level_db))
+        assert not trial.level_db > 48
+    assert 3 < sum(trial.example.is_pop for trial in trials) < 17
+    contact = corpus.trials([*everywhere, pop], "anna", 2, "skin-mounted sensor")
+    assert not any(trial.example.sets_thresholds for trial in contact)

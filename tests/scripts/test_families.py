@@ -11,7 +11,8 @@ import soundfile
 import families
 from families import FamilyBank
 from popdetect.errors import UsageError
-from popdetect.training.data.manifest import broad, read_manifest
+from popdetect.training.data.dsp import Sound
+from popdetect.training.data.manifest import Source, broad, read_manifest
 
 
 @pytest.mark.parametrize(
@@ -89,3 +90,54 @@ def test_shares_of_room_backgrounds_and_of_simulated_ones(folder: Path) -> None:
     assert groups() == {"fan", "sky"}
     assert groups(room_share=1.0) == {"fan"}
     assert groups(made_room_share=1.0) == {"simulated"}
+
+
+def drips(per_s: float, seconds: float = 8.0) -> Sound:
+    """Return quiet noise with short clicks of 3 kHz, evenly spaced."""
+    sound = 0.001 * np.random.default_rng(1).standard_normal(int(seconds * 16_000))
+    drip = 0.1 * np.sin(2 * np.pi * 3000 * np.arange(160) / 16_000) * np.exp(-np.arange(160) / 40)
+    for at_s in np.arange(0.5 / per_s, seconds - 0.1, 1 / per_s) if per_s else ():
+        start = int(at_s * 16_000)
+        sound[start : start + 160] += drip
+    return sound.astype(np.float32)
+
+
+def hum() -> Sound:
+    """Return a swelling tone below 1 kHz with noise: no click."""
+    time_s = np.arange(8 * 16_000) / 16_000
+    noise = 0.01 * np.random.default_rng(2).standard_normal(len(time_s))
+    return np.asarray(noise + 0.3 * np.sin(2 * np.pi * 200 * time_s) * np.sin(2 * np.pi * time_s), np.float32)
+
+
+BACKGROUNDS = {
+    "steady noise": (drips(0.0), False),
+    "a hum": (hum(), False),
+    "noise after digital silence": (np.concatenate([np.zeros(64_000, np.float32), drips(0.0)]), False),
+    "two drips a second": (drips(2.0), True),
+    "a drip in four seconds": (drips(0.25), False),
+}
+
+
+@pytest.mark.parametrize("what", BACKGROUNDS)
+def test_a_background_clicks_if_more_than_one_event_in_two_seconds_stands_out(what: str, tmp_path: Path) -> None:
+    sound, expected = BACKGROUNDS[what]
+    soundfile.write(tmp_path / "b.wav", sound, 16_000, subtype="FLOAT")
+
+    assert families.clicks(Source(tmp_path / "b.wav", "train", "background", what, "g", "", "")) is expected
+
+
+def test_hard_clips_have_backgrounds_that_click_and_rooms_do_not(tmp_path: Path) -> None:
+    for name, sound in (("fan", drips(0.0)), ("tap", drips(2.0)), ("rain", drips(0.0))):
+        soundfile.write(tmp_path / f"{name}.wav", sound, 16_000, subtype="FLOAT")
+    sources = [
+        Source(tmp_path / f"{name}.wav", "train", "background", name, name, "", "") for name in ("fan", "tap", "rain")
+    ]
+
+    def groups(**shares: float) -> set[str]:
+        bank = FamilyBank(sources, **shares)
+        return {bank.background(np.random.default_rng(seed), 100).group for seed in range(40)}
+
+    assert groups(room_share=1.0) == {"fan"}
+    assert groups(room_share=1.0, clicking_share=1.0) == {"tap"}
+    assert groups(room_share=1.0, clicking_share=0.5) == {"fan", "tap"}
+    assert groups() == {"fan", "tap", "rain"}

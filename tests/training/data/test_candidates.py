@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from functools import partial
 
 import numpy as np
@@ -17,7 +18,17 @@ from popdetect.detection.signal import candidate_filter, context, features, onse
 from popdetect.detection.signal import frames as spectrum
 from popdetect.detection.signal.onsets import OnsetRule
 from popdetect.detection.signal.refinement import locate, snippets
-from popdetect.training.data.examples import ECHO_S, MATCH_S, FeatureExtractor, filter_inputs, mark
+from popdetect.training.data.examples import (
+    ECHO_S,
+    LONE_REPEATS,
+    MATCH_S,
+    CandidateSet,
+    Example,
+    FeatureExtractor,
+    extract_all,
+    filter_inputs,
+    mark,
+)
 from popdetect.training.evaluation.matching import match
 from popdetect.training.models.fitting import default_front_end
 
@@ -148,3 +159,73 @@ def test_the_candidate_filter_is_trained_on_what_it_gets_in_detection() -> None:
     assert np.isfinite(looks).all()
     # each located candidate came from such a look, a window away at the most
     assert all(np.abs(when - onset).min() < 0.005 for onset in found.onsets_s)
+
+
+def candidates_of(marks_by_clip: list[list[int]]) -> CandidateSet:
+    """Candidates with these marks; the only feature is their number."""
+    marks = np.array([m for marks in marks_by_clip for m in marks], np.int8)
+    clip = np.repeat(np.arange(len(marks_by_clip)), [len(marks) for marks in marks_by_clip])
+    rows = np.arange(len(marks), dtype=float)[:, None]
+    return CandidateSet(rows, marks, clip, rows[:, 0], np.ones(len(marks_by_clip)))
+
+
+@given(st.lists(st.lists(st.sampled_from([-1, 0, 1]), max_size=9), min_size=1, max_size=6))
+def test_lone_pops_are_trained_on_more_often_and_each_clip_with_few_pops_equally(
+    marks_by_clip: list[list[int]],
+) -> None:
+    found = candidates_of(marks_by_clip)
+    rows = found.training_rows()
+    times = np.bincount(rows, minlength=len(found.marks))
+
+    assert (np.diff(rows) >= 0).all()
+    assert (times[found.marks == -1] == 0).all()
+    assert (times[found.marks == 0] == 1).all()
+    for index, marks in enumerate(marks_by_clip):
+        n = marks.count(1)
+        each = {1: LONE_REPEATS, 2: LONE_REPEATS // 2}.get(n, 1)
+        assert (times[(found.clip == index) & (found.marks == 1)] == each).all()
+
+
+def test_clips_that_are_not_for_training_keep_their_candidates_without_marks() -> None:
+    found = candidates_of([[1, 0], [1, -1, 0], [], [0, 1, 1]])
+    learn = found.only_of(np.array([True, False, True, True]))
+
+    assert learn.marks.tolist() == [1, 0, -1, -1, -1, 0, 1, 1]
+    assert set(learn.clip[learn.training_rows()].tolist()) == {0, 3}
+    assert learn.n_pops == 3
+    np.testing.assert_array_equal(learn.rows, found.rows)
+    assert found.marks.tolist() == [1, 0, 1, -1, 0, 0, 1, 1]  # unchanged
+
+
+def assert_same(one: CandidateSet, other: CandidateSet) -> None:
+    for name in ("rows", "marks", "clip", "onsets_s", "durations_s"):
+        left, right = getattr(one, name), getattr(other, name)
+        assert left.dtype == right.dtype
+        np.testing.assert_array_equal(left, right)
+
+
+def test_joined_sets_are_the_candidates_of_all_clips() -> None:
+    silent = Example.in_memory("silent", "p0", np.zeros(48_000, np.float32), 48_000)
+    clips = [silent, *examples()[:5], silent, *examples()[5:7]]
+    extractor = FeatureExtractor(FRONT, RULE)
+    whole = extract_all(clips, extractor, None)
+    for cut in ((1,), (3, 4), (1, 6, 7)):
+        parts = [extract_all(clips[i:j], extractor, None) for i, j in zip((0, *cut), (*cut, len(clips)), strict=True)]
+        assert_same(CandidateSet.joined(parts), whole)
+    assert len(whole.durations_s) == len(clips)
+
+
+def test_an_example_in_memory_can_be_sent_to_another_process() -> None:
+    sound = np.random.default_rng(0).standard_normal(100).astype(np.float32)
+    sent = pickle.loads(pickle.dumps(Example.in_memory("a.wav", "p", sound, 8_000, (0.001,), trains=False)))
+
+    assert (sent.file, sent.is_pop, sent.onsets_s, sent.trains, sent.sets_thresholds) == (
+        "a.wav",
+        True,
+        (0.001,),
+        False,
+        True,
+    )
+    samples, rate_hz = sent.sound()
+    np.testing.assert_array_equal(samples, sound[:, None])
+    assert rate_hz == 8_000

@@ -1,4 +1,4 @@
-"""The levels of pops are those of their definition, and no pop of the truth is masked. Measured with filters of scipy."""
+"""The levels of pops are those of their definition, and no pop of the truth is masked; by filters of scipy."""
 
 from __future__ import annotations
 

@@ -226,8 +226,8 @@ def tailed(folder: Path, floor_db: float, decay_db_per_ms: float, lead_in_s: flo
 @pytest.mark.parametrize(("floor_db", "decay_db_per_ms"), [(-40.0, 2.0), (-50.0, 2.0), (-50.0, 1.2)])
 def test_a_pop_ends_where_its_octave_meets_the_noise(tmp_path: Path, floor_db: float, decay_db_per_ms: float) -> None:
     cut = tailed(tmp_path, floor_db, decay_db_per_ms)
-    # the wave has an RMS of -3 dB at its start; twice the power of the noise is the wave as loud as the noise. The noise
-    # is taken as 1 to 3 dB less than its RMS, so the end is up to 6 dB of decay later
+    # the wave has an RMS of -3 dB at its start; twice the power of the noise is the wave as loud as the noise. The
+    # noise is taken as 1 to 3 dB less than its RMS, so the end is up to 6 dB of decay later
     until_ms = (-3 - floor_db) / decay_db_per_ms
 
     assert until_ms - 1.5 < len(cut.sound) / 48 < until_ms + 6 / decay_db_per_ms + 3
