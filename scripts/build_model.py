@@ -64,7 +64,8 @@ STATEMENTS = {
     "limits": [
         "it was neither trained nor tested on clinical recordings",
         *card.CANNOT,
-        "probabilities hold for clips of about 3 s, half of them with a pop",
+        "probabilities hold for clips of about 3 s, half of them with a pop: where pops are rarer, they are too high",
+        "skin-mounted sensors (bandwidth 0.8 to 2.5 kHz) were simulated only; no recording of one was available",
         card.OUT_OF_RANGE,
     ],
 }
