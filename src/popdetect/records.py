@@ -94,7 +94,8 @@ class Detection:
     def n_pops(self) -> int:
         """Number of `pops`: 0 if the label is ``no_pop``, at least 1 if it is ``pop``.
 
-        If it is ``uncertain``, the number of uncertain pops: at least 1, or 0 with the flag ``outside`` or ``dropout``.
+        If it is ``uncertain``, the number of uncertain pops: at least 1, or 0 with one of the flags ``"outside"`` and
+        ``"dropout"``.
         """
         return len(self.pops)
 

@@ -69,7 +69,7 @@ def times(score: float | None) -> float | None:
 
 
 def test_uncertain_clips_change_no_figure_of_pop_and_no_pop(thrusts: list[Thrust], found: Outcomes) -> None:
-    odd = [thrust("uncertain", 9, 1, patient=thrusts[i].patient, expects_relief=9, n_pops=0) for i in range(8)]
+    odd = [thrust("uncertain", 9, 1, patient=thrusts[i].patient, expects_relief=9, n_pops=i % 3) for i in range(8)]
     other = outcomes(thrusts + odd, **COUNTS)
 
     def estimates(o: Outcomes) -> list[Any]:
