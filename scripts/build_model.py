@@ -41,7 +41,7 @@ from popdetect.detection.model import bundle
 from popdetect.detection.model.bundle import Model
 from popdetect.detection.model.classifiers import Floats
 from popdetect.errors import PopdetectError, UsageError
-from popdetect.training.data.examples import CandidateSet
+from popdetect.training.data.examples import CandidateSet, used_for
 from popdetect.training.data.manifest import NAME, read_manifest
 from popdetect.training.data.sounds import Recorded
 from popdetect.training.evaluation import comparison
@@ -144,7 +144,7 @@ def build(args: argparse.Namespace) -> None:
             f"1 to {rule.max_pops} simulated pops (a third with one), {rule.contact_share:.0%} as from a skin-mounted "
             f"sensor, and {len(clips.singles)} clips of single recordings of other sounds: unchanged, at other speeds "
             "and sample rates, and speech with simulated mouth clicks",
-            "calibration": f"{sum(trial.example.sets_thresholds for trial in clips.trials)} mixed clips with the "
+            "calibration": f"{sum('calibration' in trial.example.uses for trial in clips.trials)} mixed clips with the "
             "recorded pops, half of them without pops, each with log-odds of a fit without its sources",
             "seed": args.seed,
             "recordings": f"{len(train)} files of {len({s.group for s in train})} groups, role train, listed in "
@@ -162,7 +162,7 @@ def build(args: argparse.Namespace) -> None:
         "contest": card.selection_table(fitted),
         **_tables(),
     }
-    learn = fitted.candidates.only_of(np.array([example.trains for example in clips.examples]))
+    learn = fitted.candidates.only_of(used_for("training", clips.examples))
     rows = replay_rows(learn, fitted.selection[0].logits, args.seed)
     model = bundle_files.write(
         fitted, args.out, facts, replay=rows, force=args.force, replace_shipped=True, tables=card_tables.render(facts)

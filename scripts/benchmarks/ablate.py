@@ -120,7 +120,7 @@ def variants(clips: Material, candidates: CandidateSet, finder: CandidateFinder)
     once = Unrepeated(c.rows, c.marks, c.clip, c.onsets_s, c.durations_s)
     yield "without repeats of lone pops", examples, once, {}
     singles = {one.example.file for one in clips.singles}
-    mixed = [replace(example, trains=False) if example.file in singles else example for example in examples]
+    mixed = [replace(example, uses=frozenset()) if example.file in singles else example for example in examples]
     yield "without single recordings (mixed clips only)", mixed, c, {}
 
 

@@ -77,7 +77,7 @@ def material(
         for pops in pops_of(dev):
             own = [source for source in dev if source.kind == "pop" and source.group == pops]
             clips = corpus.trials([*without_pops, *own], pops, n_trials, test)
-            trials += [one._replace(example=replace(one.example, sets_thresholds=False)) for one in clips]
+            trials += [one._replace(example=replace(one.example, uses=frozenset())) for one in clips]
     scenes = corpus.scenes(without_pops, n_scenes, 1)
     return Material(scenes, corpus.alone(without_pops, min(1.0, n_scenes / corpus.N_SCENES)), trials)
 
@@ -184,11 +184,10 @@ def _cells(fitted: Fitted, clips: Material) -> Iterator[tuple[list[int], Model]]
     for i, trial in enumerate(clips.trials):
         cells.setdefault((trial.example.group, trial.pops), []).append(i)
     for (fold, pops), cell in cells.items():
-        uses = np.zeros(len(examples), np.bool_)
+        chosen = np.zeros(len(examples), np.bool_)
         for i, trial in enumerate(clips.trials):
-            e = trial.example
-            uses[first + i] = e.sets_thresholds and e.group != fold and trial.pops != pops
-        yield cell, calibrated_on(uses, fitted.model, fitted.candidates, fitted.held_out_logits, examples)
+            chosen[first + i] = trial.example.group != fold and trial.pops != pops
+        yield cell, calibrated_on(chosen, fitted.model, fitted.candidates, fitted.held_out_logits, examples)
 
 
 def _false_pops(fitted: Fitted, clips: Material) -> list[false_pops.RecordingResult]:

@@ -19,12 +19,12 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from families import EVERYDAY, HARD, TESTS, FamilyBank
+from families import CLINIC, EVERYDAY, HARD, TESTS, FamilyBank
 from popdetect import __version__
 from popdetect.detection.audio import recording as audio
 from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import RATE_HZ, Rng, Sound, random_curve, resample, shaped
-from popdetect.training.data.examples import CandidateSet, Example, FeatureExtractor, extract_all
+from popdetect.training.data.examples import CandidateSet, Example, FeatureExtractor, Use, extract_all
 from popdetect.training.data.manifest import Source
 from popdetect.training.data.scenes import SceneRule, compose
 from popdetect.training.data.sounds import SoundBank
@@ -56,6 +56,15 @@ TRY = SceneRule(pop_db=(12.0, 48.0), distractor_db=(0.0, 35.0), rates_hz=(48_000
 RULES = {
     "poor microphone": replace(TRY, degraded_share=1.0, rates_hz=(16_000, 16_000, 22_050, 8_000)),
     "skin-mounted sensor": replace(TRY, contact_share=1.0),
+}
+
+
+TRAINING: tuple[Use, ...] = ("training",)
+# what test clips with pops of the role `train` are used for; the hard test would set thresholds that miss many pops
+CALIBRATION: dict[str, tuple[Use, ...]] = {
+    EVERYDAY: ("calibration", "thresholds"),
+    CLINIC: ("calibration", "thresholds"),
+    HARD: ("calibration",),
 }
 
 
@@ -150,7 +159,7 @@ def alone(sources: Sequence[Source], share: float = 1.0) -> list[Alone]:
             name, group = f"alone {index} {piece} {source.path.name}", fold_name(fold_of(source.group))
             for how, heard in _variants(part, rate_hz, (index, piece), speaks=speaks).items():
                 if drawn.random() < share:
-                    example = Example.in_memory(f"{name}{how}", group, *heard(), sets_thresholds=False)
+                    example = Example.in_memory(f"{name}{how}", group, *heard(), uses=TRAINING)
                     singles.append(Alone(example, source, is_unchanged=how in ("", LOW_RATE)))
     return singles
 
@@ -245,7 +254,7 @@ def trials(sources: Sequence[Source], pops: str, n: int, test: str, seed: int = 
         mix = compose(np.random.default_rng([seed, salt, i]), banks[i % N_FOLDS], rule)
         example = Example.in_memory(
             f"{test} {pops} {i}", fold_name(i % N_FOLDS), mix.samples, mix.rate_hz, mix.onsets_s,
-            sets_thresholds=test in TESTS, trains=False,
+            uses=CALIBRATION.get(test, ()),
         )  # fmt: skip
         made.append(Trial(example, test, pops, max(mix.levels_db, default=float("nan"))))
     return made
@@ -263,4 +272,4 @@ def test_bank(sources: Sequence[Source], test: str) -> FamilyBank:
 def scene(file: str, group: str, seed: list[int], bank: SoundBank, rule: SceneRule) -> Example:
     """Return one mixed clip for training; it sets no thresholds, because most of its pops are simulated."""
     mix = compose(np.random.default_rng(seed), bank, rule)
-    return Example.in_memory(file, group, mix.samples, mix.rate_hz, mix.onsets_s, sets_thresholds=False)
+    return Example.in_memory(file, group, mix.samples, mix.rate_hz, mix.onsets_s, uses=TRAINING)

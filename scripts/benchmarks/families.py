@@ -49,13 +49,13 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "things dropped": ("keys", "coin", "pin ", "metal object", "metal hit", "dice", "chess", "finger snap", "clap"),
 }  # fmt: skip
-EVERYDAY, HARD = "everyday", "hard"
+EVERYDAY, CLINIC, HARD = "everyday", "clinic-like", "hard"
 ELSEWHERE = "elsewhere"  # sounds that do not occur in a treatment room
 # the distractors of the tests of a detector: a room at home, a room in which people are treated, and things that click
 # (before backgrounds that click by themselves)
 TESTS: dict[str, frozenset[str]] = {
     EVERYDAY: frozenset(FAMILIES) - {"doors and drawers", "latches and tools", "things dropped", CRACKLING, OUTDOORS},
-    "clinic-like": frozenset({
+    CLINIC: frozenset({
         "cutlery and dishes", "crunching", "steps", SPEECH, "coughs and sneezes", "clicks", "paper and cloth",
     }),
     HARD: frozenset({

@@ -96,7 +96,7 @@ def test_thresholds_come_from_other_folds_and_other_pops(small: Small, kind: str
             return trial.example.group == fold and trial.pops != pops
         if kind == "pops":
             return trial.pops == pops and trial.example.group != fold
-        return not trial.example.sets_thresholds
+        return "thresholds" not in trial.example.uses
 
     def of_cell(pairs: Judged) -> list[Any]:
         return [verdict for trial, verdict in pairs if (trial.example.group, trial.pops) == (fold, pops)]
@@ -115,7 +115,7 @@ def test_no_fit_is_trained_on_a_test_clip_or_on_the_fold_it_is_judged_without(sm
     examples = small.clips.examples
     of_trials = {row.tobytes() for row in candidates.rows[candidates.clip >= len(small.clips.scenes)]}
     groups = np.array([example.group for example in examples])[candidates.clip]
-    known = candidates.only_of(np.array([example.trains for example in examples])).marks >= 0
+    known = candidates.only_of(used_for("training", examples)).marks >= 0
     *folds, last = [{row.tobytes() for row in rows} for rows in small.learned]
 
     assert len(of_trials) > 50
@@ -130,7 +130,7 @@ def test_no_fit_is_trained_on_a_test_clip_or_on_the_fold_it_is_judged_without(sm
 def test_log_odds_of_test_clips_are_those_of_the_fit_without_their_fold(small: Small) -> None:
     """Fitted again without a fold, the classifier gives its test clips the same log-odds."""
     candidates, groups = small.fitted.candidates, np.array([example.group for example in small.clips.examples])
-    learn = candidates.only_of(np.array([example.trains for example in small.clips.examples]))
+    learn = candidates.only_of(used_for("training", small.clips.examples))
     rows = learn.training_rows()
     for fold in range(2):
         test = groups[candidates.clip] == corpus.fold_name(fold)

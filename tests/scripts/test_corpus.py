@@ -51,7 +51,7 @@ def test_what_is_no_pop_is_heard_as_it_is_and_paced_and_teaches_only(sources: li
     for example in examples:
         group = next(name for name in n_heard if f"{name}.wav" in example.file)
         assert example.group == corpus.fold_name(corpus.fold_of(group))
-        assert (example.is_pop, example.onsets_s, example.sets_thresholds) == (False, (), False)
+        assert (example.is_pop, example.onsets_s, example.uses) == (False, (), {"training"})
     (second,) = [example for example in examples if example.file == "alone 0 1 voice.wav"]
     piece, rate_hz = second.sound()
     assert rate_hz == RATE_HZ
@@ -135,11 +135,11 @@ def test_test_clips_have_recorded_pops_only_and_nothing_is_trained_on_them(
 
     assert [trial.example.group for trial in trials] == [corpus.fold_name(i % 5) for i in range(20)]
     assert {(trial.test, trial.pops) for trial in trials} == {("everyday", "anna")}
-    assert not any(trial.example.trains for trial in trials)
-    assert all(trial.example.sets_thresholds for trial in trials)
+    assert not any("training" in trial.example.uses for trial in trials)
+    assert all("thresholds" in trial.example.uses for trial in trials)
     for trial in trials:
         assert trial.example.is_pop == (not np.isnan(trial.level_db))
         assert not trial.level_db > 48
     assert 3 < sum(trial.example.is_pop for trial in trials) < 17
     contact = corpus.trials([*everywhere, pop], "anna", 2, "skin-mounted sensor")
-    assert not any(trial.example.sets_thresholds for trial in contact)
+    assert not any(trial.example.uses for trial in contact)

@@ -217,14 +217,13 @@ def test_joined_sets_are_the_candidates_of_all_clips() -> None:
 
 def test_an_example_in_memory_can_be_sent_to_another_process() -> None:
     sound = np.random.default_rng(0).standard_normal(100).astype(np.float32)
-    sent = pickle.loads(pickle.dumps(Example.in_memory("a.wav", "p", sound, 8_000, (0.001,), trains=False)))
+    sent = pickle.loads(pickle.dumps(Example.in_memory("a.wav", "p", sound, 8_000, (0.001,), uses=["calibration"])))
 
-    assert (sent.file, sent.is_pop, sent.onsets_s, sent.trains, sent.sets_thresholds) == (
+    assert (sent.file, sent.is_pop, sent.onsets_s, sent.uses) == (
         "a.wav",
         True,
         (0.001,),
-        False,
-        True,
+        {"calibration"},
     )
     samples, rate_hz = sent.sound()
     np.testing.assert_array_equal(samples, sound[:, None])

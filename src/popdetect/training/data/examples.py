@@ -7,10 +7,11 @@ all clips follow each other, clip by clip, in time order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,12 @@ LONE_REPEATS = 4
 OnProgress = Callable[[str, int, int], None]  # (what, done, total)
 
 
+# What a clip is used for. Clips that are easier than real sessions are for training only: a calibration on them would be
+# too optimistic. Clips of a test that is harder than real sessions calibrate, but set no thresholds.
+Use = Literal["training", "calibration", "thresholds"]
+USES: tuple[Use, ...] = ("training", "calibration", "thresholds")
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """A labelled clip whose sound can be read again."""
@@ -42,19 +49,21 @@ class Example:
     is_pop: bool
     onsets_s: tuple[float, ...] | None  # true onsets; None when only the label of the clip is known
     sound: Callable[[], tuple[npt.NDArray[np.float32], int]]  # samples of shape (n, channels); sample rate in Hz
-    # False for clips that are used for training only: they are easier than real sessions, so thresholds chosen on them
-    # would be too optimistic
-    sets_thresholds: bool = True
-    trains: bool = True  # False for clips that are used for calibration and thresholds only
+    uses: frozenset[Use] = frozenset(USES)
 
     @classmethod
     def in_memory(
         cls, file: str, group: str, samples: npt.NDArray[np.float32], rate_hz: int,
-        onsets_s: tuple[float, ...] = (), *, sets_thresholds: bool = True, trains: bool = True,
+        onsets_s: tuple[float, ...] = (), *, uses: Iterable[Use] = USES,
     ) -> Example:  # fmt: skip
         """Return an example from samples of one channel, shape (n,), which are kept in memory."""
         sound = partial(_unchanged, (samples[:, None], rate_hz))  # can be sent to another process
-        return cls(file, group, bool(onsets_s), onsets_s, sound, sets_thresholds, trains)
+        return cls(file, group, bool(onsets_s), onsets_s, sound, frozenset(uses))
+
+
+def used_for(use: Use, examples: Sequence[Example]) -> npt.NDArray[np.bool_]:
+    """Return which of the examples are used for something, shape (n_examples,)."""
+    return np.array([use in example.uses for example in examples], np.bool_)
 
 
 def _unchanged(clip: tuple[npt.NDArray[np.float32], int]) -> tuple[npt.NDArray[np.float32], int]:

@@ -29,6 +29,7 @@ from popdetect.training.data.examples import (
     OnProgress,
     best_logits,
     extract_all,
+    used_for,
 )
 from popdetect.training.evaluation import negative_controls
 from popdetect.training.models import adaptation, estimators, export
@@ -150,7 +151,7 @@ def fit(
         finder = CandidateFinder.of(base)
     else:
         finder = fit_candidate_filter(
-            [e for e in examples if e.trains], default_front_end(), OnsetRule(), seed, on_progress
+            [e for e in examples if "training" in e.uses], default_front_end(), OnsetRule(), seed, on_progress
         )
     extractor = FeatureExtractor(*finder)
     candidates = extract_all(examples, extractor, base, on_progress)
@@ -198,7 +199,7 @@ def fit_candidates(
     if adapted and replay:
         rows = adaptation.with_negatives(replay, adapted, negatives) if negatives is not None else replay
         strategies = adaptation.strategies(adapted, rows, candidates.n_pops)
-    learn = candidates.only_of(np.array([example.trains for example in examples]))
+    learn = candidates.only_of(used_for("training", examples))
     selection = select(strategies, learn, labels, parts, seed, on_progress, adaptation.CLEAR_GAIN * bool(adapted))
     best = selection[0]
 
@@ -219,9 +220,9 @@ def fit_candidates(
         final = context_logits(context, neighbours)
 
     tops = best_logits(final, candidates.clip, len(examples))
-    sets = np.array([example.sets_thresholds for example in examples])
-    calibrates = sets[candidates.clip] & (candidates.marks >= 0)
-    clip = calibrated("clip_calibration", tops[sets], labels[sets])
+    sets, calibrate = (used_for(use, examples) for use in ("thresholds", "calibration"))
+    calibrates = calibrate[candidates.clip] & (candidates.marks >= 0)
+    clip = calibrated("clip_calibration", tops[calibrate], labels[calibrate])
     if adapted and min(int(labels.sum()), int((~labels).sum())) < adaptation.MIN_FOR_POINTS:
         points = dict(adapted.operating_points)
     else:
@@ -254,25 +255,26 @@ def fit_candidates(
 
 
 def calibrated_on(
-    uses: npt.NDArray[np.bool_], model: Model, candidates: CandidateSet, logits: Floats, examples: Sequence[Example]
+    chosen: npt.NDArray[np.bool_], model: Model, candidates: CandidateSet, logits: Floats, examples: Sequence[Example]
 ) -> Model:
-    """Return a model with calibrations and operating points fitted to some of the clips.
+    """Return a model with calibrations and operating points fitted to some of the clips, each by its uses.
 
     Parameters
     ----------
-    uses : ndarray of bool, shape (n_clips,)
+    chosen : ndarray of bool, shape (n_clips,)
     logits : ndarray, shape (n,)
         Held-out log-odds of the candidates, after the context model.
     """
     labels = np.array([example.is_pop for example in examples])
     tops = best_logits(logits, candidates.clip, len(examples))
-    known = uses[candidates.clip] & (candidates.marks >= 0)
-    clip = platt(tops[uses], labels[uses])
+    sets, calibrates = (chosen & used_for(use, examples) for use in ("thresholds", "calibration"))
+    known = calibrates[candidates.clip] & (candidates.marks >= 0)
+    clip = platt(tops[calibrates], labels[calibrates])
     return replace(
         model,
         event_calibration=platt(logits[known], candidates.marks[known]),
         clip_calibration=clip,
-        operating_points=operating_points(clip(tops[uses]), labels[uses]),
+        operating_points=operating_points(clip(tops[sets]), labels[sets]),
     )
 
 
