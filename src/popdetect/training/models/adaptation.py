@@ -9,7 +9,7 @@ classifier is chosen by model selection on held-out people, among three strategi
 
 A later one is chosen only if it is clearly better. Calibrations start from those of the base model (see
 `calibration.recalibrate`). Thresholds are probabilities, so they keep their meaning after calibration; they are chosen
-anew only from enough clips to distinguish 0.985 from 0.93.
+anew only from at least `MIN_FOR_POINTS` clips of each kind.
 
 References
 ----------
