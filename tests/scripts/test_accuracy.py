@@ -16,6 +16,7 @@ import corpus
 from accuracy import Judged, Material
 from corpus import Trial
 from popdetect.detection.signal.onsets import OnsetRule
+from popdetect.training.data.examples import used_for
 from popdetect.training.data.manifest import Source
 from popdetect.training.data.scenes import SceneRule
 from popdetect.training.models.candidate_filter import default_front_end, fit_candidate_filter

@@ -34,8 +34,8 @@ LONE_REPEATS = 4
 OnProgress = Callable[[str, int, int], None]  # (what, done, total)
 
 
-# What a clip is used for. Clips that are easier than real sessions are for training only: a calibration on them would be
-# too optimistic. Clips of a test that is harder than real sessions calibrate, but set no thresholds.
+# What a clip is used for. Clips that are easier than real sessions are for training only: a calibration on them would
+# be too optimistic. Clips of a test that is harder than real sessions calibrate, but set no thresholds.
 Use = Literal["training", "calibration", "thresholds"]
 USES: tuple[Use, ...] = ("training", "calibration", "thresholds")
 
