@@ -29,7 +29,7 @@ from popdetect.detection.signal.onsets import OnsetRule
 from popdetect.records import to_json
 from popdetect.training.data.examples import Example, OnProgress
 from popdetect.training.data.manifest import Source, read_manifest
-from popdetect.training.evaluation.held_out import counted, scored
+from popdetect.training.evaluation.held_out import scored
 from popdetect.training.evaluation.matching import ScoredClip
 from popdetect.training.evaluation.scores import score
 from popdetect.training.models import estimators
@@ -192,16 +192,18 @@ def _cells(fitted: Fitted, clips: Material) -> Iterator[tuple[list[int], Model]]
 
 def _false_pops(fitted: Fitted, clips: Material) -> list[false_pops.RecordingResult]:
     """Pops found in unchanged pieces of single recordings, by fits without their sources."""
-    is_pop = counted(fitted.model, fitted.candidates, fitted.held_out_logits)
-    own = fitted.candidates.by_clip()
+    chosen = [i for i, single in enumerate(clips.singles) if single.is_unchanged]
+    index = np.array(chosen) + len(clips.scenes)
+    inside = np.isin(fitted.candidates.clip, index)
+    verdicts = scored(
+        fitted.model,
+        fitted.candidates.subset(index.tolist()),
+        fitted.held_out_logits[inside],
+        [clips.singles[i].example for i in chosen],
+    )
     return [
-        false_pops.RecordingResult(
-            false_pops.kind_of(single.source),
-            int(is_pop[own[len(clips.scenes) + i]].sum()),
-            float(fitted.candidates.durations_s[len(clips.scenes) + i]),
-        )
-        for i, single in enumerate(clips.singles)
-        if single.is_unchanged
+        false_pops.result(clips.singles[i].source, verdict.label, len(verdict.found_onsets_s), verdict.duration_s)
+        for i, verdict in zip(chosen, verdicts, strict=True)
     ]
 
 

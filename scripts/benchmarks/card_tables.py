@@ -67,7 +67,9 @@ def render(info: Mapping[str, Any]) -> list[str]:
             lines += _trials(title, what, info[key], info)
     for title, about, measured, rows in _false_pops(info):
         lines += [f"## False pops, {title}", "", f"{about}. Exact 95 % Poisson limits.", "", *origin(measured, info)]
-        lines += table(["kind", "recordings", "minutes", "pops", "pops per minute"], map(_rate, rows.items()))
+        lines += table(
+            ["kind", "recordings", "minutes", "pops", "pops per minute", "uncertain pops"], map(_rate, rows.items())
+        )
     return lines
 
 
@@ -112,4 +114,5 @@ def _rate(item: tuple[str, Mapping[str, Any]]) -> list[str]:
     kind, row = item
     rate = row["a_minute"]
     text = f"{rate['value']:.2f} ({rate['low']:.2f} to {rate['high']:.2f})"
-    return [kind, str(row["recordings"]), f"{row['minutes']:.1f}", str(row["pops"]), text]
+    uncertain = str(row.get("uncertain_pops", "not known"))
+    return [kind, str(row["recordings"]), f"{row['minutes']:.1f}", str(row["pops"]), text, uncertain]

@@ -15,11 +15,18 @@ ROOMS, OUTSIDE = "room sound", "weather, water and engines"
 
 
 class RecordingResult(NamedTuple):
-    """One recording: its kind, the number of pops found in it, its duration in seconds."""
+    """One recording: its kind, the numbers of pops and of uncertain pops found in it, its duration in seconds."""
 
     kind: str
     pops: int
     duration_s: float
+    uncertain_pops: int = 0
+
+
+def result(source: Source, label: str, n_pops: int, duration_s: float) -> RecordingResult:
+    """Return the result of a recording: the pops of an uncertain one are uncertain."""
+    n_uncertain = n_pops if label == "uncertain" else 0
+    return RecordingResult(kind_of(source), n_pops - n_uncertain, duration_s, n_uncertain)
 
 
 def detect_all(model: Model, sources: Sequence[Source]) -> list[RecordingResult]:
@@ -27,7 +34,7 @@ def detect_all(model: Model, sources: Sequence[Source]) -> list[RecordingResult]
     silent = [source for source in sources if source.kind in ("distractor", "background")]
     verdicts = Detector(model).verdicts([(source.path, source.path.name) for source in silent])
     return [
-        RecordingResult(kind_of(source), len(verdict.detection.pops), verdict.detection.duration_s)
+        result(source, verdict.detection.label, verdict.detection.n_pops, verdict.detection.duration_s)
         for source, verdict in zip(silent, verdicts, strict=True)
         if verdict.detection is not None
     ]
@@ -53,7 +60,10 @@ def table(results: Iterable[RecordingResult]) -> dict[str, dict[str, Any]]:
         low = float(chi2.ppf(0.025, 2 * n)) / 2 if n else 0.0
         high = float(chi2.ppf(0.975, 2 * n + 2)) / 2
         rate = {"value": n / minutes, "low": low / minutes, "high": high / minutes}
-        rows[kind] = {"recordings": len(of), "minutes": minutes, "pops": n, "a_minute": rate}
+        n_uncertain = sum(one.uncertain_pops for one in of)
+        rows[kind] = {
+            "recordings": len(of), "minutes": minutes, "pops": n, "a_minute": rate, "uncertain_pops": n_uncertain,
+        }  # fmt: skip
     return dict(sorted(rows.items(), key=lambda row: -row[1]["a_minute"]["value"]))
 
 
