@@ -81,7 +81,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, metavar="BUNDLE", help="folder of the bundle")
     parser.add_argument("--scenes", type=int, default=corpus.N_SCENES, metavar="N", help="mixed clips (default: 8000)")
     parser.add_argument(
-        "--trials", type=int, default=200, metavar="N", help="test clips for each test and source of pops (200)"
+        "--trials", type=int, default=300, metavar="N", help="test clips for each test and source of pops (300)"
     )
     parser.add_argument("--look", type=int, default=600, metavar="N", help="dev-test clips (default: 600)")
     parser.add_argument("--seed", type=int, default=1, help="default: 1")
@@ -143,7 +143,8 @@ def build(args: argparse.Namespace) -> None:
             "clips": f"{len(clips.scenes)} mixed clips of {rule.duration_s:g} s, {rule.pop_share:.0%} of them with "
             f"1 to {rule.max_pops} simulated pops (a third with one), {rule.contact_share:.0%} as from a skin-mounted "
             f"sensor, and {len(clips.singles)} clips of single recordings of other sounds: unchanged, at other speeds "
-            "and sample rates, and speech with simulated mouth clicks",
+            f"and sample rates, and speech with simulated mouth clicks; and {len(clips.simulated)} clips of simulated "
+            "sounds alone",
             "calibration": f"{sum('calibration' in trial.example.uses for trial in clips.trials)} mixed clips with the "
             "recorded pops, half of them without pops, each with log-odds of a fit without its sources",
             "seed": args.seed,

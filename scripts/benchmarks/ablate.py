@@ -76,7 +76,7 @@ def main() -> int:
     args = parser.parse_args()
     clips = accuracy.material(args.sounds, args.scenes, args.trials, tests=tuple(TESTS))
     about = (
-        f"{len(clips.scenes) + len(clips.singles)} clips for training, {len(clips.trials)} for testing; the same "
+        f"{len(clips.examples) - len(clips.trials)} clips for training, {len(clips.trials)} for testing; the same "
         "clips and candidates for all variants"
     )
     rows: dict[str, Any] = {}

@@ -55,13 +55,19 @@ class Material(NamedTuple):
     """Training clips with simulated pops: mixed ones, and pieces of single recordings; and test clips."""
 
     scenes: list[Example]
+    simulated: list[Example]  # single simulated sounds without pops
     singles: list[Alone]
     trials: list[Trial]
 
     @property
     def examples(self) -> list[Example]:
         """All clips, in the order of the fit."""
-        return [*self.scenes, *(one.example for one in self.singles), *(trial.example for trial in self.trials)]
+        return [
+            *self.scenes,
+            *self.simulated,
+            *(one.example for one in self.singles),
+            *(trial.example for trial in self.trials),
+        ]
 
 
 def material(
@@ -79,7 +85,9 @@ def material(
             clips = corpus.trials([*without_pops, *own], pops, n_trials, test)
             trials += [one._replace(example=replace(one.example, uses=frozenset())) for one in clips]
     scenes = corpus.scenes(without_pops, n_scenes, 1)
-    return Material(scenes, corpus.alone(without_pops, min(1.0, n_scenes / corpus.N_SCENES)), trials)
+    share = min(1.0, n_scenes / corpus.N_SCENES)
+    simulated = corpus.simulated(round(share * corpus.N_SIMULATED))
+    return Material(scenes, simulated, corpus.alone(without_pops, share), trials)
 
 
 def pops_of(sources: Sequence[Source]) -> list[str]:
@@ -90,7 +98,7 @@ def pops_of(sources: Sequence[Source]) -> list[str]:
 def run(sounds: Path, *, n_scenes: int, n_trials: int, others: bool = True, out: Path | None = None) -> dict[str, Any]:
     """Fit, test, print the table; write it with the same clips for other methods if `others`."""
     clips = material(sounds, n_scenes, n_trials)
-    print(f"{len(clips.scenes) + len(clips.singles)} training clips, {len(clips.trials)} test clips", flush=True)
+    print(f"{len(clips.examples) - len(clips.trials)} training clips, {len(clips.trials)} test clips", flush=True)
     fitted = fit_to(clips, name="trial", version="0")
     result = forecast(fitted, clips)
     print_table(result["rows"])
@@ -137,7 +145,8 @@ def forecast(fitted: Fitted, clips: Material) -> dict[str, Any]:
             rows[f"{test}: {name}"] = figures(subset(own, name))
         for pops in sorted({trial.pops for trial, _ in own}):
             rows[f"{test}: pops of {pops}"] = figures([pair for pair in own if pair[0].pops == pops])
-    n_train, n_tests = len(clips.scenes) + len(clips.singles), len(clips.trials)
+    n_tests = len(clips.trials)
+    n_train = len(clips.examples) - n_tests
     return {
         "about": f"{n_train} training clips with simulated pops, {n_tests} test clips with recorded pops. Each clip is "
         "tested with a fit, a calibration and thresholds without its sources; only the candidate filter was fitted to "
@@ -162,7 +171,7 @@ def subset(judged: Judged, name: str) -> Judged:
 
 def judge(fitted: Fitted, clips: Material) -> Judged:
     """Return the test clips with verdicts by fits, calibrations and thresholds without their sources."""
-    first = len(clips.scenes) + len(clips.singles)
+    first = len(clips.examples) - len(clips.trials)
     judged: Judged = []
     for cell, model in _cells(fitted, clips):
         index = np.array([first + i for i in cell])
@@ -179,7 +188,7 @@ def judge(fitted: Fitted, clips: Material) -> Judged:
 def _cells(fitted: Fitted, clips: Material) -> Iterator[tuple[list[int], Model]]:
     """Test clips of one fold with pops of one source; the model with thresholds of other folds and other pops."""
     examples = clips.examples
-    first = len(clips.scenes) + len(clips.singles)
+    first = len(clips.examples) - len(clips.trials)
     cells: dict[tuple[str, str], list[int]] = {}
     for i, trial in enumerate(clips.trials):
         cells.setdefault((trial.example.group, trial.pops), []).append(i)
@@ -193,7 +202,7 @@ def _cells(fitted: Fitted, clips: Material) -> Iterator[tuple[list[int], Model]]
 def _false_pops(fitted: Fitted, clips: Material) -> list[false_pops.RecordingResult]:
     """Pops found in unchanged pieces of single recordings, by fits without their sources."""
     chosen = [i for i, single in enumerate(clips.singles) if single.is_unchanged]
-    index = np.array(chosen) + len(clips.scenes)
+    index = np.array(chosen) + len(clips.scenes) + len(clips.simulated)
     inside = np.isin(fitted.candidates.clip, index)
     verdicts = scored(
         fitted.model,
@@ -255,7 +264,7 @@ _NO_ONSETS = frozenset(peer.name for peer in peers.PEERS if not peer.has_onsets)
 
 def _other_methods(clips: Material, names: set[str]) -> dict[str, Judged]:
     """Train other methods on the same clips, and test them on the same test clips."""
-    learn = [*clips.scenes, *(one.example for one in clips.singles)]
+    learn = clips.examples[: -len(clips.trials)]
     trials = [trial for trial in clips.trials if trial.example.file in names]
     everything = [*learn, *(trial.example for trial in trials)]
     jobs = [_mono(example) for example in everything]

@@ -172,8 +172,9 @@ UNNOTICED: dict[str, tuple[str, ...]] = {
     "a case that no golden clip has": (
         "rate_hz / 2 * 1.01", "2 * transform.hop", "np.clip(led", "np.minimum(np.maximum(top", "step > -20",
         "np.maximum(gap_b, 0.1)", "np.abs(onset_ms.take(other)", "starts = [first - 5", "10 * np.log10(total",
-        "np.isnan(known[:, :, 1])", "(last + 1, n_channels",
+        "np.isnan(known[:, :, 1])", "(last + 1, n_channels", "peak_g[:, None], -60, 20)",
     ),
+    "few scores are so near the limit; tests/detection/signal/test_context.py has such scores": ("UNLIKELY = ",),
 }  # fmt: skip
 
 

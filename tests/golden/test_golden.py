@@ -81,7 +81,7 @@ def test_every_constant_of_the_feature_code_is_noticed(module: str) -> None:
 
     assert of_constants
     assert [str(one) for one in missed if not reason(one)] == []
-    assert len(missed) <= 2, missed  # the three exceptions, of which no module has two
+    assert len(missed) <= 2, missed  # the few exceptions; no module has two of them
 
 
 @pytest.mark.slow

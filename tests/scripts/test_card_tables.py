@@ -57,7 +57,7 @@ def test_new_sounds_have_their_table(info: dict[str, Any]) -> None:
     info["unheard"] = {"about": "Ten clips", "rows": {"everyday, borq1": row}}
     part = render(info).split("## New sounds and pops\n\n")[1].split("\n## ")[0]
 
-    assert part.splitlines()[0] == "Ten clips. Intervals are 95 %, whole folds resampled."
+    assert part.splitlines()[0] == "Ten clips. Intervals are 95 %, folds and sources of pops resampled."
     assert "| clip AUROC | event F1 (±5 ms) | median timing error, ms |" in part
     assert "| everyday, borq1 | 0.900 | not known | 0.200 |" in part
 

@@ -173,6 +173,7 @@ def test_operating_points_are_in_order_and_ask_for_what_they_say() -> None:
         point = points[name]
         assert specificity <= (p[~labels] < point.pop_from).mean() == pytest.approx(specificity, abs=0.005)
         uncertain = (p >= point.no_pop_below) & (p < point.pop_from)
-        assert 0.2 >= uncertain.mean() == pytest.approx(0.2, abs=0.005)
+        if point.no_pop_below < 0.5:
+            assert 0.13 >= uncertain.mean() == pytest.approx(0.13, abs=0.005)
     assert points["sensitive"].pop_from < points["balanced"].pop_from < points["specific"].pop_from
     assert points["sensitive"].no_pop_below < points["balanced"].no_pop_below < points["specific"].no_pop_below

@@ -60,12 +60,12 @@ def test_log_odds_have_an_end(outer: float, logit: float) -> None:
     assert network(outer=outer).logit(np.array([[14.0, -4.0, 0.0]]))[0] == logit
 
 
-def test_below_the_mark_the_networks_word_stands_and_above_it_the_two_are_heard_alike() -> None:
+def test_below_the_limit_the_network_decides_and_from_it_on_the_trees_alone() -> None:
     both = Cascade(network(-7.0), trees(5.0), trees_from=-6.0)
     hopeless, on_the_mark, likely = [10.0, -5.0, 0.0], [12.0, -5.0, 0.0], [18.0, -3.0, 0.0]
 
-    np.testing.assert_allclose(both.logit(np.array([hopeless, on_the_mark, likely])), [-7.0, -0.5, 3.0])
-    np.testing.assert_array_equal(share_of_trees(both, np.array([hopeless, on_the_mark, likely])), [0.0, 0.5, 0.5])
+    np.testing.assert_allclose(both.logit(np.array([hopeless, on_the_mark, likely])), [-7.0, 5.0, 5.0])
+    np.testing.assert_array_equal(share_of_trees(both, np.array([hopeless, on_the_mark, likely])), [0.0, 1.0, 1.0])
     np.testing.assert_array_equal(share_of_trees(first_feature(N_FEATURES), np.zeros((2, N_FEATURES))), [1.0, 1.0])
     assert both.logit(np.empty((0, N_FEATURES))).shape == (0,)
 

@@ -60,6 +60,12 @@ def test_the_likeliest_neighbour_is_used_and_the_hardly_likely_are_counted() -> 
     assert (row["count_after"], row["unlikely_after"]) == (3, 2)
 
 
+def test_neighbours_below_log_odds_of_minus_2_are_counted_as_unlikely() -> None:
+    row, *_ = rows_of([500, 520, 540, 560, 580], [0.0, -1.99, -2.0, -2.01, -1.5])
+
+    assert (row["count_after"], row["unlikely_after"]) == (4, 1)
+
+
 @pytest.mark.parametrize("at_ms", [0.0, 123.456, 7_200_000.0])
 def test_the_reach_is_150_ms_and_an_echo_is_within_9(at_ms: float) -> None:
     def first(gap_ms: float) -> dict[str, float]:

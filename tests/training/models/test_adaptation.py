@@ -16,6 +16,7 @@ from learning_fakes import Says, corrected_copy, examples
 from learning_verdicts import verdicts
 
 from popdetect.detection import verification
+from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
 from popdetect.detection.model.classifiers import Calibration, Cascade, sigmoid
 from popdetect.errors import ModelError, UsageError
@@ -217,9 +218,10 @@ def truths(practice: Path) -> list[Truth]:
 
 @pytest.fixture(scope="module")
 def flipped(truths: list[Truth]) -> list[Truth]:
-    """The truths with two labels turned round: of a clip with many loud pops, and of one without."""
-    loudest = max((t for t in truths if t.label == "pop"), key=lambda t: len(t.onsets_s or ()))
-    return [replace(t, label="no_pop", onsets_s=()) if t is loudest else t for t in truths]
+    """The truths with one wrong label: of the pop clip of which the model is most certain."""
+    detector = Detector(bundle.load())
+    clearest = max((t for t in truths if t.label == "pop"), key=lambda t: detector.detect(t.path).p_pop)
+    return [replace(t, label="no_pop", onsets_s=()) if t is clearest else t for t in truths]
 
 
 @pytest.fixture(scope="module")

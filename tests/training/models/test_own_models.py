@@ -22,6 +22,7 @@ from popdetect.training import retraining
 from popdetect.training.data import simulated_sessions as sessions
 from popdetect.training.data.scenes import SceneRule
 from popdetect.training.models import card, estimators, fitting
+from popdetect.training.models.estimators import auroc
 from popdetect.training.retraining import Retrained
 
 pytestmark = pytest.mark.usefixtures("small_guard")
@@ -45,6 +46,13 @@ def train(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Train:
     return run
 
 
+@pytest.fixture
+def boosting(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`train` with boosted trees in place of the quickest recipe."""
+    strategies = [strategy for strategy in estimators.ESTIMATORS if strategy.name == "boosting"]
+    monkeypatch.setattr(retraining.fitting, "fit", partial(fitting.fit.func, strategies=strategies))  # type: ignore[attr-defined]
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -62,11 +70,16 @@ def test_the_same_labels_and_seed_give_the_same_bytes_and_others_do_not(train: T
     )
 
 
-def test_the_model_hears_what_it_was_taught(train: Train, truths: list[Truth]) -> None:
+def test_the_model_hears_what_it_was_taught(train: Train, boosting: None, truths: list[Truth]) -> None:
+    """Trees can learn 60 clips by heart. The thresholds are of held-out clips, so some clips stay uncertain."""
     detector = Detector(train(truths).model)
-    right = [detector.detect(truth.path).label == truth.label for truth in truths]
+    detections = [detector.detect(truth.path) for truth in truths]
+    right = [detection.label == truth.label for detection, truth in zip(detections, truths, strict=True)]
+    wrong = [not good and d.label != "uncertain" for good, d in zip(right, detections, strict=True)]
 
     assert sum(right) > 0.7 * len(truths)
+    assert sum(wrong) <= 0.05 * len(truths)
+    assert auroc(np.array([t.label == "pop" for t in truths]), np.array([d.p_pop for d in detections])) > 0.97
 
 
 def test_the_card_has_every_figure_of_the_model(train: Train, truths: list[Truth]) -> None:
@@ -161,11 +174,9 @@ def test_clips_of_one_person_are_split_and_every_report_says_that_figures_are_to
     assert done.comparison.new.auroc.value > 0.7
 
 
-def test_clips_of_8_khz_only_make_a_model(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clips_of_8_khz_only_make_a_model(train: Train, boosting: None, tmp_path: Path) -> None:
     rule = SceneRule(duration_s=1.0, max_distractors=2, pop_db=(25.0, 45.0), rates_hz=(8_000,))
     sessions.simulate(tmp_path / "old", n_clips=40, n_patients=5, seed=6, rule=rule)
-    boosting = [recipe for recipe in estimators.ESTIMATORS if recipe.name == "boosting"]
-    monkeypatch.setattr(retraining.fitting, "fit", partial(fitting.fit.func, strategies=boosting))  # type: ignore[attr-defined]
     done = train(read_labels(tmp_path / "old"))
 
     assert verification.verify(done.out).worst_parity <= verification.PARITY_TOLERANCE

@@ -218,12 +218,20 @@ def background(rng: Rng, n: int) -> Sound:
     noise = coloured_noise(rng, n, float(rng.uniform(0, 9)))
     sound = noise * (1 + 0.3 * np.sin(2 * np.pi * (float(rng.uniform(0.1, 1)) * np.arange(n) / RATE_HZ + rng.random())))
     if rng.random() < 0.4:
-        mains = float(rng.choice([50.0, 60.0]))
-        for harmonic in range(1, 12):
-            level = float(rng.uniform(0, 1.2)) / harmonic
-            phase = 2 * np.pi * mains * harmonic * np.arange(n) / RATE_HZ + float(rng.uniform(0, 6.3))
-            sound = sound + level * np.sin(phase)
+        sound = sound + mains_hum(rng, n, 12, 1.0)
     return np.asarray(sound / max(float(np.std(sound)), 1e-9), np.float32)
+
+
+def mains_hum(rng: Rng, n: int, n_harmonics: int = 60, fall: float | None = None) -> npt.NDArray[np.float64]:
+    """Hum of 50 or 60 Hz with its harmonics, which fall with a power of their number (`fall`; default: 0.5 to 2)."""
+    mains = float(rng.choice([50.0, 60.0]))
+    power = float(rng.uniform(0.5, 2.0)) if fall is None else fall
+    sound = np.zeros(n)
+    for harmonic in range(1, n_harmonics):
+        level = float(rng.uniform(0, 1.2)) / harmonic**power
+        phase = 2 * np.pi * mains * harmonic * np.arange(n) / RATE_HZ + float(rng.uniform(0, 6.3))
+        sound += level * np.sin(phase)
+    return sound
 
 
 def room(rng: Rng) -> Sound:
