@@ -47,6 +47,7 @@ from popdetect.training.data.sounds import Recorded
 from popdetect.training.evaluation import comparison
 from popdetect.training.evaluation.scores import card_figures, score
 from popdetect.training.models import bundle_files, card, replay
+from popdetect.training.models.fitting import Fitted
 from popdetect.training.models.replay import Replay
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -120,10 +121,15 @@ def main() -> int:
 def build(args: argparse.Namespace) -> None:
     """Fit, measure the forecast on sources that no fit was trained on, test on the dev-test sounds, write."""
     bundle_files.check_target(args.out, force=args.force, replace_shipped=True)
-    train, dev = read_manifest(args.sounds, "train"), read_manifest(args.sounds, "dev-test")
     clips = accuracy.material(args.sounds, args.scenes, args.trials)
     print(f"{len(clips.examples)} clips mixed", file=sys.stderr, flush=True)
     fitted = accuracy.fit_to(clips, name="popdetect", version=__version__, seed=args.seed, on_progress=_print_progress)
+    write(args, clips, fitted)
+
+
+def write(args: argparse.Namespace, clips: accuracy.Material, fitted: Fitted) -> None:
+    """Measure a fitted model, and write its bundle."""
+    train, dev = read_manifest(args.sounds, "train"), read_manifest(args.sounds, "dev-test")
     forecast = accuracy.forecast(fitted, clips)
     (MODELS / "unheard.json").write_text(json.dumps({**forecast, "command": COMMAND}, indent=1) + "\n")
     accuracy.print_table(forecast["rows"])

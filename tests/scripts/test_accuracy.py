@@ -51,7 +51,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
         patch.setattr(corpus, "TRY", SHORT)
         trials = [trial for person in PEOPLE for trial in corpus.trials(sources, person, 40, TEST)]
         poor = corpus.trials(sources, PEOPLE[0], 1, "skin-mounted sensor")
-    clips = Material(corpus.scenes([], 100, 1, SHORT), [], [*trials, *poor])
+    clips = Material(corpus.scenes([], 100, 1, SHORT), [], [], [*trials, *poor])
     learned: list[np.ndarray] = []
 
     def fit(rows: np.ndarray, labels: np.ndarray, seed: int) -> Any:

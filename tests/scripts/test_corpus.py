@@ -11,6 +11,7 @@ import soundfile
 
 import corpus
 from popdetect.detection.signal.onsets import OnsetRule
+from popdetect.training.data import synthesis
 from popdetect.training.data.dsp import Sound
 from popdetect.training.data.examples import FeatureExtractor, extract_all
 from popdetect.training.data.manifest import Source
@@ -143,3 +144,25 @@ def test_test_clips_have_recorded_pops_only_and_nothing_is_trained_on_them(
     assert 3 < sum(trial.example.is_pop for trial in trials) < 17
     contact = corpus.trials([*everywhere, pop], "anna", 2, "skin-mounted sensor")
     assert not any(trial.example.uses for trial in contact)
+
+
+def test_simulated_sounds_alone_are_for_training_and_without_pops() -> None:
+    clips = corpus.simulated(40)
+
+    assert len(clips) == 40
+    assert {clip.group for clip in clips} == {corpus.fold_name(fold) for fold in range(corpus.N_FOLDS)}
+    for clip in clips:
+        samples, rate_hz = clip.sound()
+        assert (clip.is_pop, clip.onsets_s, clip.uses) == (False, (), {"training"})
+        assert len(samples) == pytest.approx(corpus.PIECE_S / 2 * rate_hz, abs=1)
+        assert np.isfinite(samples).all()
+        assert 0.02 < np.abs(samples).max() <= 1
+    np.testing.assert_array_equal(clips[7].sound()[0], corpus.simulated(8)[7].sound()[0])
+
+
+def test_mains_hum_is_a_tone_of_the_mains_and_its_harmonics() -> None:
+    hum = synthesis.mains_hum(np.random.default_rng(0), 48_000)
+    power = np.square(np.abs(np.fft.rfft(hum)))
+    of_50, of_60 = (power[mains : 60 * mains : mains].sum() / power.sum() for mains in (50, 60))
+
+    assert max(of_50, of_60) > 0.999

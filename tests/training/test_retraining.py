@@ -164,7 +164,7 @@ def test_folds_keep_patients_together() -> None:
 def test_operating_points_are_in_order_and_ask_for_what_they_say() -> None:
     rng = np.random.default_rng(0)
     labels = rng.random(4_000) < 0.5
-    p = np.clip(0.5 + 0.2 * (labels - 0.5) + 0.15 * rng.standard_normal(4_000), 0, 1)
+    p = np.clip(0.3 + 0.2 * (labels - 0.5) + 0.15 * rng.standard_normal(4_000), 0, 1)
     points = fitting.operating_points(p, labels)
 
     assert list(points) == ["balanced", "sensitive", "specific"]
