@@ -35,7 +35,7 @@ N_SCENES = 8000  # of the shipped model
 PIECE_S, MAX_PIECES = 6.0, 8
 LOW_RATE = " 8 kHz"
 N_JOBS = 2
-N_SIMULATED = 900
+N_SIMULATED = 1300
 HUM = "mains hum"
 MOUTHS = 3  # copies of each piece of speech with mouth clicks
 MOUTH_DB = (-40.0, -3.0)  # relative to the peak of the speech
@@ -171,7 +171,7 @@ def simulated(n: int = N_SIMULATED) -> list[Example]:
 
     Recordings of a clean sound without a room are rare in the collections; an electric hum alone is in none of them.
     """
-    kinds = (*sorted(synthesis.DISTRACTORS), *[HUM] * 6)
+    kinds = (*sorted(synthesis.DISTRACTORS), *[HUM] * 6, *["speech-like"] * 4, *["click"] * 2)
     return [
         Example.in_memory(f"simulated {i}", fold_name(i % N_FOLDS), *_single(kinds[i % len(kinds)], i), uses=TRAINING)
         for i in range(n)

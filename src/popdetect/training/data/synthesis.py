@@ -223,14 +223,20 @@ def background(rng: Rng, n: int) -> Sound:
 
 
 def mains_hum(rng: Rng, n: int, n_harmonics: int = 60, fall: float | None = None) -> npt.NDArray[np.float64]:
-    """Hum of 50 or 60 Hz with its harmonics, which fall with a power of their number (`fall`; default: 0.5 to 2)."""
+    """Hum of 50 or 60 Hz with its harmonics, which fall with a power of their number (`fall`; default: 0.5 to 2).
+
+    By default, half of the hums have harmonics in phase, as dimmers and power supplies make them: a sharp edge in each
+    period.
+    """
     mains = float(rng.choice([50.0, 60.0]))
+    in_phase = fall is None and bool(rng.random() < 0.5)
     power = float(rng.uniform(0.5, 2.0)) if fall is None else fall
+    common = float(rng.uniform(0, 2 * np.pi)) if in_phase else 0.0
     sound = np.zeros(n)
-    for harmonic in range(1, n_harmonics):
-        level = float(rng.uniform(0, 1.2)) / harmonic**power
-        phase = 2 * np.pi * mains * harmonic * np.arange(n) / RATE_HZ + float(rng.uniform(0, 6.3))
-        sound += level * np.sin(phase)
+    for harmonic in range(1, int(rng.integers(6, n_harmonics)) if fall is None else n_harmonics):
+        level = float(rng.uniform(0.8, 1.2) if in_phase else rng.uniform(0, 1.2)) / harmonic**power
+        phase = common if in_phase else float(rng.uniform(0, 6.3))
+        sound += level * np.sin(2 * np.pi * mains * harmonic * np.arange(n) / RATE_HZ + phase)
     return sound
 
 
