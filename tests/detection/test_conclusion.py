@@ -114,3 +114,26 @@ def test_the_count_of_a_clip_does_not_depend_on_others(clip: Clip) -> None:
 
     assert "uncertain" in {found.label for found in one_by_one}
     assert one_by_one == streams
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "step_db", "is_counted"),
+    [(0.012, -12.0, False), (0.020, -20.0, False), (0.021, -20.0, True), (0.012, -11.9, True), (0.012, 20.0, True)],
+)
+def test_a_weak_sound_soon_after_a_pop_is_its_reflection(gap_s: float, step_db: float, is_counted: bool) -> None:
+    counted = conclusion.count_pops([0.5, 0.5 + gap_s], [0.9, 0.9], [0.9, 0.9], [30.0, 30.0 + step_db], 0.5, 0.5)
+
+    assert counted == [True, is_counted]
+
+
+def test_a_sound_without_a_likelier_neighbour_keeps_its_base_score() -> None:
+    class Low:
+        def logit(self, rows: np.ndarray) -> np.ndarray:
+            return np.full(len(rows), -3.0)
+
+    names = list(context.names())
+    rows = np.full((3, len(names)), -8.0)
+    rows[:, names.index("own")] = [1.0, 1.0, 1.0]
+    rows[:, names.index("best_before")] = [-8.0, 0.9, 1.1]
+
+    assert conclusion.context_logits(Low(), rows).tolist() == [1.0, 1.0, -3.0]

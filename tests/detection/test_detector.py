@@ -185,7 +185,7 @@ def _counted(times: list[float], sure: str, likely: str) -> str:
     """Draw which candidates are sure and likely; read which are counted."""
     p_clip = np.array([1.0 if c == "#" else 0.0 for c in sure])
     p_event = np.array([1.0 if c == "+" else 0.0 for c in likely])
-    counted = count_pops(np.array(times), p_event, p_clip, 0.5, 0.5)
+    counted = count_pops(np.array(times), p_event, p_clip, [0.0] * len(times), 0.5, 0.5)
     return "".join("#" if c else "." for c in counted)
 
 
@@ -338,7 +338,11 @@ def _count(drawn: list[tuple[float, bool, bool]]) -> tuple[np.ndarray, np.ndarra
     """Times, which are sure, and which are counted."""
     gaps, sure, likely = (np.array(column) for column in zip(*drawn, strict=True))
     times = np.cumsum(gaps) / 1000
-    return times, sure, np.array(count_pops(times, likely.astype(float), sure.astype(float), 0.5, 0.5))
+    return (
+        times,
+        sure,
+        np.array(count_pops(times, likely.astype(float), sure.astype(float), [0.0] * len(times), 0.5, 0.5)),
+    )
 
 
 @settings(deadline=None, derandomize=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from popdetect.detection.model.bundle import OperatingPoint
 from popdetect.detection.model.classifiers import Classifier
+from popdetect.detection.signal import context
 from popdetect.detection.signal.dropouts import DEAD_SHARE, Dropouts
 from popdetect.detection.signal.onsets import Floats, Ints
 from popdetect.detection.signal.quality import Quality
@@ -20,9 +21,11 @@ from popdetect.records import Detection, Event, Label
 NO_EVENT_LOGIT = -12.0  # log-odds of a clip without a candidate, and the lowest of any clip
 CONTEXT_FROM = -5.0  # base log-odds below which no neighbours make a pop of a sound: most candidates
 BURST_S = 0.150  # the pops of one thrust follow each other by 10 to 90 ms
+REFLECTION_S, REFLECTION_DB = 0.020, 12.0
 MERGE_S = 0.009  # a pop often has an echo within 7 ms; pops 12 ms apart are two
 _ROUNDING_S = 1e-9  # so that a gap of exactly 9 or 150 ms counts the same at any time of the recording
 _SPECTRUM_MS = 6.0
+_NEIGHBOURS = [context.names().index(name) for name in ("best_before", "best_after")]
 
 
 class ScoredCandidate(NamedTuple):
@@ -42,13 +45,17 @@ class ScoredCandidate(NamedTuple):
 def context_logits(classifier: Classifier, rows: Floats) -> Floats:
     """Final log-odds of candidates, shape (n,), by the context model and rows of `signal.context.describe`.
 
-    The context only adds evidence: no candidate falls below its base score, and those with a base score below
+    The context takes no evidence away from a sound that is alone: a candidate without a likelier neighbour does not
+    fall below its base score. One beside a likelier sound may be its echo. Candidates with a base score below
     `CONTEXT_FROM` keep it.
     """
     logits = rows[:, 0].copy()
     likely = np.flatnonzero(logits >= CONTEXT_FROM)
     if len(likely):
-        logits[likely] = np.maximum(logits[likely], classifier.logit(rows[likely]))
+        own = logits[likely]
+        with_context = classifier.logit(rows[likely])
+        leads = rows[likely][:, _NEIGHBOURS].max(axis=1) <= own
+        logits[likely] = np.where(leads, np.maximum(own, with_context), with_context)
     return logits
 
 
@@ -60,16 +67,23 @@ def label_for(p_pop: float, point: OperatingPoint) -> Label:
 
 
 def count_pops(
-    times_s: Sequence[float], p_event: Sequence[float], p_clip: Sequence[float], counts_from: float, burst_from: float
+    times_s: Sequence[float],
+    p_event: Sequence[float],
+    p_clip: Sequence[float],
+    level_db: Sequence[float],
+    counts_from: float,
+    burst_from: float,
 ) -> list[bool]:
     """Which candidates are counted as pops.
 
     A candidate that alone would make its clip ``pop`` or ``uncertain`` is counted. A likely candidate within 150 ms of
     a counted one is counted too, and so on along the burst. Of two within 9 ms the later is taken as an echo of the
-    first, unless the first is counted only as part of the burst and the later one is counted alone.
+    first, unless the first is counted only as part of the burst and the later one is counted alone. A sound that
+    follows a counted one within 20 ms and is 12 dB weaker is its reflection in the room: the pops of a burst have
+    similar levels.
 
-    `counts_from` is the threshold of `p_clip`: the `no_pop_below` of the operating point. `burst_from` is that of
-    `p_event` within a burst; see `ScoredCandidate`.
+    `level_db` is the level above the floor. `counts_from` is the threshold of `p_clip`: the `no_pop_below` of the
+    operating point. `burst_from` is that of `p_event` within a burst; see `ScoredCandidate`.
     """
     n = len(times_s)
     alone = [p >= counts_from for p in p_clip]
@@ -89,6 +103,12 @@ def count_pops(
                 continue
             counted[kept] = False
         kept = i
+    pops: list[int] = []
+    for i in [index for index in range(n) if counted[index]]:
+        near = (k for k in reversed(pops) if times_s[i] - times_s[k] <= REFLECTION_S + _ROUNDING_S)
+        counted[i] = all(level_db[k] - level_db[i] < REFLECTION_DB for k in near)
+        if counted[i]:
+            pops.append(i)
     return counted
 
 
@@ -116,7 +136,14 @@ def conclude(
     """
     times = [max(c.sample - first_sample, 0) / rate_hz for c in scored]
     p_alone = [0.0 if c.outside else c.p_clip for c in scored]
-    counted = count_pops(times, [c.p_event for c in scored], p_alone, point.no_pop_below, point.burst_from)
+    counted = count_pops(
+        times,
+        [c.p_event for c in scored],
+        p_alone,
+        [c.snr_db for c in scored],
+        point.no_pop_below,
+        point.burst_from,
+    )
     is_sure = max(p_alone, default=0.0) >= point.pop_from
     unknown = bool(scored) and not is_sure and max(scored, key=attrgetter("p_event")).outside
     duration_s = n_samples / rate_hz

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from popdetect.detection.conclusion import context_logits, count_pops, label_for
 from popdetect.detection.model.bundle import DEFAULT_OPERATING_POINT, Model
 from popdetect.detection.model.classifiers import Calibration, Floats
+from popdetect.detection.signal import features
 from popdetect.records import Label
 from popdetect.training.data.examples import CandidateSet, Example, best_logits
 from popdetect.training.evaluation.matching import ScoredClip
@@ -31,8 +32,12 @@ def counted(model: Model, candidates: CandidateSet, logits: Floats, lower: float
     event, clip = lowered(model.event_calibration, lower), lowered(model.clip_calibration, lower)
     found = np.zeros(len(logits), np.bool_)
     times, p_event, p_clip = candidates.onsets_s.tolist(), event(logits).tolist(), clip(logits).tolist()
+    level, _ = features.level_and_spectrum(candidates.rows, model.front_end.n_columns)
+    level_db = np.where(np.isnan(level), features.HEADROOM_LIMIT_DB, level).tolist()
     for own in candidates.by_clip():
-        found[own] = count_pops(times[own], p_event[own], p_clip[own], point.no_pop_below, point.burst_from)
+        found[own] = count_pops(
+            times[own], p_event[own], p_clip[own], level_db[own], point.no_pop_below, point.burst_from
+        )
     return found
 
 
