@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from popdetect.detection import conclusion
 from popdetect.detection.conclusion import ScoredCandidate, conclude
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import OperatingPoint, load
+from popdetect.detection.signal import context
 from popdetect.detection.signal.dropouts import Dropouts
 from popdetect.detection.signal.quality import Quality
 from popdetect.records import Detection
