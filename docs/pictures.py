@@ -38,7 +38,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         folder = Path(place)
         popdetect("simulate", "session_07", *SESSION, folder=folder)
-        popdetect("classify", "session_07/p01/thrust_05.wav", "--plot", str(out / "classify.png"), folder=folder)
+        popdetect("classify", "session_07/p01/thrust_03.wav", "--plot", str(out / "classify.png"), folder=folder)
         popdetect("label", "session_07", "--quiet", folder=folder)
         popdetect("simulate", "session_08", "--study", "--effect", "-0.5", *SESSION, folder=folder)
         popdetect("label", "session_08", "--quiet", folder=folder)
@@ -52,7 +52,7 @@ def main() -> int:
         page = Page(browser.new_context(viewport={"width": 1280, "height": 800}), served.address)
         for key in ("n", "n", "p", "u"):
             page.answer(key)
-        while page.file != "p01/thrust_05.wav":
+        while page.file != "p01/thrust_03.wav":
             shown = page.id
             page.press("ArrowDown")
             page.tab.wait_for_function("old => document.body.dataset.playable !== old", arg=shown)

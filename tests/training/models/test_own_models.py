@@ -71,13 +71,13 @@ def test_the_same_labels_and_seed_give_the_same_bytes_and_others_do_not(train: T
 
 
 def test_the_model_hears_what_it_was_taught(train: Train, boosting: None, truths: list[Truth]) -> None:
-    """Trees can learn 60 clips by heart. The thresholds are of held-out clips, so some clips stay uncertain."""
+    """Trees can learn 60 clips by heart. The thresholds are of held-out clips, so many clips stay uncertain."""
     detector = Detector(train(truths).model)
     detections = [detector.detect(truth.path) for truth in truths]
     right = [detection.label == truth.label for detection, truth in zip(detections, truths, strict=True)]
     wrong = [not good and d.label != "uncertain" for good, d in zip(right, detections, strict=True)]
 
-    assert sum(right) > 0.7 * len(truths)
+    assert sum(right) > 0.5 * len(truths)
     assert sum(wrong) <= 0.05 * len(truths)
     assert auroc(np.array([t.label == "pop" for t in truths]), np.array([d.p_pop for d in detections])) > 0.97
 
