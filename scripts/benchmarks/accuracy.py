@@ -122,7 +122,7 @@ def run(sounds: Path, *, n_scenes: int, n_trials: int, others: bool = True, out:
 def fit_to(
     clips: Material, *, name: str, version: str, seed: int = 1, on_progress: OnProgress = lambda *_: None
 ) -> Fitted:
-    """Fit the shipped model's estimator; candidate filter on a part of the clips: more changed nothing."""
+    """Fit the shipped model's estimator; the candidate filter is small, and is fitted to a part of the clips."""
     own = [*clips.scenes[: len(clips.scenes) // 4], *(one.example for one in clips.singles[::8])]
     finder = fit_candidate_filter(own, default_front_end(), OnsetRule(), seed, on_progress)
     candidates = corpus.extract(clips.examples, finder)

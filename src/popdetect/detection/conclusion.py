@@ -21,7 +21,7 @@ from popdetect.records import Detection, Event, Label
 NO_EVENT_LOGIT = -12.0  # log-odds of a clip without a candidate, and the lowest of any clip
 CONTEXT_FROM = -5.0  # base log-odds below which no neighbours make a pop of a sound: most candidates
 BURST_S = 0.150  # the pops of one thrust follow each other by 10 to 90 ms
-REFLECTION_S, REFLECTION_DB = 0.020, 12.0
+REFLECTION_S, REFLECTION_DB = 0.020, 12.0  # a reflection in a room is later and weaker; pops of a burst differ less
 MERGE_S = 0.009  # a pop often has an echo within 7 ms; pops 12 ms apart are two
 _ROUNDING_S = 1e-9  # so that a gap of exactly 9 or 150 ms counts the same at any time of the recording
 _SPECTRUM_MS = 6.0

@@ -18,7 +18,7 @@ from popdetect.training.models import estimators
 # share of no_pop clips that must not be called pop, and the probability from which events count in a burst.
 # A new operating point is one entry.
 TARGETS = {"balanced": (0.95, 0.35), "sensitive": (0.90, 0.25), "specific": (0.99, 0.5)}
-# share of the clips; on new sources it is greater by about a third, and a person should have to listen to a fifth
+# share of the clips; a person should have to listen to at most a fifth, also where sounds are harder
 MAX_UNCERTAIN = 0.13
 KEPT = 0.98  # share of the pop clips that need not be called no_pop, even if fewer clips would be uncertain
 # limits of the thresholds: with few clips, one wrong label could otherwise prevent every other clip from being called
