@@ -85,7 +85,7 @@ def material(
             clips = corpus.trials([*without_pops, *own], pops, n_trials, test)
             trials += [one._replace(example=replace(one.example, uses=frozenset())) for one in clips]
     scenes = corpus.scenes(without_pops, n_scenes, 1)
-    share = min(1.0, n_scenes / corpus.N_SCENES)
+    share = corpus.share_of(n_scenes)
     simulated = corpus.simulated(round(share * corpus.N_SIMULATED))
     return Material(scenes, simulated, corpus.alone(without_pops, share), trials)
 

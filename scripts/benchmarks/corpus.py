@@ -102,10 +102,9 @@ def fold_name(fold: int) -> str:
     return f"fold {fold}"
 
 
-def to_learn_from(sources: Sequence[Source], n_scenes: int = N_SCENES, seed: int = 1) -> list[Example]:
-    """Return mixed clips and single recordings, in the proportion of the shipped model."""
-    singles = alone(sources, min(1.0, n_scenes / N_SCENES))
-    return [*scenes(sources, n_scenes, seed), *(single.example for single in singles)]
+def share_of(n_scenes: int) -> float:
+    """Return the share of the other training clips that belongs to so many scenes, as in the shipped model."""
+    return min(1.0, n_scenes / N_SCENES)
 
 
 def scenes(sources: Sequence[Source], n: int, seed: int, rule: SceneRule = LEARN) -> list[Example]:

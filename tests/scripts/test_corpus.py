@@ -63,16 +63,15 @@ def test_what_is_no_pop_is_heard_as_it_is_and_paced_and_teaches_only(sources: li
 def test_to_fewer_scenes_belong_fewer_recordings_alone(sources: list[Source], monkeypatch: pytest.MonkeyPatch) -> None:
     many = [replace(s, group=f"{s.group} {n}") for n in range(4) for s in sources if s.kind != "pop"]
     monkeypatch.setattr(corpus, "N_SCENES", 20)
-    all_of_them, half = corpus.to_learn_from(many, 20, seed=3), corpus.to_learn_from(many, 10, seed=3)
 
-    def alone(examples: list[corpus.Example]) -> list[str]:
-        return [example.file for example in examples if example.file.startswith("alone")]
+    def alone(n_scenes: int) -> list[str]:
+        return [single.example.file for single in corpus.alone(many, corpus.share_of(n_scenes))]
 
-    assert alone(all_of_them) == [single.example.file for single in corpus.alone(many)]
-    assert len(all_of_them) - len(alone(all_of_them)) == 20
-    assert set(alone(half)) < set(alone(all_of_them))
-    assert len(alone(half)) / len(alone(all_of_them)) == pytest.approx(0.5, abs=0.15)
-    assert len(corpus.to_learn_from(many, 30, seed=3)) == 30 + len(alone(all_of_them))
+    all_of_them, half = alone(20), alone(10)
+    assert all_of_them == [single.example.file for single in corpus.alone(many)]
+    assert set(half) < set(all_of_them)
+    assert len(half) / len(all_of_them) == pytest.approx(0.5, abs=0.15)
+    assert alone(30) == all_of_them
 
 
 def test_speech_is_heard_with_clicks_of_a_mouth_in_it() -> None:
