@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from popdetect.detection.audio.recording import EXTENSIONS
 from popdetect.errors import NothingFound, UsageError
 from popdetect.session.files import find_clips, read_bytes, readable, write_files, write_text
 
@@ -192,7 +193,7 @@ def test_a_folder_without_recordings_is_described(tmp_path: Path) -> None:
     (tmp_path / "plain").unlink()
     with pytest.raises(NothingFound) as none:
         find_clips(tmp_path)
-    known = "looked for .aif, .aifc, .aiff, .flac, .mp3, .oga, .ogg, .opus, .wav, .wave"
+    known = f"looked for {', '.join(sorted(EXTENSIONS))}"
 
     assert str(many.value).startswith(f"{tmp_path}: no recording in it or below; 6 other files seen (2 .txt, 1 ")
     assert str(many.value).endswith(f", …); {known}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from popdetect.detection.audio.recording import EXTENSIONS
 from popdetect.errors import TableError, UsageError
 from popdetect.session.labels import Truth, read_labels, write_labels
 
@@ -189,7 +190,7 @@ def test_empty_class_folders_name_the_formats(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         read_labels(tmp_path)
 
-    known = ".aif, .aifc, .aiff, .flac, .mp3, .oga, .ogg, .opus, .wav, .wave"
+    known = ", ".join(sorted(EXTENSIONS))
     assert str(refused.value) == f"{tmp_path}: no clips in pop and no_pop; {known} are looked for"
 
 

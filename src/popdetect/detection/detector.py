@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from numbers import Integral
 from typing import BinaryIO
@@ -79,9 +80,9 @@ class Detector:
         """
         recording = _opened(source, sr)
         found = self._begin(recording)
-        if isinstance(found, Detection):
-            return found
-        return detect_batch(self.model, self._point, recording.rate_hz, [found])[0]
+        if not isinstance(found, Detection):
+            found = detect_batch(self.model, self._point, recording.rate_hz, [found])[0]
+        return _flagged(found, recording.flags)
 
     def stream(self, sr: float, channels: int = 1) -> Stream:
         """Begin a recording that comes in blocks: ``feed`` the blocks, then ``finish``.
@@ -111,13 +112,13 @@ class Detector:
         together, which takes half the time and changes no verdict.
         """
         made: dict[int, Verdict] = {}
-        waiting: dict[tuple[int, int], list[tuple[int, Samples, str]]] = {}
+        waiting: dict[tuple[int, int], list[tuple[int, Samples, str, tuple[str, ...]]]] = {}
 
         def process(key: tuple[int, int]) -> None:
             group = waiting.pop(key)
-            detections = detect_batch(self.model, self._point, key[0], [samples for _, samples, _ in group])
-            for (index, _, sha256), detection in zip(group, detections, strict=True):
-                made[index] = Verdict(sources[index][1], "ok", detection, sha256=sha256)
+            detections = detect_batch(self.model, self._point, key[0], [samples for _, samples, _, _ in group])
+            for (index, _, sha256, flags), detection in zip(group, detections, strict=True):
+                made[index] = Verdict(sources[index][1], "ok", _flagged(detection, flags), sha256=sha256)
 
         for index, (source, name) in enumerate(sources):
             sha256 = _sha256(source) if hash_files else ""
@@ -128,12 +129,12 @@ class Detector:
                 made[index] = Verdict(name, error.status, None, error=str(error), sha256=sha256)
                 continue
             if isinstance(found, Detection):
-                made[index] = Verdict(name, "ok", found, sha256=sha256)
+                made[index] = Verdict(name, "ok", _flagged(found, recording.flags), sha256=sha256)
                 continue
             key = (recording.rate_hz, recording.channels)
             group = waiting.setdefault(key, [])
-            group.append((index, found, sha256))
-            if sum(samples.size for _, samples, _ in group) >= BATCH_SAMPLES:
+            group.append((index, found, sha256, recording.flags))
+            if sum(samples.size for _, samples, _, _ in group) >= BATCH_SAMPLES:
                 process(key)
         for key in list(waiting):
             process(key)
@@ -162,6 +163,11 @@ def _opened(source: Source | npt.ArrayLike, sr: float | None) -> Recording | Arr
     if sr is not None and is_file:
         raise UsageError(f"sample rate {sr} for a file, which has its own; leave it out")
     return Recording(source) if sr is None else ArrayRecording(source, sr)  # type: ignore[arg-type]
+
+
+def _flagged(found: Detection, flags: tuple[str, ...]) -> Detection:
+    """The detection with the flags of its file after those of its sound."""
+    return replace(found, quality=found.quality + flags) if flags else found
 
 
 def _sha256(source: Source) -> str:

@@ -44,6 +44,8 @@ class ArrayRecording:
     Unreadable, NotFinite, Empty, TooShort
     """
 
+    flags: tuple[str, ...] = ()  # quality flags of the file; an array has none
+
     def __init__(self, samples: npt.ArrayLike, rate_hz: float) -> None:
         self.rate_hz = check_rate(rate_hz)
         self._samples = as_float(_time_first(_as_array(samples)))

@@ -25,7 +25,11 @@ from popdetect.detection.audio.interrupts import defer_interrupts
 from popdetect.detection.audio.silence import SilenceCheck
 from popdetect.errors import AudioError, Empty, Truncated, Unreadable
 
-EXTENSIONS = frozenset({".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc"})
+# what recorders write and libsndfile reads; the files of phones are in `phone`
+EXTENSIONS = frozenset({
+    ".wav", ".wave", ".bwf", ".rf64", ".bw64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff",
+    ".aifc", ".caf", ".au", ".snd",
+})  # fmt: skip
 
 _UNKNOWN_LENGTH = 2**62  # libsndfile reports this or more if a file does not say its length
 
@@ -42,7 +46,15 @@ class Recording:
     ------
     AudioError
         One of its subclasses, on opening or while iterating; the message is one line.
+
+    Attributes
+    ----------
+    flags : tuple of str
+        What the file itself says about its quality, for `Detection.quality`; complete once all blocks are read.
+    rate_hz, channels : int
     """
+
+    flags: tuple[str, ...] = ()
 
     def __init__(self, source: str | os.PathLike[str] | BinaryIO) -> None:
         self._handle = handle = _open(source)
