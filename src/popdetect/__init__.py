@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from popdetect.errors import Truncated as Truncated
     from popdetect.errors import Unreadable as Unreadable
     from popdetect.errors import UsageError as UsageError
+    from popdetect.records import Burst as Burst
     from popdetect.records import Detection as Detection
     from popdetect.records import Event as Event
     from popdetect.session.session import Session as Session
@@ -43,6 +44,7 @@ __version__ = "0.2.0"
 
 __all__ = [
     "AudioError",
+    "Burst",
     "Detection",
     "Detector",
     "Empty",
@@ -67,7 +69,13 @@ __all__ = [
 ]
 
 # modules of the classes, which are imported when a class is first used; those not listed are in `errors`
-_MODULES = {"Detection": "records", "Detector": "detection.detector", "Event": "records", "Session": "session.session"}
+_MODULES = {
+    "Burst": "records",
+    "Detection": "records",
+    "Detector": "detection.detector",
+    "Event": "records",
+    "Session": "session.session",
+}
 
 
 def load_model(path: str | os.PathLike[str] | None = None, *, operating_point: str = "balanced") -> Detector:

@@ -1,18 +1,22 @@
 """The records that the packages exchange: frozen dataclasses, with times in seconds from the start of the clip.
 
 A `Detection` is the result for one clip. Its `Event` records are the likely candidates in time order, pops or not. A
-`Verdict` is the result for one file: a `Detection`, or the reason why there is none.
+`Burst` is the pops of one thrust. A `Verdict` is the result for one file: a `Detection`, or the reason why there is
+none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import PurePath
 from typing import Any, Literal
 
 Label = Literal["pop", "no_pop", "uncertain"]
 LABELS: tuple[Label, ...] = ("pop", "no_pop", "uncertain")
+BURST_S = 0.150  # longest time between two pops of one thrust; most follow each other by 10 to 90 ms
+ROUNDING_S = 1e-9  # so that a gap of exactly 9 or 150 ms counts the same at any time of the recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,64 @@ class Event:
     centroid_hz: float
     snr_db: float
     channel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """The pops of one thrust: each follows the one before it by at most 150 ms.
+
+    Attributes
+    ----------
+    start_s : float ≥ 0
+        Onset of the first pop, seconds from the start of the clip.
+    end_s : float ≥ start_s
+        End of the sound that ends last, seconds from the start of the clip.
+    n_pops : int ≥ 1
+    p_pop : float in [0, 1]
+        Probability of the likeliest pop. In a clip labelled ``uncertain``, the pops are uncertain pops.
+    """
+
+    start_s: float
+    end_s: float
+    n_pops: int
+    p_pop: float
+
+
+def bursts(events: Iterable[Event]) -> tuple[Burst, ...]:
+    """Group the counted events into bursts; the one such function of the package.
+
+    Parameters
+    ----------
+    events : iterable of Event
+        In time order. Events that are not counted are left out. An unknown length (NaN) counts as 0.
+
+    Returns
+    -------
+    tuple of Burst, in time order
+
+    Examples
+    --------
+    >>> times_s = (0.4, 0.43, 0.58, 0.74)
+    >>> bursts(Event(t, 0.9, True, 2.0, 2500.0, 3000.0, 30.0) for t in times_s)
+    (Burst(start_s=0.4, end_s=0.582, n_pops=3, p_pop=0.9), Burst(start_s=0.74, end_s=0.742, n_pops=1, p_pop=0.9))
+    """
+    groups: list[list[Event]] = []
+    for event in events:
+        if not event.is_pop:
+            continue
+        if groups and event.onset_s - groups[-1][-1].onset_s <= BURST_S + ROUNDING_S:
+            groups[-1].append(event)
+        else:
+            groups.append([event])
+    return tuple(
+        Burst(
+            pops[0].onset_s,
+            max(pop.onset_s + (0.0 if math.isnan(pop.duration_ms) else pop.duration_ms / 1000) for pop in pops),
+            len(pops),
+            max(pop.p_pop for pop in pops),
+        )
+        for pops in groups
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +160,11 @@ class Detection:
         ``"dropout"``.
         """
         return len(self.pops)
+
+    @property
+    def bursts(self) -> tuple[Burst, ...]:
+        """The `pops` by thrust, in time order."""
+        return bursts(self.events)
 
     @property
     def pops_in_words(self) -> str:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from popdetect.detection.detector import Detector
 from popdetect.errors import AudioError, Empty, NotFinite, TooShort, Unreadable
-from popdetect.records import Detection, Event
+from popdetect.records import Burst, Detection, Event, bursts
 from popdetect.training.data.dsp import RATE_HZ
 
 Sound = npt.NDArray[np.float32]
@@ -132,6 +132,58 @@ def test_file_array_batch_and_stream_are_the_same_to_the_last_digit(
     together = detector.verdicts([(other, "a"), (raw, "b"), (other, "c"), (raw, "d")])
     assert [verdict.detection for verdict in together[1::2]] == [alone, alone]
     assert together[0].detection == together[2].detection == detector.detect(other)
+
+
+@LAWS
+@given(
+    onsets=st.lists(st.integers(100, 5_900), max_size=24, unique=True).map(
+        lambda ms: tuple(m / 1000 for m in sorted(ms))
+    ),
+    seed=SEEDS,
+    noise=st.sampled_from([0.003, 0.02, 0.06]),
+    sizes=st.lists(st.integers(1, 100_000), min_size=1, max_size=4).filter(lambda sizes: sum(sizes) > 400),
+)
+def test_events_that_a_stream_returns_are_final_and_come_by_burst(
+    detector: Detector, clip: Clip, onsets: tuple[float, ...], seed: int, noise: float, sizes: list[int]
+) -> None:
+    sound = clip(onsets, 6.0, seed, noise)[:, None]
+    whole = detector.detect(sound, RATE_HZ)
+    stream = detector.stream(RATE_HZ)
+    returned: list[Event] = []
+    groups: list[Burst] = []
+    for block in cut(sound, sizes):
+        events = stream.feed(block)
+        returned += events
+        groups += bursts(events)
+    rest = stream.finish().events[len(returned) :]
+
+    assert (*returned, *rest) == whole.events
+    assert (*groups, *bursts(rest)) == whole.bursts
+
+
+def test_a_stream_returns_a_pop_at_most_two_seconds_after_it(detector: Detector, clip: Clip) -> None:
+    sound = clip((0.5, 0.53, 3.2), 6.0)[:, None]
+    stream = detector.stream(RATE_HZ)
+    come_at = {
+        event.onset_s: at * 0.02
+        for at, block in enumerate(cut(sound, [960]), start=1)
+        for event in stream.feed(block)
+        if event.is_pop
+    }
+
+    assert len(come_at) == 3
+    assert all(at - onset < 2.0 for onset, at in come_at.items())
+
+
+def test_provisional_events_are_those_of_the_sound_so_far_and_change_nothing(detector: Detector, clip: Clip) -> None:
+    sound = clip((0.5, 0.53, 1.3, 1.34, 2.6), 3.0)[:, None]
+    stream = detector.stream(RATE_HZ)
+    returned: list[Event] = []
+    for end in range(4_800, len(sound) + 1, 4_800):
+        returned += stream.feed(sound[end - 4_800 : end])
+        assert (*returned, *stream.provisional()) == detector.detect(sound[:end], RATE_HZ).events
+
+    assert stream.finish() == detector.detect(sound, RATE_HZ)
 
 
 @LAWS

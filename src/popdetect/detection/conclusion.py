@@ -16,14 +16,12 @@ from popdetect.detection.signal.dropouts import DEAD_SHARE, Dropouts
 from popdetect.detection.signal.onsets import Floats, Ints
 from popdetect.detection.signal.quality import Quality
 from popdetect.detection.signal.refinement import SnippetReader
-from popdetect.records import Detection, Event, Label
+from popdetect.records import BURST_S, ROUNDING_S, Detection, Event, Label
 
 NO_EVENT_LOGIT = -12.0  # log-odds of a clip without a candidate, and the lowest of any clip
 CONTEXT_FROM = -5.0  # base log-odds below which no neighbours make a pop of a sound: most candidates
-BURST_S = 0.150  # the pops of one thrust follow each other by 10 to 90 ms
 REFLECTION_S, REFLECTION_DB = 0.020, 12.0  # a reflection in a room is later and weaker; pops of a burst differ less
 MERGE_S = 0.009  # a pop often has an echo within 7 ms; pops 12 ms apart are two
-_ROUNDING_S = 1e-9  # so that a gap of exactly 9 or 150 ms counts the same at any time of the recording
 _SPECTRUM_MS = 6.0
 _NEIGHBOURS = [context.names().index(name) for name in ("best_before", "best_after")]
 
@@ -82,6 +80,8 @@ def count_pops(
     follows a counted one within 20 ms and is 12 dB weaker is its reflection in the room: the pops of a burst have
     similar levels.
 
+    A burst of likely candidates is counted independently of what is more than 150 ms away from it; see `n_final`.
+
     `level_db` is the level above the floor. `counts_from` is the threshold of `p_clip`: the `no_pop_below` of the
     operating point. `burst_from` is that of `p_event` within a burst; see `ScoredCandidate`.
     """
@@ -92,12 +92,12 @@ def count_pops(
     for order in (range(n), range(n - 1, -1, -1)):  # along the bursts forwards, then backwards
         last = -math.inf
         for i in order:
-            if alone[i] or counted[i] or (likely[i] and abs(times_s[i] - last) <= BURST_S + _ROUNDING_S):
+            if alone[i] or counted[i] or (likely[i] and abs(times_s[i] - last) <= BURST_S + ROUNDING_S):
                 counted[i] = True
                 last = times_s[i]
     kept: int | None = None
     for i in [index for index in range(n) if counted[index]]:
-        if kept is not None and times_s[i] - times_s[kept] < MERGE_S - _ROUNDING_S:
+        if kept is not None and times_s[i] - times_s[kept] < MERGE_S - ROUNDING_S:
             if not alone[i] or alone[kept]:
                 counted[i] = False
                 continue
@@ -105,11 +105,53 @@ def count_pops(
         kept = i
     pops: list[int] = []
     for i in [index for index in range(n) if counted[index]]:
-        near = (k for k in reversed(pops) if times_s[i] - times_s[k] <= REFLECTION_S + _ROUNDING_S)
+        near = (k for k in reversed(pops) if times_s[i] - times_s[k] <= REFLECTION_S + ROUNDING_S)
         counted[i] = all(level_db[k] - level_db[i] < REFLECTION_DB for k in near)
         if counted[i]:
             pops.append(i)
     return counted
+
+
+def events_of(
+    point: OperatingPoint, scored: Sequence[ScoredCandidate], rate_hz: int, first_sample: int = 0
+) -> tuple[Event, ...]:
+    """The events of a clip from its candidates, whose samples are counted from `first_sample` of the clip.
+
+    An out-of-distribution sound is not counted on its own.
+    """
+    times = [max(c.sample - first_sample, 0) / rate_hz for c in scored]
+    counted = count_pops(
+        times,
+        [c.p_event for c in scored],
+        [_p_alone(c) for c in scored],
+        [c.snr_db for c in scored],
+        point.no_pop_below,
+        point.burst_from,
+    )
+    return tuple(Event(t, c.p_event, n, *c[3:8]) for c, t, n in zip(scored, times, counted, strict=True))
+
+
+def n_final(point: OperatingPoint, scored: Sequence[ScoredCandidate], known_until: int, rate_hz: int) -> int:
+    """How many of the first candidates no later candidate can change; all later ones are at `known_until` or after it.
+
+    What is counted depends on likely candidates that follow each other by at most 150 ms. Such a burst is final once
+    no further candidate can belong to it.
+    """
+    reach = (BURST_S + ROUNDING_S) * rate_hz
+    n, next_likely = len(scored), known_until
+    for index in range(len(scored) - 1, -1, -1):
+        candidate = scored[index]
+        if _p_alone(candidate) < point.no_pop_below and candidate.p_event < point.burst_from:
+            continue
+        sample = max(candidate.sample, 0)
+        if next_likely - sample > reach:
+            break
+        n, next_likely = index, sample
+    return n
+
+
+def _p_alone(candidate: ScoredCandidate) -> float:
+    return 0.0 if candidate.outside else candidate.p_clip
 
 
 def conclude(
@@ -129,22 +171,12 @@ def conclude(
     A clip labelled ``no_pop`` has no counted event, a clip labelled ``pop`` at least one. The counted events of an
     ``uncertain`` clip are uncertain pops.
 
-    An out-of-distribution sound is not counted on its own, and does not make its clip a ``pop``. If it is the likeliest
-    sound, and no other sound would make the clip a ``pop``, the label is ``uncertain`` with the flag ``outside``. A
-    clip of which a drop-out has taken more than half is not called ``no_pop``, but ``uncertain`` with the flag
-    ``dropout``. Only ``uncertain`` clips with one of these flags may have no counted event.
+    An out-of-distribution sound does not make its clip a ``pop``. If it is the likeliest sound, and no other sound
+    would make the clip a ``pop``, the label is ``uncertain`` with the flag ``outside``. A clip of which a drop-out has
+    taken more than half is not called ``no_pop``, but ``uncertain`` with the flag ``dropout``. Only ``uncertain`` clips
+    with one of these flags may have no counted event.
     """
-    times = [max(c.sample - first_sample, 0) / rate_hz for c in scored]
-    p_alone = [0.0 if c.outside else c.p_clip for c in scored]
-    counted = count_pops(
-        times,
-        [c.p_event for c in scored],
-        p_alone,
-        [c.snr_db for c in scored],
-        point.no_pop_below,
-        point.burst_from,
-    )
-    is_sure = max(p_alone, default=0.0) >= point.pop_from
+    is_sure = max(map(_p_alone, scored), default=0.0) >= point.pop_from
     unknown = bool(scored) and not is_sure and max(scored, key=attrgetter("p_event")).outside
     duration_s = n_samples / rate_hz
     label = "uncertain" if unknown else label_for(p_pop, point)
@@ -154,7 +186,7 @@ def conclude(
     return Detection(
         label=label,
         p_pop=p_pop,
-        events=tuple(Event(t, c.p_event, n, *c[3:8]) for c, t, n in zip(scored, times, counted, strict=True)),
+        events=events_of(point, scored, rate_hz, first_sample),
         duration_s=duration_s,
         sample_rate_hz=rate_hz,
         channels=channels,

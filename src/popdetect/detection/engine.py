@@ -8,6 +8,7 @@ depend on the turns in which frames come, to the last digit. Hops and samples co
 from __future__ import annotations
 
 import math
+from copy import copy
 
 import numpy as np
 
@@ -28,6 +29,7 @@ class Engine:
     def __init__(self, model: Model, point: OperatingPoint, rate_hz: int) -> None:
         self.first_hop = 0  # the first frame that is still needed; those before it are dropped
         self.scored: list[ScoredCandidate] = []  # those listed as events, in time order
+        self.known_until = 0  # the first sample at which a candidate may still be added to `scored`
         self.logits: list[tuple[Ints, Floats]] = []  # samples and final log-odds of all candidates
         self._model = model
         self._counts_from = point.no_pop_below
@@ -79,8 +81,16 @@ class Engine:
             self._searched - int(features.NEIGHBOUR_MS * self._rate_hz / 1000 / hop) - 2 * self._window_hops - 2,
         )
         self._score(int(np.searchsorted(self._found["sample"], horizon)))
-        self._decide(read, int(np.searchsorted(self._found["sample"], horizon - self._reach)))
+        self.known_until = max(self.known_until, horizon - self._reach)
+        self._decide(read, int(np.searchsorted(self._found["sample"], self.known_until)))
         self._drop()
+
+    def copy(self) -> Engine:
+        """An engine in the same state, with empty lists of results; what is done with it changes nothing here."""
+        other = copy(self)
+        other.scored, other.logits = [], []
+        other._found = self._found.copy()  # scores are written into it; the other arrays are replaced, not changed
+        return other
 
     def _find(self, read: SnippetReader, *, to_the_end: bool) -> None:
         rule, first = self._model.onset_rule, self.first_hop

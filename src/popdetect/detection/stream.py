@@ -15,16 +15,16 @@ import numpy.typing as npt
 
 from popdetect.detection.audio.arrays import Samples, as_block, check_recording
 from popdetect.detection.audio.silence import SilenceCheck
-from popdetect.detection.conclusion import NO_EVENT_LOGIT, ScoredCandidate, conclude
+from popdetect.detection.conclusion import NO_EVENT_LOGIT, ScoredCandidate, conclude, events_of, n_final
 from popdetect.detection.engine import Engine
 from popdetect.detection.model.bundle import Model, OperatingPoint
 from popdetect.detection.signal.dropouts import Dropouts
-from popdetect.detection.signal.frames import SEGMENT_HOPS, mean_power, total_power, transform
+from popdetect.detection.signal.frames import SEGMENT_HOPS, Array, mean_power, total_power, transform
 from popdetect.detection.signal.onsets import Ints
 from popdetect.detection.signal.quality import Quality
 from popdetect.detection.signal.refinement import snippets
 from popdetect.detection.signal.speech import STEP_HOPS, Voice, at_equal_times, energy_db, n_stretches, stretches
-from popdetect.records import Detection
+from popdetect.records import Detection, Event
 
 _GAP_HOPS = 260  # between the clips of a batch: more than the 100 and the 150 ms that features and neighbours reach
 
@@ -47,19 +47,28 @@ class Stream:
         self._samples: Samples = np.empty((0, channels), np.float32)  # from hop `first_hop` of the engine on
         self._pending: list[Samples] = []  # blocks that are not in `_samples` yet
         self._n_samples = 0
+        self._n_final = 0  # how many of the engine's candidates `feed` has returned
         self._silence = SilenceCheck()
         self._quality = Quality()
         self._dropouts = Dropouts(self._transform.hop, rate_hz, model.front_end.n_columns - 1)
         self._voice = Voice()
 
-    def feed(self, block: npt.ArrayLike) -> None:
-        """Process the next block.
+    def feed(self, block: npt.ArrayLike) -> tuple[Event, ...]:
+        """Process the next block, and return the events that have become final.
 
         Parameters
         ----------
         block : array_like
             Shape (n, channels), (channels, n), or (n,) if there is one channel; types and range as of
             `Detector.detect`. Any length, also 0. It may be overwritten afterwards.
+
+        Returns
+        -------
+        tuple of Event
+            In time order. Nothing that follows changes them: the events of all blocks, and those that only `finish`
+            finds, are the events of the detection. The pops of a burst are returned together, so `records.bursts` may
+            be applied to each turn. Frames are processed by the second, and pops depend on their neighbours, so events
+            come 0.3 to 1.5 s after their sound; `provisional` has those that are not final yet.
 
         Raises
         ------
@@ -74,8 +83,28 @@ class Stream:
         self._n_samples += len(samples)
         # segments lie at fixed places in the recording, whatever the blocks
         n_ready = self._n_ready() // SEGMENT_HOPS * SEGMENT_HOPS
-        if n_ready > 0:
-            self._process(n_ready, to_the_end=False)
+        if n_ready <= 0:
+            return ()
+        self._process(n_ready, to_the_end=False)
+        waiting = self._engine.scored[self._n_final :]
+        final = waiting[: n_final(self._point, waiting, self._engine.known_until, self._rate_hz)]
+        self._n_final += len(final)
+        return events_of(self._point, final, self._rate_hz)
+
+    def provisional(self) -> tuple[Event, ...]:
+        """Events that are not final yet, as if the recording ended here; the stream stays as it is.
+
+        The last of them may still change, or be given up, when more sound follows: the features of a candidate use the
+        100 ms after it, and its neighbours within 150 ms. It takes about as long as feeding one second.
+        """
+        engine = self._engine.copy()
+        samples = np.concatenate([self._samples, *self._pending])
+        origin = engine.first_hop * self._transform.hop
+        if (n_frames := self._n_ready()) > 0:
+            engine.append(self._power(samples, n_frames))
+        engine.advance(partial(_read, [samples], [origin], np.empty(0, np.intp)), to_the_end=True)
+        waiting = self._engine.scored[self._n_final :] + engine.scored
+        return events_of(self._point, waiting, self._rate_hz)
 
     def finish(self) -> Detection:
         """Process the rest and return the detection of the whole recording; to be called once.
@@ -103,14 +132,21 @@ class Stream:
         """How many more frames the samples so far make."""
         return self._transform.n_frames(self._n_samples) - self._engine.n_hops
 
+    def _power(self, samples: Samples, n_frames: int) -> Array:
+        """Power of the next frames; `samples` begin with hop `first_hop` of the engine."""
+        power = np.empty((n_frames, self._model.front_end.n_columns), np.float32)
+        mean_power(
+            samples[(self._engine.n_hops - self._engine.first_hop) * self._transform.hop :], power, self._transform
+        )
+        return power
+
     def _process(self, n_frames: int, *, to_the_end: bool) -> None:
         engine, hop = self._engine, self._transform.hop
         self._samples = np.concatenate([self._samples, *self._pending])
         self._pending.clear()
         first = engine.first_hop
         if n_frames:
-            power = np.empty((n_frames, self._model.front_end.n_columns), np.float32)
-            mean_power(self._samples[(engine.n_hops - first) * hop :], power, self._transform)
+            power = self._power(self._samples, n_frames)
             total = total_power(power)
             self._dropouts.feed(power[:, 0], total)
             self._voice.feed(at_equal_times(energy_db(total), engine.n_hops, self._rate_hz, self._model.front_end))
