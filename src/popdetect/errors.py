@@ -9,7 +9,7 @@
     ├── AudioError            one recording that cannot be processed; `status` says why       exit code 3
     │   ├── Unreadable        no such file, not audio, a sample rate outside 8 to 192 kHz, an array of a wrong type
     │   ├── Empty             no samples, or no sound (digital silence, a constant, dither)
-    │   ├── Truncated         shorter than its header says
+    │   ├── Truncated         damaged inside, or nothing left of its sound
     │   ├── NotFinite         NaN or infinite samples
     │   └── TooShort          shorter than 10 ms
     ├── NothingFound          no recording that could be read                                 exit code 4
@@ -120,7 +120,10 @@ class Empty(AudioError):
 
 
 class Truncated(AudioError):
-    """A recording shorter than its header says."""
+    """A compressed recording that is damaged inside, or a recording so short that nothing of its sound is left.
+
+    One with less sound than its header says is no error; it is labelled by what is there, with the flag ``truncated``.
+    """
 
     status = "truncated"
 

@@ -127,7 +127,7 @@ class Detection:
     sample_rate_hz, channels : int
     quality : tuple of str
         Flags: ``"clipped"``, ``"quiet"``, ``"speech"``, ``"outside"`` (out of distribution), ``"long"``,
-        ``"dropout"``; usually none.
+        ``"dropout"``, and of the file ``"truncated"``, ``"longer_than_header"``, ``"delay_unknown"``; usually none.
     """
 
     label: Label

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,18 +44,21 @@ def _with(value: float) -> bytes:
 FILES: dict[str, tuple[bytes, str, str]] = {
     "empty.wav": (b"", "empty", "0 bytes"),
     "header only.wav": (wav(SOUND[:0]), "empty", "no samples"),
-    "cut.wav": (wav()[:40_000], "truncated", "cut off"),
     "text.wav": (b"this is not a recording", "unreadable", "text, not audio"),
     "nan.wav": (_with(np.nan), "not_finite", "not numbers"),
     "inf.wav": (_with(np.inf), "not_finite", "not numbers"),
     "zeros.wav": (wav(SOUND * 0), "empty", "digital silence"),
     "one.wav": (wav(SOUND[:1]), "too_short", "at least 10 ms"),
-    "half.wav": (wav()[: len(wav()) // 2], "truncated", "cut off"),
-    "half.flac": (flac()[: len(flac()) // 2], "truncated", "cut short"),
+    "damaged.flac": (flac()[:20_000] + bytes(500) + flac()[20_500:], "truncated", "damaged inside"),
     "riff alone.wav": (b"RIFF", "unreadable", "a damaged RIFF file"),
     "cut in the header.wav": (wav()[:30], "unreadable", "damaged RIFF"),
     "noise.flac": (bytes(range(256)) * 40, "unreadable", "not a recording that can be decoded"),
     "phone.wav": (b"\0\0\0\x20ftypM4A " + bytes(2_000), "unreadable", "export it as wav"),
+}
+CUT = {  # judged on what is there, and flagged
+    "half.wav": (wav()[: len(wav()) // 2], "truncated"),
+    "half.flac": (flac()[: len(flac()) // 2], "truncated"),
+    "old header.wav": (wav()[:40] + struct.pack("<I", 40_000) + wav()[44:], "longer_than_header"),
 }
 GOOD = ("gut übung.WAV", "-dash.wav", "two\nlines.wav", "ümläut 音.flac")
 
@@ -81,6 +85,26 @@ def test_classify_says_what_is_wrong(session: Path, name: str, capsys: Capture) 
     assert words in row["error"]
     assert "\n" not in row["error"]
     assert "label" not in row
+
+
+def test_cut_recordings_are_judged_and_named(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, (raw, flag) in CUT.items():
+        (tmp_path / name).write_bytes(raw)
+        assert cli.main(["classify", str(tmp_path / name), "--json"]) == 0
+        row = json.loads(capsys.readouterr().out)
+        assert (row["status"], row["label"], flag in row["quality"]) == ("ok", "no_pop", True)
+        assert cli.main(["classify", str(tmp_path / name)]) == 0
+        assert flag in capsys.readouterr().out.splitlines()[1]
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw)))
+        assert cli.main(["classify", "-", "--json"]) == 0
+        assert {**json.loads(capsys.readouterr().out), "file": row["file"]} == row
+
+    assert cli.main(["label", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "3 clips: 0 pop (0 pops), 3 no pop, 0 uncertain, 0 failed" in out
+    assert "  cut off, labelled by what is left of them: half.flac, half.wav\n" in out
+    assert cli.main(["label", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["truncated"] == ["half.flac", "half.wav"]
 
 
 def test_one_broken_file_does_not_end_the_run(session: Path, capsys: Capture) -> None:
@@ -303,7 +327,7 @@ def test_a_file_without_permission(
 
 
 def test_a_repaired_clip_is_processed_by_the_next_run(tmp_path: Path, capsys: Capture) -> None:
-    (tmp_path / "a.wav").write_bytes(wav()[:40_000])
+    (tmp_path / "a.wav").write_bytes(wav()[:30])
     soundfile.write(tmp_path / "b.wav", SOUND, 48_000)
 
     assert cli.main(["label", str(tmp_path)]) == 3

@@ -54,17 +54,20 @@ def as_text(summary: Summary) -> str:
     lines += [f"  failed: {one_line(file)}: {one_line(error)}" for file, error in summary.failed[:5]]
     if summary.n_failed > 5:
         lines.append(f"  … and {summary.n_failed - 5} more: see the column error in clips.csv")
-    if summary.uncertain:
-        shown = ", ".join(map(one_line, summary.uncertain[:3]))
-        more = f" … and {len(summary.uncertain) - 3} more" if len(summary.uncertain) > 3 else ""
-        lines.append(f"  uncertain, please listen: {shown}{more}")
+    for words, files in (
+        ("cut off, labelled by what is left of them", summary.truncated),
+        ("uncertain, please listen", summary.uncertain),
+    ):
+        if files:
+            more = f" … and {len(files) - 3} more" if len(files) > 3 else ""
+            lines.append(f"  {words}: {', '.join(map(one_line, files[:3]))}{more}")
     return "\n".join([*lines, *(f"  {one_line(path)}" for path in summary.written)])
 
 
 def as_json(summary: Summary) -> dict[str, Any]:
     """Return the same as an object, with all file names."""
     names = ("folder", "out", "n_clips", "n_new", "n_skipped", "n_failed", "n_pops", "n_uncertain_pops", "uncertain",
-             "written")  # fmt: skip
+             "truncated", "written")  # fmt: skip
     row = {name: to_json(getattr(summary, name)) for name in names}
     row |= {f"n_{name}": n for name, n in summary.n_by_label.items()} | {"seconds": round(summary.seconds, 3)}
     failed = [{"file": file, "error": error} for file, error in summary.failed]

@@ -94,6 +94,11 @@ class Summary:
         return tuple(clip.file for clip in self.session.clips if clip.label == "uncertain")
 
     @property
+    def truncated(self) -> tuple[str, ...]:
+        """Files with much less sound than their header says; they are labelled by what is there."""
+        return tuple(clip.file for clip in self.session.clips if "truncated" in clip.quality)
+
+    @property
     def n_pops(self) -> int:
         """Pops in all clips labelled ``pop`` together."""
         return _n_pops(self.session.clips, "pop")

@@ -99,6 +99,10 @@ def _half(raw: bytes) -> bytes:
     return raw[: len(raw) // 2]
 
 
+def _damaged(raw: bytes) -> bytes:
+    return raw[: len(raw) // 2] + bytes(200) + raw[len(raw) // 2 + 200 :]
+
+
 def _poisoned(value: float) -> np.ndarray:
     sound = SOUND.copy()
     sound[1000] = value
@@ -110,12 +114,8 @@ BAD: list[tuple[str, Callable[[], bytes], type[AudioError], str]] = [
     ("header only", lambda: _wav(SOUND[:0]), Empty, "header but no samples"),
     ("aiff header only", lambda: _wav(SOUND[:0], format="AIFF"), Empty, "header but no samples"),
     ("ogg header only", lambda: _wav(SOUND[:0], format="OGG"), Empty, "header but no samples"),
-    ("half a wav", lambda: _half(_wav(SOUND)), Truncated, "promises 48000 bytes"),
-    ("half an rf64", lambda: _half(_wav(SOUND, format="RF64")), Truncated, "promises 48000 bytes"),
-    ("half an aiff", lambda: _half(_wav(SOUND, format="AIFF")), Truncated, "promises"),
-    ("half a flac", lambda: _half(_wav(SOUND, format="FLAC")), Truncated, "decod|promises"),
-    ("half a flac, in words", lambda: _half(_wav(SOUND, format="FLAC")), Truncated, r"cut short.* promises 0\.50 s"),
-    ("half an ogg", lambda: _half(_wav(SOUND, format="OGG")), Truncated, "end of the stream is missing"),
+    ("half an ogg", lambda: _half(_wav(SOUND, format="OGG")), Truncated, "cut off: no sound is left"),
+    ("a damaged flac", lambda: _damaged(_wav(SOUND, format="FLAC")), Truncated, r"damaged inside.* promises 0\.50 s"),
     ("text", lambda: b"file,label\nclip.wav,pop\n", Unreadable, "text, not audio"),
     ("m4a", lambda: b"\x00\x00\x00\x20ftypM4A " + bytes(64), Unreadable, "export it as wav"),
     ("rubbish", lambda: bytes(range(256)), Unreadable, "not a recording"),
@@ -197,11 +197,15 @@ def test_a_file_in_memory_reads_as_it_does_from_disk(tmp_path: Path, kind: str) 
 def test_no_cut_goes_unnoticed_wherever_it_is(kind: str) -> None:
     raw = _wav(SOUND, format=kind)
 
-    for share in (0.001, 0.005, 0.02, 0.1, 0.35, 0.7, 0.95, 0.9999):
-        with pytest.raises(AudioError) as caught:
-            audio.read(io.BytesIO(raw[: int(len(raw) * share)]))
-        # what is left of a header may not be a recording any more; a cut in the sound is always called one
-        assert share < 0.1 or isinstance(caught.value, Truncated)
+    for share in (0.001, 0.005, 0.02, 0.1, 0.35, 0.7, 0.95):
+        try:
+            recording = audio.Recording(io.BytesIO(raw[: int(len(raw) * share)]))
+            for _ in recording:
+                pass
+        except AudioError:
+            assert share < 0.5 or kind == "OGG"  # hardly more than its head
+        else:
+            assert recording.flags == ("truncated",)
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".aiff"])

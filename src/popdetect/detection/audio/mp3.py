@@ -1,23 +1,47 @@
-"""Whether an mp3 file is complete.
+"""How long an mp3 is, and by how much its encoder delayed the sound.
 
-An mp3 has no file header; it is a row of frames, each with a head of four bytes. The first frame may say how long the
-stream is (Xing or VBRI header); otherwise the last frame must be complete. Sizes are in bytes. The layout is that of
-ISO 11172-3 and 13818-3, layer III.
+An mp3 has no file header; it is a row of frames, each with a head of four bytes. The first frame may be a tag instead
+of sound: the Xing or Info tag says how long the stream is, and its LAME part, by how many samples the sound is delayed.
+If the tag is missing, or does not fit to the frames, the decoder would guess a wrong length, start late or print
+warnings. Then the frames are counted, and the decoder gets a tag that fits. Positions and sizes are in bytes. The
+layout is that of ISO 11172-3 and 13818-3, layer III.
 """
 
 from __future__ import annotations
 
-from typing import BinaryIO
+import re
+from typing import BinaryIO, NamedTuple
 
-from popdetect.errors import Unreadable
+from popdetect.detection.audio.view import DELAY_UNKNOWN, LONGER, TRUNCATED, Layout, Part, read_at
 
 _KBPS = (
     (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),  # MPEG 2 and 2.5
     (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),  # MPEG 1
 )
 _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
-_TAIL = 8_192  # about six of the largest frames
+_BLOCK = 2**20  # read at a time
 _IN_A_ROW = 3  # single bytes often look like the head of a frame; three frames in a row do not occur by chance
+_LAME_DELAY = 576  # samples, of LAME since 1999; other encoders differ by up to 20 ms
+_SEARCH = 2**16  # LAME writes its name into the padding of frames at the start and the end
+_LAME_SIZE = 36
+
+
+class _Tag(NamedTuple):
+    """What the first frame says."""
+
+    size: int = 0  # of the frame; 0 if it is no tag
+    n_frames: int = 0  # of sound; 0 if it does not say
+    n_bytes: int = 0  # of the stream with the tag; 0 if it does not say
+    delay: int | None = None  # samples
+    padding: int = 0  # samples at the end that are no sound
+
+
+class _Frames(NamedTuple):
+    """The frames that are there."""
+
+    parts: list[Part]
+    n_frames: int
+    is_cut: bool  # whether the last frame is not whole, or something is missing between them
 
 
 def frame_bytes(head: bytes) -> int:
@@ -32,67 +56,136 @@ def frame_bytes(head: bytes) -> int:
     return bits // _RATES_HZ[version][rate] + (head[2] >> 1 & 1)
 
 
-def ends(handle: BinaryIO, present: int) -> bool:
-    """Whether a file of `present` bytes is as long as it says and ends with a whole frame; True if that is unknown.
+def inspect(handle: BinaryIO, present: int) -> Layout:
+    """The layout of an mp3 file of `present` bytes."""
+    start, end = _without_names(handle, present)
+    head = read_at(handle, start, 1024)
+    tag = _tag(head)
+    if tag.delay is not None and tag.n_frames and 0 <= end - start - tag.n_bytes <= tag.size:
+        return Layout()
+    frames = _frames(handle, start + tag.size, end)
+    if not frames.n_frames:
+        return Layout(is_empty=tag.size > 0)
+    flags: tuple[str, ...] = ()
+    if not tag.n_frames:
+        flags = (TRUNCATED,) if frames.is_cut else ()
+    elif abs(tag.n_frames - frames.n_frames) > (not frames.is_cut):  # some encoders count the tag
+        flags = (TRUNCATED if tag.n_frames > frames.n_frames else LONGER,)
+    padding = 0 if flags else tag.padding
+    delay = tag.delay
+    if delay is None:
+        delay = _LAME_DELAY
+        if b"LAME" not in read_at(handle, start, _SEARCH) + read_at(handle, max(start, end - _SEARCH), _SEARCH):
+            flags += (DELAY_UNKNOWN,)
+    first = read_at(handle, frames.parts[0][0], 4)
+    new = _new_tag(first, frames.n_frames, sum(map(len, frames.parts)), delay, padding)
+    return Layout(False, flags, [new, *frames.parts])
 
-    Raises Unreadable if the decoder would compute a wrong length.
-    """
-    start, head = _first(handle)
-    announced = _announced(head)
-    if max(announced, 1) > present - start:
-        return False
-    if announced:
-        return True
-    handle.seek(max(start, present - _TAIL))
-    tail = handle.read()
-    end, bitrates = _follow(tail)
-    if frame_bytes(head[:4]) and len(bitrates | {head[2] >> 4}) > 1:
-        # the decoder assumes that all frames are like the first, and drops what lies beyond the length so computed
-        raise Unreadable("an mp3 of varying bitrate that does not say how long it is; convert it to wav")
-    return end <= len(tail)
 
-
-def _first(handle: BinaryIO) -> tuple[int, bytes]:
-    """Position and first bytes of the first frame, which follows tags with names and pictures."""
-    start = 0
-    while True:
-        handle.seek(start)
-        head = handle.read(192)
-        if head[:3] != b"ID3" or len(head) < 10:
-            return start, head
+def _without_names(handle: BinaryIO, present: int) -> tuple[int, int]:
+    """Where the frames begin and end, between tags with names and pictures (ID3, APE)."""
+    start, end = 0, present
+    while (head := read_at(handle, start, 10))[:3] == b"ID3" and len(head) == 10:
         size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
         start += 10 + size + (10 if head[5] & 0x10 else 0)
+    if read_at(handle, max(start, end - 128), 3) == b"TAG":
+        end -= 128
+    foot = read_at(handle, max(start, end - 32), 32)
+    if foot[:8] == b"APETAGEX":
+        end -= int.from_bytes(foot[12:16], "little") + (32 if foot[23] & 0x80 else 0)
+    return start, max(start, end)
 
 
-def _announced(frame: bytes) -> int:
-    """Size of the whole stream according to the first frame; 0 if it does not say."""
-    if not frame_bytes(frame[:4]):
-        return 0
-    mono, first = frame[3] >> 6 == 3, frame[1] >> 3 & 3 == 3
-    at = 4 + ((17 if mono else 32) if first else (9 if mono else 17))
-    at += 0 if frame[1] & 1 else 2  # a checksum
-    if frame[at : at + 4] in (b"Xing", b"Info") and frame[at + 7 : at + 8] and frame[at + 7] & 2:
-        at += 12 if frame[at + 7] & 1 else 8
-    elif frame[36:40] == b"VBRI":
-        at = 46
-    else:
-        return 0
-    return int.from_bytes(frame[at : at + 4], "big")
+def _tag(frame: bytes) -> _Tag:
+    """The tag that begins with these bytes, if it is one."""
+    size = frame_bytes(frame[:4])
+    if not size:
+        return _Tag()
+    at = _tag_at(frame)
+    if frame[36:40] == b"VBRI":
+        return _Tag(size, int.from_bytes(frame[50:54], "big"), int.from_bytes(frame[46:50], "big"))
+    if frame[at : at + 4] not in (b"Xing", b"Info"):
+        return _Tag()
+    has, at = frame[at + 7], at + 8
+    numbers = []
+    for bit, n in ((1, 4), (2, 4), (4, 100), (8, 4)):
+        numbers.append(int.from_bytes(frame[at : at + n], "big") if has & bit else 0)
+        at += n if has & bit else 0
+    part = frame[at : at + _LAME_SIZE]
+    if len(part) < _LAME_SIZE or not part[:4].isalnum():
+        return _Tag(size, numbers[0], numbers[1])
+    both = int.from_bytes(part[21:24], "big")
+    return _Tag(size, numbers[0], numbers[1], both >> 12, both & 0xFFF)
 
 
-def _follow(tail: bytes) -> tuple[int, set[int]]:
-    """Where the last frame ends, from the start of `tail`, and the bitrates; 0 and an empty set without frames."""
-    for begin in range(len(tail)):
-        at, frames, bitrates = begin, 0, set()
-        # frames of one stream have one version and one sample rate
-        while (
-            (size := frame_bytes(tail[at : at + 4]))
-            and tail[at + 1] == tail[begin + 1]
-            and not (tail[at + 2] ^ tail[begin + 2]) & 0x0C
-        ):
-            bitrates.add(tail[at + 2] >> 4)
-            at += size
-            frames += 1
-        if frames >= _IN_A_ROW:
-            return at, bitrates
-    return 0, set()
+def _tag_at(head: bytes) -> int:
+    """Where a tag begins in a frame: behind its head, a checksum, and the side information of layer III."""
+    mono, first = head[3] >> 6 == 3, head[1] >> 3 & 3 == 3
+    return 4 + (0 if head[1] & 1 else 2) + ((17 if mono else 32) if first else (9 if mono else 17))
+
+
+def _new_tag(head: bytes, n_frames: int, n_bytes: int, delay: int, padding: int) -> bytes:
+    """A frame with a tag for a stream whose frames have a head like this one."""
+    for bitrate in range(1, 15):  # the smallest frame that has room for the tag
+        new = bytes([0xFF, head[1] | 1, bitrate << 4 | head[2] & 0x0C, head[3]])
+        size, at = frame_bytes(new), _tag_at(new)
+        if size >= at + 120 + _LAME_SIZE:
+            break
+    steps = bytes(256 * percent // 100 for percent in range(100))
+    xing = b"Xing\0\0\0\x0f" + n_frames.to_bytes(4, "big") + (n_bytes + size).to_bytes(4, "big") + steps + bytes(4)
+    lame = b"LAME3.100" + bytes(12) + (delay << 12 | padding).to_bytes(3, "big") + bytes(12)
+    return (new.ljust(at, b"\0") + xing + lame).ljust(size, b"\0")
+
+
+def _frames(handle: BinaryIO, start: int, end: int) -> _Frames:
+    """All whole frames between two positions; what lies between them is left out."""
+    parts: list[Part] = []
+    begin, block, like = start, b"", b""
+    position, run, n_frames, is_cut = start, start, 0, False
+    while position + 4 <= end:
+        at = position - begin
+        if at < 0 or at + 4 > len(block):
+            begin, block, at = position, read_at(handle, position, min(_BLOCK, end - position)), 0
+        head = block[at : at + 4]
+        size = frame_bytes(head)
+        if size and _is_alike(head, like):
+            if position + size > end:
+                is_cut = True
+                break
+            position += size
+            n_frames += 1
+            continue
+        if position > run:
+            parts.append(range(run, position))
+        run = position = _resynchronised(handle, position + bool(like), end, like)
+        if n_frames and position < end:
+            is_cut = True
+        if position < end:
+            like = read_at(handle, position, 4)
+    if position > run:
+        parts.append(range(run, position))
+    return _Frames(parts, n_frames, is_cut)
+
+
+def _is_alike(head: bytes, like: bytes) -> bool:
+    """Whether frames with these heads can belong to one stream: of one version, layer and sample rate."""
+    return bool(like) and (head[1] ^ like[1]) & 0xFE == 0 and not (head[2] ^ like[2]) & 0x0C
+
+
+def _resynchronised(handle: BinaryIO, position: int, end: int, like: bytes) -> int:
+    """Position of the next frame that is followed by others; `end` if there is none."""
+    while position < end:
+        block = read_at(handle, position, min(_BLOCK, end - position))
+        for match in re.finditer(rb"\xff[\xe2-\xff]", block):
+            at, n = match.start(), 0
+            first = block[at : at + 4]
+            while n < _IN_A_ROW and (size := frame_bytes(block[at : at + 4])) and _is_alike(block[at : at + 4], first):
+                if like and not _is_alike(first, like):
+                    break
+                at, n = at + size, n + 1
+            if n == _IN_A_ROW or (n and at == len(block) and position + at == end):
+                return position + match.start()
+        if position + len(block) >= end:
+            break
+        position += len(block) - 4 * 1441
+    return end

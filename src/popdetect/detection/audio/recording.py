@@ -3,7 +3,7 @@
 Decides whether a file is a recording that can be processed. Samples are float32 of shape (n_samples, n_channels),
 full scale ±1, at the sample rate of the file: they are not resampled, mixed or normalised here.
 
-A file that is shorter than its header says (see `containers`) is refused: the lost part may have held pops.
+A file with less or more sound than its header says is judged by what is there, and flagged; see `containers`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from popdetect.detection.audio import containers
 from popdetect.detection.audio.arrays import BLOCK_S, as_float, check_finite, check_rate, check_recording
 from popdetect.detection.audio.arrays import Samples as Samples
-from popdetect.detection.audio.containers import GuardedFile, sound_size
 from popdetect.detection.audio.interrupts import defer_interrupts
 from popdetect.detection.audio.silence import SilenceCheck
+from popdetect.detection.audio.view import TRUNCATED, Layout, View
 from popdetect.errors import AudioError, Empty, Truncated, Unreadable
 
 # what recorders write and libsndfile reads; the files of phones are in `phone`
@@ -30,8 +31,7 @@ EXTENSIONS = frozenset({
     ".wav", ".wave", ".bwf", ".rf64", ".bw64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff",
     ".aifc", ".caf", ".au", ".snd",
 })  # fmt: skip
-
-_UNKNOWN_LENGTH = 2**62  # libsndfile reports this or more if a file does not say its length
+_NOTHING_LEFT = "cut off: no sound is left that can be decoded; copy the file again from the recorder"
 
 
 class Recording:
@@ -60,21 +60,14 @@ class Recording:
         self._handle = handle = _open(source)
         self._owns_handle = handle is not source
         try:
-            size = sound_size(handle)
-            if size.present == 0:
-                raise Empty("the file is empty (0 bytes); the recorder probably never wrote to it")
-            if size.missing and not size.announced:
-                raise Truncated("cut off: the end of the stream is missing; copy the file again from the recorder")
-            if 0 < size.missing < size.announced:
-                raise Truncated(
-                    f"cut off: its header promises {size.announced} bytes of sound, "
-                    f"{size.announced - size.missing} are there; copy the file again from the recorder"
-                )
-            handle.seek(0)
-            self._file = _decoder(handle, size.unset_at)
+            layout = containers.inspect(handle)
+            self.flags = layout.flags
+            self._file = _decoder(handle, layout)
             self.rate_hz = check_rate(int(self._file.samplerate))
             self.channels = int(self._file.channels)
-            if self._file.frames == 0 or size.missing:
+            if self._file.frames == 0 and TRUNCATED in layout.flags:
+                raise Truncated(_NOTHING_LEFT)
+            if self._file.frames == 0 or layout.is_empty:
                 raise Empty("a header but no samples; the recorder was probably stopped before it wrote any")
         except BaseException:
             if self._owns_handle:
@@ -93,8 +86,6 @@ class Recording:
                     with defer_interrupts():
                         block, highest, lowest = self._read(block_size)
                 except soundfile.LibsndfileError as error:
-                    if self._frames >= _UNKNOWN_LENGTH:
-                        raise Unreadable("a flac that does not say how long it is; convert it to wav") from error
                     # libsndfile discards the block it was decoding, so the place of the damage is not known
                     raise Truncated(
                         f"cut short, or damaged inside: its header promises {self._frames / self.rate_hz:.2f} s, "
@@ -170,14 +161,20 @@ def _open(source: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
         raise Unreadable(f"cannot be opened: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _decoder(handle: BinaryIO, unset_at: int) -> soundfile.SoundFile:
+def _decoder(handle: BinaryIO, layout: Layout) -> soundfile.SoundFile:
+    """Open a file, of which the layout is known, for decoding; its position does not matter."""
     try:
+        handle.seek(0)
         # the descriptor of an unbuffered file: its position is that of the handle
-        if isinstance(handle, io.FileIO) and os.name != "nt" and not unset_at:
+        if layout.is_plain and isinstance(handle, io.FileIO) and os.name != "nt":
             return soundfile.SoundFile(handle.fileno(), closefd=False)
         with defer_interrupts():
-            return soundfile.SoundFile(GuardedFile(handle, unset_at))
+            return soundfile.SoundFile(View(handle, () if layout.is_plain else layout.parts))
     except (soundfile.SoundFileError, TypeError) as error:
+        if layout.is_plain and layout.parts:  # a chunk that has nothing to do with the sound is wrong
+            return _decoder(handle, layout._replace(is_plain=False))
+        if TRUNCATED in layout.flags:
+            raise Truncated(_NOTHING_LEFT) from error
         raise _unreadable(handle, error) from error
 
 
