@@ -132,8 +132,9 @@ def label(
 ) -> Session:
     """Label every recording below a folder, like ``popdetect label``, and return the session.
 
-    Recordings that are labelled already are skipped. Writes ``clips.csv``, ``events.csv``, ``run.json`` and label files
-    to ``folder/popdetect``. Recordings that cannot be processed are rows of the session with a status.
+    Recordings that are labelled already are skipped. Writes ``clips.csv``, ``events.csv``, ``bursts.csv``,
+    ``run.json`` and label files to ``folder/popdetect``. Recordings that cannot be processed are rows of the session
+    with a status.
 
     Parameters
     ----------

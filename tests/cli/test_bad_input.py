@@ -133,7 +133,7 @@ def test_label_makes_every_file_a_row(session: Path, capsys: Capture) -> None:
     for name in GOOD:
         assert (rows[name]["status"], rows[name]["label"]) == ("ok", "no_pop")
     left = {path.name for path in (session / "popdetect").iterdir()}
-    assert left == {"clips.csv", "events.csv", "run.json", "progress.jsonl"}
+    assert left == {"clips.csv", "events.csv", "bursts.csv", "run.json", "progress.jsonl"}
 
 
 def test_names_that_begin_with_a_dash_or_hold_a_newline(

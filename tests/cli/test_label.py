@@ -33,7 +33,7 @@ def test_a_second_run_skips_finished_clips(session: Path, tmp_path: Path, capsys
     assert (first["n_clips"], first["n_new"], first["n_skipped"]) == (8, 8, 0)
     assert (second["n_new"], second["n_skipped"]) == (0, 8)
     assert before == {p.name: p.read_bytes() for p in (tmp_path / "out").glob("*.csv")}
-    assert set(before) == {"clips.csv", "events.csv"}
+    assert set(before) == {"clips.csv", "events.csv", "bursts.csv"}
     assert all((tmp_path / "out" / name).is_dir() for name in ("audacity", "raven", "textgrid"))
 
 

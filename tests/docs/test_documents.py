@@ -16,7 +16,7 @@ from documents import NOTEBOOKS, PAGES, ROOT, blocks, differences, run_document,
 import column_tables
 from popdetect.cli.main import COMMANDS, build_parser
 from popdetect.session import corrections
-from popdetect.session.clips import CLIP_COLUMNS, EVENT_COLUMNS
+from popdetect.session.clips import BURST_COLUMNS, CLIP_COLUMNS, EVENT_COLUMNS
 
 README = ROOT / "README.md"
 
@@ -120,7 +120,12 @@ def test_the_generated_tables_of_columns_are_current() -> None:
 
 @pytest.mark.parametrize(
     ("section", "columns"),
-    [("clips.csv", CLIP_COLUMNS), ("events.csv", EVENT_COLUMNS), ("corrections.csv", corrections.COLUMNS)],
+    [
+        ("clips.csv", CLIP_COLUMNS),
+        ("events.csv", EVENT_COLUMNS),
+        ("bursts.csv", BURST_COLUMNS),
+        ("corrections.csv", corrections.COLUMNS),
+    ],
 )
 def test_every_column_is_described(section: str, columns: tuple[str, ...]) -> None:
     text = FORMATS.split(f"## {section}\n")[1].split("\n## ")[0]

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -31,7 +32,7 @@ from popdetect.session.tables import read_rows
 
 label: Callable[..., Any] = partial(batch.label, detector_factory=session_fakes.make)
 
-TABLES = ("clips.csv", "events.csv")
+TABLES = ("clips.csv", "events.csv", "bursts.csv")
 
 
 def tables(out: Path) -> list[bytes]:
@@ -62,8 +63,10 @@ def test_a_session_becomes_tables_and_a_summary(session: Path) -> None:
     for name, n in summary.n_by_label.items():
         assert n == sum(row["label"] == name for row in clips)
     assert list(summary.uncertain) == [row["file"] for row in clips if row["label"] == "uncertain"]
-    assert [path.name for path in summary.written] == ["clips.csv", "events.csv", "run.json"]
-    assert sorted(path.name for path in summary.out.iterdir()) == [*TABLES, "progress.jsonl", "run.json"]
+    assert [path.name for path in summary.written] == ["clips.csv", "events.csv", "bursts.csv", "run.json"]
+    assert sorted(path.name for path in summary.out.iterdir()) == sorted([*TABLES, "progress.jsonl", "run.json"])
+    bursts = read_rows(session / "popdetect/bursts.csv")
+    assert sum(int(row["n_pops"]) for row in bursts) == n_counted
 
 
 def test_the_number_of_jobs_changes_no_byte(session: Path, tmp_path: Path) -> None:
@@ -232,7 +235,7 @@ def test_label_files_are_written_for_every_judged_clip(session: Path) -> None:
     summary = label(session, formats=("audacity", "raven", "textgrid", "raven"))
     out = summary.out
     assert [path.name for path in summary.written] == [*TABLES, "audacity", "raven", "textgrid", "run.json"]
-    for folder in summary.written[2:5]:
+    for folder in summary.written[3:6]:
         assert sum(path.is_file() for path in folder.rglob("*")) == 39
     label_of = {row["file"]: row["label"] for row in read_rows(out / "clips.csv")}
     n_uncertain = 0
@@ -297,6 +300,8 @@ def test_run_json_holds_settings_counts_and_inputs(session: Path) -> None:
     rows = read_rows(session / "popdetect" / "clips.csv")
     run = json.loads((session / "popdetect" / "run.json").read_text())
     labels = [row["label"] for row in rows]
+    label_of = {row["file"]: row["label"] for row in rows}
+    n_bursts = Counter(label_of[row["file"]] for row in read_rows(session / "popdetect" / "bursts.csv"))
 
     assert list(run) == [
         "schema_version", "popdetect_version", "started", "ended", "settings", "model", "operating_point", "versions",
@@ -317,6 +322,8 @@ def test_run_json_holds_settings_counts_and_inputs(session: Path) -> None:
         "failed": 1,
         "pops": sum(int(row["n_pops"]) for row in rows if row["label"] == "pop"),
         "uncertain_pops": sum(int(row["n_pops"]) for row in rows if row["label"] == "uncertain"),
+        "bursts": n_bursts["pop"],
+        "uncertain_bursts": n_bursts["uncertain"],
     }
     assert run["versions"] == {
         "python": platform.python_version(),

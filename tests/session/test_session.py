@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from popdetect.errors import TableError, UsageError
 from popdetect.records import LABELS, Detection, Event, Verdict
 from popdetect.session import labelling
-from popdetect.session.clips import CLIP_COLUMNS, EVENT_COLUMNS, LabelledClip, clip_record
+from popdetect.session.clips import BURST_COLUMNS, CLIP_COLUMNS, EVENT_COLUMNS, LabelledClip, clip_record
 from popdetect.session.session import Session, inside, is_labelled
 
 label: Callable[..., Any] = partial(labelling.label, detector_factory=session_fakes.make)
@@ -113,26 +113,32 @@ verdicts = st.one_of(
     st.builds(Verdict, names, st.sampled_from(["empty", "unreadable"]), st.none(), texts, st.text("0f", max_size=4)),
 )
 runs = st.dictionaries(texts, st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), texts))
-own_columns = st.lists(texts.filter(lambda name: name and name not in {*CLIP_COLUMNS, *EVENT_COLUMNS}), max_size=2,
-                       unique=True)  # fmt: skip
+own_columns = st.lists(
+    texts.filter(lambda name: name and name not in {*CLIP_COLUMNS, *EVENT_COLUMNS, *BURST_COLUMNS}),
+    max_size=2,
+    unique=True,
+)
 
 
 @st.composite
 def sessions(draw: st.DrawFn) -> Session:
     found = draw(st.lists(verdicts, max_size=4, unique_by=lambda verdict: verdict.file))
-    clip_own, event_own = draw(own_columns), draw(own_columns)
+    clip_own, event_own, burst_own = draw(own_columns), draw(own_columns), draw(own_columns)
     clips = []
     for number, verdict in enumerate(found):
         clip = clip_record(number, verdict, draw(texts), draw(texts), "0.1.0")
         extra = {name: draw(texts) for name in clip_own}
         event_extra = tuple({name: draw(texts) for name in event_own} for _ in clip.events) if event_own else ()
-        clips.append(replace(clip, extra=extra, event_extra=event_extra))
+        burst_extra = tuple({name: draw(texts) for name in burst_own} for _ in clip.bursts) if burst_own else ()
+        clips.append(replace(clip, extra=extra, event_extra=event_extra, burst_extra=burst_extra))
     columns = draw(st.permutations([*CLIP_COLUMNS, *clip_own]))
     event_columns = draw(st.permutations([*EVENT_COLUMNS, *event_own]))
+    burst_columns = tuple(draw(st.permutations([*BURST_COLUMNS, *burst_own])))
     run = draw(runs)
     if draw(st.booleans()):
         run |= {"inputs": [{"file": verdict.file, "sha256": verdict.sha256} for verdict in found]}
-    return Session(Path("s"), Path("s/out"), tuple(clips), run, tuple(columns), tuple(event_columns))
+    headers = (tuple(columns), tuple(event_columns), True, burst_columns)
+    return Session(Path("s"), Path("s/out"), tuple(clips), run, *headers)
 
 
 @settings(deadline=None)  # each example waits for the disk
@@ -158,7 +164,7 @@ def test_labelling_returns_what_is_read_and_reading_writes_the_same_bytes(
     assert (read.folder, read.out) == (session, session / "popdetect")
 
     read.write(tmp_path / "copy")
-    for name in ("clips.csv", "events.csv", "run.json"):
+    for name in ("clips.csv", "events.csv", "bursts.csv", "run.json"):
         assert (tmp_path / "copy" / name).read_bytes() == (session / "popdetect" / name).read_bytes()
     assert Session.read(session, tmp_path / "copy") == read
 
@@ -233,7 +239,9 @@ def test_sounds_are_only_those_of_the_folder(session: Path, tmp_path: Path) -> N
 def test_frames_have_a_line_for_each_clip_and_event(session: Path) -> None:
     pytest.importorskip("pandas")
     read = label(session).session
-    clips, found = read.to_frame(), read.events_frame()
+    clips, found, bursts = read.to_frame(), read.events_frame(), read.bursts_frame()
+    assert list(bursts.columns) == list(BURST_COLUMNS)
+    assert bursts["n_pops"].sum() == found["is_pop"].sum()
     assert list(clips.columns) == list(CLIP_COLUMNS)
     assert list(found.columns) == list(EVENT_COLUMNS)
     assert len(clips) == 40
@@ -312,8 +320,45 @@ def test_a_session_that_was_read_is_written_where_it_was(tmp_path: Path) -> None
     for path in out.iterdir():
         path.unlink()
 
-    assert read.write() == (out / "clips.csv", out / "events.csv", out / "run.json")
+    assert read.write() == (out / "clips.csv", out / "events.csv", out / "bursts.csv", out / "run.json")
     assert [(out / name).read_text("utf-8").splitlines() for name in ("clips.csv", "events.csv")] == lines
+
+
+def test_bursts_are_those_of_the_events_if_an_older_version_wrote_the_session(tmp_path: Path) -> None:
+    times = (0.5, 0.6, 1.0)
+    events = tuple(Event(time, 0.9, True, 2.0, 2500.0, 3000.0, 30.0) for time in times)
+    clip = of(Verdict("a.wav", "ok", Detection("pop", 0.9, events, 2.0, 48_000, 1)))
+    assert [(burst.start_s, burst.end_s, burst.n_pops) for burst in clip.bursts] == [(0.5, 0.602, 2), (1.0, 1.002, 1)]
+    Session(tmp_path, tmp_path / "out", (clip,)).write()
+    table = tmp_path / "out/bursts.csv"
+    assert table.read_text() == (
+        "file,start_s,end_s,n_pops,p_pop\na.wav,0.50000,0.60200,2,0.9000\na.wav,1.00000,1.00200,1,0.9000\n"
+    )
+    with_table = Session.read(tmp_path, tmp_path / "out")
+    table.unlink()
+    without = Session.read(tmp_path, tmp_path / "out")
+
+    assert (with_table.has_bursts, without.has_bursts) == (True, False)
+    assert without.clips == with_table.clips == (clip,)
+    without.write()
+    assert not table.exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("a.wav,x,1,1,0.9", "start_s: 'x': a number is expected"),
+        ("a.wav,0.5,0.6,1,2", "p_pop: '2': a number is expected"),
+        ("a.wav,0.5,0.6,,0.9", "n_pops: '': a number is expected"),
+    ],
+)
+def test_a_burst_that_cannot_be_read_is_named_by_its_line(tmp_path: Path, line: str, problem: str) -> None:
+    written(tmp_path, of(Verdict("a.wav", "ok", FOUND)))
+    (tmp_path / "out/bursts.csv").write_text(f"file,start_s,end_s,n_pops,p_pop\n{line}\n")
+
+    with pytest.raises(TableError) as refused:
+        Session.read(tmp_path, tmp_path / "out")
+    assert str(refused.value) == f"{tmp_path / 'out/bursts.csv'}:2: {problem}; label again"
 
 
 # --- what cannot be read --------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ OPTIONS = (
 
 
 def run(args: options.Args) -> int:
-    """Writes the tables clips.csv and events.csv into DIR/popdetect.
+    """Writes the tables clips.csv, events.csv and bursts.csv into DIR/popdetect.
 
     If a run is interrupted, the same command continues it; finished clips are not processed again.
     """

@@ -1,6 +1,6 @@
-"""The rows of ``clips.csv`` and ``events.csv`` as records.
+"""The rows of ``clips.csv``, ``events.csv`` and ``bursts.csv`` as records.
 
-The only module that parses or renders these two tables. Records hold numbers as the files do: probabilities with 4
+The only module that parses or renders these tables. Records hold numbers as the files do: probabilities with 4
 decimals, times in seconds with 5, clip lengths in seconds with 3, event lengths in ms with 2, dB with 1, Hz with none.
 None, or NaN in an `Event`, is an empty cell and means "not known".
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from popdetect.errors import TableError
-from popdetect.records import LABELS, Event, Label, Verdict
+from popdetect.records import LABELS, Burst, Event, Label, Verdict, bursts
 from popdetect.session.files import readable
 from popdetect.session.tables import Row, Table, csv_lines, read_table
 
@@ -22,6 +22,7 @@ from popdetect.session.tables import Row, Table, csv_lines, read_table
 
 
 Unknown = TypeVar("Unknown", float, None)
+Record = TypeVar("Record", Event, Burst)
 _SHARE, _COUNT = (0.0, 1.0), (0.0, 1e15)  # limits
 
 
@@ -32,6 +33,7 @@ class _Column(NamedTuple):
     parse: Callable[[str], Any] = str
     render: Callable[[Any], str] = str
     rule: str = ""
+    is_required: bool = False
 
 
 def _number(
@@ -56,7 +58,7 @@ def _number(
     def render(value: float | None) -> str:
         return "" if value is None or not math.isfinite(value) else format(value, form)
 
-    return _Column(name, parse, render, "a number is expected")
+    return _Column(name, parse, render, "a number is expected", required)
 
 
 def _word(name: str, *allowed: str) -> _Column:
@@ -70,7 +72,7 @@ def _word(name: str, *allowed: str) -> _Column:
 
 _QUALITY = _Column("quality", lambda cell: tuple(filter(None, cell.split(";"))), ";".join)
 _IS_POP = _Column(
-    "is_pop", lambda cell: bool(["0", "1"].index(cell)), lambda yes: "1" if yes else "0", "1 or 0 is allowed"
+    "is_pop", lambda cell: bool(["0", "1"].index(cell)), lambda yes: "1" if yes else "0", "1 or 0 is allowed", True
 )
 _CLIP = (
     _Column("file"), _Column("status"), _word("label", *LABELS, ""), _number("p_pop", 4, limits=_SHARE),
@@ -84,8 +86,13 @@ _EVENT = (
     _number("duration_ms", 2, empty=math.nan), _number("peak_hz", 0, empty=math.nan),
     _number("centroid_hz", 0, empty=math.nan), _number("snr_db", 1, empty=math.nan), _Column("channel"),
 )  # fmt: skip
+_BURST = (
+    _number("start_s", 5, required=True), _number("end_s", 5, required=True),
+    _number("n_pops", None, required=True, limits=_COUNT), _number("p_pop", 4, required=True, limits=_SHARE),
+)  # fmt: skip
 CLIP_COLUMNS = tuple(column.name for column in _CLIP)
 EVENT_COLUMNS = ("file", *(column.name for column in _EVENT))
+BURST_COLUMNS = ("file", *(column.name for column in _BURST))
 
 
 # --- records --------------------------------------------------------------------------------------------------------
@@ -93,7 +100,7 @@ EVENT_COLUMNS = ("file", *(column.name for column in _EVENT))
 
 @dataclass(frozen=True, slots=True)
 class LabelledClip:
-    """One row of ``clips.csv`` and its rows of ``events.csv``.
+    """One row of ``clips.csv`` and its rows of ``events.csv`` and ``bursts.csv``.
 
     Attributes
     ----------
@@ -113,10 +120,12 @@ class LabelledClip:
     error, model, model_sha256, popdetect_version, sha256 : str
     events : tuple of Event
         In time order.
+    bursts : tuple of Burst
+        The counted events by thrust, in time order.
     extra : dict of str to str
         Cells of columns that popdetect does not know.
-    event_extra : tuple of dict
-        The same of each event; empty if there are no such columns.
+    event_extra, burst_extra : tuple of dict
+        The same of each event and each burst; empty if there are no such columns.
     """
 
     id: int
@@ -140,6 +149,8 @@ class LabelledClip:
     events: tuple[Event, ...] = ()
     extra: Row = field(default_factory=dict)
     event_extra: tuple[Row, ...] = ()
+    bursts: tuple[Burst, ...] = ()
+    burst_extra: tuple[Row, ...] = ()
 
     @property
     def pops_s(self) -> tuple[float, ...]:
@@ -186,6 +197,12 @@ def clip_record(number: int, verdict: Verdict, model: str, model_sha256: str, ve
         found.quality,
         **made_by,
         events=events,
+        bursts=tuple(
+            [
+                Burst(round(burst.start_s, 5), round(burst.end_s, 5), burst.n_pops, round(burst.p_pop, 4))
+                for burst in found.bursts
+            ]
+        ),
     )
 
 
@@ -196,8 +213,17 @@ def _rounded(value: float | None, decimals: int, unknown: Unknown) -> float | Un
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def read_clips(path: Path, events_path: Path | None) -> tuple[tuple[LabelledClip, ...], list[str], list[str]]:
-    """Read the two tables; return the clips, and the header lines of both. `events_path` is None without events.
+class Tables(NamedTuple):
+    """What the tables of a session hold: the clips, and the header line of each table."""
+
+    clips: tuple[LabelledClip, ...]
+    clip_columns: tuple[str, ...]
+    event_columns: tuple[str, ...]
+    burst_columns: tuple[str, ...]
+
+
+def read_clips(path: Path, events_path: Path | None, bursts_path: Path | None) -> Tables:
+    """Read the tables; a path is None without that table. Without bursts, they are those of the events.
 
     Raises
     ------
@@ -206,11 +232,11 @@ def read_clips(path: Path, events_path: Path | None) -> tuple[tuple[LabelledClip
     UsageError
         When a file cannot be read at all.
     """
-    clips = _checked(path, ("file", "status", "label", "p_pop"))
-    if events_path is None:
-        return _clips(clips, str(path), {}), clips.columns, list(EVENT_COLUMNS)
-    events = _checked(events_path, ("file", "onset_s", "p_pop", "is_pop"))
-    return _clips(clips, str(path), _events(events, str(events_path))), clips.columns, events.columns
+    table = _checked(path, ("file", "status", "label", "p_pop"))
+    events, event_columns = _of_files(events_path, EVENT_COLUMNS, Event, _EVENT, "onset_s")
+    groups, burst_columns = _of_files(bursts_path, BURST_COLUMNS, Burst, _BURST, "start_s")
+    clips = _clips(table, str(path), events, groups if bursts_path is not None else None)
+    return Tables(clips, tuple(table.columns), event_columns, burst_columns)
 
 
 def _checked(path: Path, required: Sequence[str]) -> Table:
@@ -224,7 +250,12 @@ def _checked(path: Path, required: Sequence[str]) -> Table:
     return table
 
 
-def _clips(table: Table, name: str, events: Mapping[str, list[tuple[Event, Row]]]) -> tuple[LabelledClip, ...]:
+def _clips(
+    table: Table,
+    name: str,
+    events: Mapping[str, list[tuple[Event, Row]]],
+    groups: Mapping[str, list[tuple[Burst, Row]]] | None,
+) -> tuple[LabelledClip, ...]:
     others = [column for column in table.columns if column not in CLIP_COLUMNS]
     seen: dict[str, int] = {}
     clips: list[LabelledClip] = []
@@ -236,30 +267,41 @@ def _clips(table: Table, name: str, events: Mapping[str, list[tuple[Event, Row]]
             known = f"{file!r} is already on line {seen[file]}" if file else "empty"
             raise TableError(f"{name}:{line}: file: {known}; each line is of one clip: label again")
         seen[file] = line
-        own = events.get(file, [])
+        own = tuple([event for event, _ in events.get(file, [])])
         clips.append(
             LabelledClip(
                 id=len(clips),
                 **_values(_CLIP, row, f"{name}:{line}"),
-                events=tuple([event for event, _ in own]),
+                events=own,
                 extra={column: row[column] for column in others},
-                event_extra=tuple([extra for _, extra in own]) if own and own[0][1] else (),
+                event_extra=_extras(events.get(file, [])),
+                bursts=bursts(own) if groups is None else tuple([burst for burst, _ in groups.get(file, [])]),
+                burst_extra=() if groups is None else _extras(groups.get(file, [])),
             )
         )
     return tuple(clips)
 
 
-def _events(table: Table, name: str) -> dict[str, list[tuple[Event, Row]]]:
-    """Return events and their unknown cells by file, in time order."""
-    others = [column for column in table.columns if column not in EVENT_COLUMNS]
-    found: dict[str, list[tuple[Event, Row]]] = {}
+def _extras(own: Sequence[tuple[Any, Row]]) -> tuple[Row, ...]:
+    return tuple([extra for _, extra in own]) if own and own[0][1] else ()
+
+
+def _of_files(
+    path: Path | None, names: tuple[str, ...], record: Callable[..., Record], columns: Sequence[_Column], time: str
+) -> tuple[dict[str, list[tuple[Record, Row]]], tuple[str, ...]]:
+    """Return the records of a table and their unknown cells by file, in the order of `time`; and its header line."""
+    found: dict[str, list[tuple[Record, Row]]] = {}
+    if path is None:
+        return found, names
+    table = _checked(path, ("file", *(column.name for column in columns if column.is_required)))
+    others = [column for column in table.columns if column not in names]
     for row, line in zip(table.rows, table.lines, strict=True):
         if any(row.values()):
-            event = Event(**_values(_EVENT, row, f"{name}:{line}"))
-            found.setdefault(row["file"], []).append((event, {column: row[column] for column in others}))
+            made = record(**_values(columns, row, f"{path}:{line}"))
+            found.setdefault(row["file"], []).append((made, {column: row[column] for column in others}))
     for own in found.values():
-        own.sort(key=lambda pair: pair[0].onset_s)
-    return found
+        own.sort(key=lambda pair: float(getattr(pair[0], time)))
+    return found, tuple(table.columns)
 
 
 def _values(columns: Sequence[_Column], row: Row, where: str) -> dict[str, Any]:
@@ -286,11 +328,23 @@ def events_text(clips: Iterable[LabelledClip], columns: Sequence[str]) -> str:
     return _rendered(_EVENT, columns, event_rows(clips))
 
 
+def bursts_text(clips: Iterable[LabelledClip], columns: Sequence[str]) -> str:
+    """Render ``bursts.csv`` with these columns."""
+    return _rendered(_BURST, columns, burst_rows(clips))
+
+
 def event_rows(clips: Iterable[LabelledClip]) -> Iterable[tuple[str, Event, Row]]:
     """List the events of all clips: file, event, and cells of columns that popdetect does not know."""
     for clip in clips:
         for number, event in enumerate(clip.events):
             yield clip.file, event, clip.event_extra[number] if clip.event_extra else {}
+
+
+def burst_rows(clips: Iterable[LabelledClip]) -> Iterable[tuple[str, Burst, Row]]:
+    """List the bursts of all clips, in the same form."""
+    for clip in clips:
+        for number, burst in enumerate(clip.bursts):
+            yield clip.file, burst, clip.burst_extra[number] if clip.burst_extra else {}
 
 
 def _rendered(known: Sequence[_Column], columns: Sequence[str], rows: Iterable[tuple[str, Any, Row]]) -> str:

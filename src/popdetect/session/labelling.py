@@ -291,6 +291,8 @@ def _describe(
             "failed": n_by_label[""],
             "pops": _n_pops(clips, "pop"),
             "uncertain_pops": _n_pops(clips, "uncertain"),
+            "bursts": sum(len(clip.bursts) for clip in clips if clip.label == "pop"),
+            "uncertain_bursts": sum(len(clip.bursts) for clip in clips if clip.label == "uncertain"),
         },
         "unlisted": [{"folder": folder, "error": error} for folder, error in unlisted],
         "inputs": [{"file": clip.file, "status": clip.status, "sha256": clip.sha256} for clip in clips],

@@ -1,6 +1,7 @@
 """A labelled folder: what `popdetect label` writes into it and how it is read again.
 
-Only this package reads or writes ``clips.csv``, ``events.csv``, ``run.json``, ``corrections.csv`` and ``labels.csv``.
+Only this package reads or writes ``clips.csv``, ``events.csv``, ``bursts.csv``, ``run.json``, ``corrections.csv`` and
+``labels.csv``.
 ``Session.read(folder)`` equals the session that was written, and writing it again gives the same bytes.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +20,12 @@ from popdetect.detection.model.bundle import OperatingPoint
 from popdetect.errors import NothingFound, UsageError
 from popdetect.session import corrections, labels
 from popdetect.session.clips import (
+    BURST_COLUMNS,
     CLIP_COLUMNS,
     EVENT_COLUMNS,
     LabelledClip,
+    burst_rows,
+    bursts_text,
     clips_text,
     event_rows,
     events_text,
@@ -31,7 +35,7 @@ from popdetect.session.corrections import Correction
 from popdetect.session.files import OUT_NAME, find_clips, make_folder, read_bytes, readable, write_files
 from popdetect.session.labels import Truth
 
-CLIPS, EVENTS, RUN = "clips.csv", "events.csv", "run.json"
+CLIPS, EVENTS, BURSTS, RUN = "clips.csv", "events.csv", "bursts.csv", "run.json"
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,10 @@ class Session:
         In the order of ``clips.csv``.
     run : mapping
         Contents of ``run.json``, JSON types; empty if it is missing or damaged.
-    clip_columns, event_columns : tuple of str
-        Header lines of the two tables, with columns that popdetect does not know.
-    has_events : bool
-        Whether there is an ``events.csv``.
+    clip_columns, event_columns, burst_columns : tuple of str
+        Header lines of the tables, with columns that popdetect does not know.
+    has_events, has_bursts : bool
+        Whether there is an ``events.csv``, and a ``bursts.csv``, which 0.1.0 did not write.
     """
 
     folder: Path = field(compare=False)
@@ -61,6 +65,8 @@ class Session:
     clip_columns: tuple[str, ...] = CLIP_COLUMNS
     event_columns: tuple[str, ...] = EVENT_COLUMNS
     has_events: bool = True
+    burst_columns: tuple[str, ...] = BURST_COLUMNS
+    has_bursts: bool = True
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Session:
@@ -90,10 +96,20 @@ class Session:
                 f"{name}: not labelled yet: {readable(str(path))} is not there; "
                 f"label the session first: popdetect label {name}"
             )
-        events = tables / EVENTS
-        has_events = events.exists()
-        clips, clip_columns, event_columns = read_clips(path, events if has_events else None)
-        return cls(root, tables, clips, _run(tables / RUN), tuple(clip_columns), tuple(event_columns), has_events)
+        events, groups = tables / EVENTS, tables / BURSTS
+        has_events, has_bursts = events.exists(), groups.exists()
+        read = read_clips(path, events if has_events else None, groups if has_bursts else None)
+        return cls(
+            root,
+            tables,
+            read.clips,
+            _run(tables / RUN),
+            read.clip_columns,
+            read.event_columns,
+            has_events,
+            read.burst_columns,
+            has_bursts,
+        )
 
     def write(self, out: str | os.PathLike[str] | None = None) -> tuple[Path, ...]:
         """Write the tables and the run settings, all of them or none; return their paths.
@@ -113,6 +129,8 @@ class Session:
         texts = {target / CLIPS: clips_text(self.clips, self.clip_columns)}
         if self.has_events:
             texts[target / EVENTS] = events_text(self.clips, self.event_columns)
+        if self.has_bursts:
+            texts[target / BURSTS] = bursts_text(self.clips, self.burst_columns)
         if self.run:
             texts[target / RUN] = _json(self.run)
         make_folder(target)
@@ -186,12 +204,24 @@ class Session:
         MissingExtra
             When pandas is not installed.
         """
-        names = EVENT_COLUMNS[1:]
-        rows = [
-            {**extra, "file": file, **{name: getattr(event, name) for name in names}}
-            for file, event, extra in event_rows(self.clips)
-        ]
-        return frames.frame(rows, self.event_columns)
+        return _frame(event_rows(self.clips), EVENT_COLUMNS, self.event_columns)
+
+    def bursts_frame(self) -> Any:
+        """Return the bursts as a `pandas.DataFrame`, a line for each row of ``bursts.csv``.
+
+        Raises
+        ------
+        MissingExtra
+            When pandas is not installed.
+        """
+        return _frame(burst_rows(self.clips), BURST_COLUMNS, self.burst_columns)
+
+
+def _frame(rows: Iterable[tuple[str, Any, Mapping[str, str]]], known: Sequence[str], columns: Sequence[str]) -> Any:
+    values = (
+        {**extra, "file": file, **{name: getattr(record, name) for name in known[1:]}} for file, record, extra in rows
+    )
+    return frames.frame(values, columns)
 
 
 def is_labelled(folder: Path) -> bool:

@@ -127,7 +127,9 @@ def simulate(
         else:
             known = simulate_known(plan, seed=seed)
             run = about | {"judged_by": "chance, as planned"}
-            Session(draft, draft / OUT_NAME, tuple(map(_clip, count(), known)), run, has_events=False).write()
+            Session(
+                draft, draft / OUT_NAME, tuple(map(_clip, count(), known)), run, has_events=False, has_bursts=False
+            ).write()
             write_text(draft / sessions.PARAMETERS, _json(about))
         effects = [one.effect for one in known if one.n_pops]
         made = SimulatedStudy(
