@@ -79,11 +79,18 @@ def inspect(handle: BinaryIO) -> Layout:
         return _of_au(handle, present, ">" if magic == b".snd" else "<")
     if magic == b"OggS":
         return ogg.inspect(handle, present)
-    if magic == b"fLaC":
-        return flac.inspect(handle, [range(present)])
-    if magic[:3] == b"ID3" or mp3.frame_bytes(magic):
+    start = mp3.after_names(handle) if magic[:3] == b"ID3" else 0
+    if read_at(handle, start, 4) == b"fLaC":
+        layout = flac.inspect(handle, [range(start, present)])
+        return layout if not start else layout._replace(is_plain=False, parts=layout.parts or [range(start, present)])
+    if start or mp3.frame_bytes(magic) or (not _is_known(head) and mp3.is_stream(handle)):
         return mp3.inspect(handle, present)
     return Layout()
+
+
+def _is_known(head: bytes) -> bool:
+    """Whether a file with these first bytes is of another kind that may have mp3 inside, or is text."""
+    return head[:4] in (b"RIFF", b"RIFX", b"FORM") or head[4:8] == b"ftyp" or head.isascii()
 
 
 def _of_chunks(handle: BinaryIO, present: int, kind: _Kind, magic: bytes) -> Layout:

@@ -9,10 +9,15 @@ layout is that of ISO 11172-3 and 13818-3, layer III.
 
 from __future__ import annotations
 
+import os
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 from popdetect.detection.audio.view import DELAY_UNKNOWN, LONGER, TRUNCATED, Layout, Part, read_at
+from popdetect.errors import Truncated
 
 _KBPS = (
     (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),  # MPEG 2 and 2.5
@@ -24,6 +29,8 @@ _IN_A_ROW = 3  # single bytes often look like the head of a frame; three frames 
 _LAME_DELAY = 576  # samples, of LAME since 1999; other encoders differ by up to 20 ms
 _SEARCH = 2**16  # LAME writes its name into the padding of frames at the start and the end
 _LAME_SIZE = 36
+_NEAR = 2**13  # four of the largest frames
+_MESSAGES = threading.Lock()
 
 
 class _Tag(NamedTuple):
@@ -41,7 +48,30 @@ class _Frames(NamedTuple):
 
     parts: list[Part]
     n_frames: int
-    is_cut: bool  # whether the last frame is not whole, or something is missing between them
+    is_cut: bool  # whether the last frame is not whole
+
+
+@contextmanager
+def without_messages() -> Iterator[None]:
+    """Discard what the decoder of mp3 writes to the standard error stream: it has no other way to be silent.
+
+    It prints a line for each frame that it cannot decode. Meanwhile, messages of other threads are lost too, so this is
+    used for mp3 only.
+    """
+    with _MESSAGES:
+        try:
+            saved = os.dup(2)
+        except OSError:  # no standard error stream
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            os.close(nowhere)
 
 
 def frame_bytes(head: bytes) -> int:
@@ -57,13 +87,18 @@ def frame_bytes(head: bytes) -> int:
 
 
 def inspect(handle: BinaryIO, present: int) -> Layout:
-    """The layout of an mp3 file of `present` bytes."""
-    start, end = _without_names(handle, present)
+    """The layout of an mp3 file of `present` bytes.
+
+    Raises Truncated if frames in the middle are damaged: the sound near them is noise, and the rest comes too early.
+    """
+    start = after_names(handle)
+    end = _before_names(handle, start, present)
     head = read_at(handle, start, 1024)
     tag = _tag(head)
-    if tag.delay is not None and tag.n_frames and 0 <= end - start - tag.n_bytes <= tag.size:
-        return Layout()
     frames = _frames(handle, start + tag.size, end)
+    is_right = tag.delay is not None and tag.n_frames == frames.n_frames and not frames.is_cut
+    if is_right and 0 <= end - start - tag.n_bytes <= tag.size and len(frames.parts) == 1:
+        return Layout()
     if not frames.n_frames:
         return Layout(is_empty=tag.size > 0)
     flags: tuple[str, ...] = ()
@@ -82,18 +117,28 @@ def inspect(handle: BinaryIO, present: int) -> Layout:
     return Layout(False, flags, [new, *frames.parts])
 
 
-def _without_names(handle: BinaryIO, present: int) -> tuple[int, int]:
-    """Where the frames begin and end, between tags with names and pictures (ID3, APE)."""
-    start, end = 0, present
+def after_names(handle: BinaryIO) -> int:
+    """Where a file begins behind its tags with names and pictures (ID3)."""
+    start = 0
     while (head := read_at(handle, start, 10))[:3] == b"ID3" and len(head) == 10:
         size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
         start += 10 + size + (10 if head[5] & 0x10 else 0)
+    return start
+
+
+def _before_names(handle: BinaryIO, start: int, end: int) -> int:
+    """Where the frames end before such tags at the end of the file (ID3, APE)."""
     if read_at(handle, max(start, end - 128), 3) == b"TAG":
         end -= 128
     foot = read_at(handle, max(start, end - 32), 32)
     if foot[:8] == b"APETAGEX":
         end -= int.from_bytes(foot[12:16], "little") + (32 if foot[23] & 0x80 else 0)
-    return start, max(start, end)
+    return max(start, end)
+
+
+def is_stream(handle: BinaryIO) -> bool:
+    """Whether frames begin near the start of a file: part of a longer mp3 may begin within a frame."""
+    return _resynchronised(handle, 0, _NEAR, b"") < _NEAR
 
 
 def _tag(frame: bytes) -> _Tag:
@@ -157,10 +202,11 @@ def _frames(handle: BinaryIO, start: int, end: int) -> _Frames:
             continue
         if position > run:
             parts.append(range(run, position))
+        gap = position
         run = position = _resynchronised(handle, position + bool(like), end, like)
-        if n_frames and position < end:
-            is_cut = True
         if position < end:
+            if n_frames and read_at(handle, gap, 3) not in (b"ID3", b"TAG", b"APE"):  # files one after another
+                raise Truncated("damaged inside; copy the file again from the recorder")
             like = read_at(handle, position, 4)
     if position > run:
         parts.append(range(run, position))
@@ -185,7 +231,7 @@ def _resynchronised(handle: BinaryIO, position: int, end: int, like: bytes) -> i
                 at, n = at + size, n + 1
             if n == _IN_A_ROW or (n and at == len(block) and position + at == end):
                 return position + match.start()
-        if position + len(block) >= end:
+        if len(block) < _BLOCK:
             break
         position += len(block) - 4 * 1441
     return end

@@ -12,6 +12,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import BinaryIO
 
 import numpy as np
@@ -22,8 +23,9 @@ from popdetect.detection.audio import containers
 from popdetect.detection.audio.arrays import BLOCK_S, as_float, check_finite, check_rate, check_recording
 from popdetect.detection.audio.arrays import Samples as Samples
 from popdetect.detection.audio.interrupts import defer_interrupts
+from popdetect.detection.audio.mp3 import without_messages
 from popdetect.detection.audio.silence import SilenceCheck
-from popdetect.detection.audio.view import TRUNCATED, Layout, View
+from popdetect.detection.audio.view import TRUNCATED, Layout, View, is_small
 from popdetect.errors import AudioError, Empty, Truncated, Unreadable
 
 # what recorders write and libsndfile reads; the files of phones are in `phone`
@@ -31,6 +33,7 @@ EXTENSIONS = frozenset({
     ".wav", ".wave", ".bwf", ".rf64", ".bw64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff",
     ".aifc", ".caf", ".au", ".snd",
 })  # fmt: skip
+_COMPRESSED = ("FLAC", "OGG", "MP3")
 _NOTHING_LEFT = "cut off: no sound is left that can be decoded; copy the file again from the recorder"
 
 
@@ -65,6 +68,7 @@ class Recording:
             self._file = _decoder(handle, layout)
             self.rate_hz = check_rate(int(self._file.samplerate))
             self.channels = int(self._file.channels)
+            self._quiet = without_messages if self._file.format == "MP3" else nullcontext
             if self._file.frames == 0 and TRUNCATED in layout.flags:
                 raise Truncated(_NOTHING_LEFT)
             if self._file.frames == 0 or layout.is_empty:
@@ -83,13 +87,13 @@ class Recording:
         try:
             while True:
                 try:
-                    with defer_interrupts():
+                    with defer_interrupts(), self._quiet():
                         block, highest, lowest = self._read(block_size)
                 except soundfile.LibsndfileError as error:
                     # libsndfile discards the block it was decoding, so the place of the damage is not known
                     raise Truncated(
-                        f"cut short, or damaged inside: its header promises {self._frames / self.rate_hz:.2f} s, "
-                        "and decoding stops before that; copy the file again from the recorder"
+                        f"damaged inside: its header promises {self._frames / self.rate_hz:.2f} s, and decoding stops "
+                        "before that; copy the file again from the recorder"
                     ) from error
                 if not len(block):
                     break
@@ -101,8 +105,14 @@ class Recording:
                     break
         finally:
             self.close()
-        if self.n_samples < self._frames * 0.99 and self._file.format in ("FLAC", "OGG"):
-            raise Truncated(f"cut off: its header promises {self._frames} samples, {self.n_samples} could be decoded")
+        if self.n_samples < self._frames and self._file.format in _COMPRESSED:
+            if self.n_samples < 0.99 * self._frames:
+                raise Truncated(
+                    f"damaged inside: its header promises {self._frames} samples, {self.n_samples} could be decoded; "
+                    "copy the file again from the recorder"
+                )
+            if not is_small(self._frames - self.n_samples, self.rate_hz) and TRUNCATED not in self.flags:
+                self.flags += (TRUNCATED,)
         check_recording(self.n_samples, self.rate_hz, silence)
 
     def _read(self, size: int) -> tuple[Samples, float, float]:
