@@ -26,7 +26,7 @@ _KBPS = (
 _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _BLOCK = 2**20  # read at a time
 _IN_A_ROW = 3  # single bytes often look like the head of a frame; three frames in a row do not occur by chance
-_LAME_DELAY = 576  # samples, of LAME since 1999; other encoders differ by up to 20 ms
+_LAME_DELAY = 576  # samples, of LAME since 1999
 _SEARCH = 2**16  # LAME writes its name into the padding of frames at the start and the end
 _LAME_SIZE = 36
 _NEAR = 2**13  # four of the largest frames
@@ -49,6 +49,7 @@ class _Frames(NamedTuple):
     parts: list[Part]
     n_frames: int
     is_cut: bool  # whether the last frame is not whole
+    n_bitrates: int
 
 
 @contextmanager
@@ -109,9 +110,12 @@ def inspect(handle: BinaryIO, present: int) -> Layout:
     padding = 0 if flags else tag.padding
     delay = tag.delay
     if delay is None:
-        delay = _LAME_DELAY
-        if b"LAME" not in read_at(handle, start, _SEARCH) + read_at(handle, max(start, end - _SEARCH), _SEARCH):
+        if b"LAME" in read_at(handle, start, _SEARCH) + read_at(handle, max(start, end - _SEARCH), _SEARCH):
+            delay = _LAME_DELAY
+        else:
             flags += (DELAY_UNKNOWN,)
+    if delay is None and frames.n_bitrates == 1:
+        return Layout(False, flags, frames.parts)  # the decoder guesses the length right
     first = read_at(handle, frames.parts[0][0], 4)
     new = _new_tag(first, frames.n_frames, sum(map(len, frames.parts)), delay, padding)
     return Layout(False, flags, [new, *frames.parts])
@@ -169,8 +173,11 @@ def _tag_at(head: bytes) -> int:
     return 4 + (0 if head[1] & 1 else 2) + ((17 if mono else 32) if first else (9 if mono else 17))
 
 
-def _new_tag(head: bytes, n_frames: int, n_bytes: int, delay: int, padding: int) -> bytes:
-    """A frame with a tag for a stream whose frames have a head like this one."""
+def _new_tag(head: bytes, n_frames: int, n_bytes: int, delay: int | None, padding: int) -> bytes:
+    """A frame with a tag for a stream whose frames have a head like this one.
+
+    Without a delay, the decoder takes out its own of 529 samples only.
+    """
     for bitrate in range(1, 15):  # the smallest frame that has room for the tag
         new = bytes([0xFF, head[1] | 1, bitrate << 4 | head[2] & 0x0C, head[3]])
         size, at = frame_bytes(new), _tag_at(new)
@@ -178,7 +185,9 @@ def _new_tag(head: bytes, n_frames: int, n_bytes: int, delay: int, padding: int)
             break
     steps = bytes(256 * percent // 100 for percent in range(100))
     xing = b"Xing\0\0\0\x0f" + n_frames.to_bytes(4, "big") + (n_bytes + size).to_bytes(4, "big") + steps + bytes(4)
-    lame = b"LAME3.100" + bytes(12) + (delay << 12 | padding).to_bytes(3, "big") + bytes(12)
+    lame = b""
+    if delay is not None:
+        lame = b"LAME3.100" + bytes(12) + (delay << 12 | padding).to_bytes(3, "big") + bytes(12)
     return (new.ljust(at, b"\0") + xing + lame).ljust(size, b"\0")
 
 
@@ -187,6 +196,7 @@ def _frames(handle: BinaryIO, start: int, end: int) -> _Frames:
     parts: list[Part] = []
     begin, block, like = start, b"", b""
     position, run, n_frames, is_cut = start, start, 0, False
+    bitrates = set()
     while position + 4 <= end:
         at = position - begin
         if at < 0 or at + 4 > len(block):
@@ -199,6 +209,7 @@ def _frames(handle: BinaryIO, start: int, end: int) -> _Frames:
                 break
             position += size
             n_frames += 1
+            bitrates.add(head[2] >> 4)
             continue
         if position > run:
             parts.append(range(run, position))
@@ -210,7 +221,7 @@ def _frames(handle: BinaryIO, start: int, end: int) -> _Frames:
             like = read_at(handle, position, 4)
     if position > run:
         parts.append(range(run, position))
-    return _Frames(parts, n_frames, is_cut)
+    return _Frames(parts, n_frames, is_cut, len(bitrates))
 
 
 def _is_alike(head: bytes, like: bytes) -> bool:
