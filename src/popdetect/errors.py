@@ -16,7 +16,8 @@
     └── ModelError            a bundle that is missing, damaged or of another format          exit code 5
 
     UserWarning
-    └── DamagedLinesWarning   lines of an append-only file that are left out; the work goes on
+    └── LeftOutWarning        something that does not count, such as a clip without labels; the work goes on
+        └── DamagedLinesWarning   lines of an append-only file that cannot be read
 """
 
 from __future__ import annotations
@@ -152,5 +153,9 @@ class ModelError(PopdetectError):
     exit_code = 5
 
 
-class DamagedLinesWarning(UserWarning):
+class LeftOutWarning(UserWarning):
+    """Something that was given and does not count, such as a clip without a label file; the work goes on."""
+
+
+class DamagedLinesWarning(LeftOutWarning):
     """Lines of an append-only file that cannot be read and do not count; all other lines do."""

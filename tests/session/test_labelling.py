@@ -22,12 +22,12 @@ import pytest
 import session_fakes
 import soundfile
 
-from popdetect.errors import ModelError, NothingFound, UsageError
+from popdetect.errors import LeftOutWarning, ModelError, NothingFound, UsageError
 from popdetect.records import Verdict
 from popdetect.session import labelling as batch
 from popdetect.session import workers as pool
 from popdetect.session.files import Clip
-from popdetect.session.label_files import read_audacity
+from popdetect.session.label_files import read_marks
 from popdetect.session.tables import read_rows
 
 label: Callable[..., Any] = partial(batch.label, detector_factory=session_fakes.make)
@@ -245,7 +245,7 @@ def test_label_files_are_written_for_every_judged_clip(session: Path) -> None:
             if label_of[row["file"]] == "uncertain":
                 n_uncertain += 1
                 path.write_text(path.read_text().replace("pop?", "pop"))  # a person decided
-            assert any(abs(t - float(row["onset_s"])) < 1e-5 for t in read_audacity(path)[0])
+            assert any(abs(mark.start_s - float(row["onset_s"])) < 1e-5 for mark in read_marks(path))
     assert n_uncertain > 0
 
 
@@ -261,6 +261,33 @@ def test_label_files_of_an_earlier_run_are_replaced_or_taken_away(session: Path)
     assert (labels / "clip 00.wav.txt").read_text() != "stale"
     assert not (labels / "clip 02.wav.txt").exists()
     assert (labels / "clip 04.wav.txt").stat().st_mtime_ns == untouched
+
+
+def test_label_files_that_a_person_changed_are_kept_and_this_is_said(session: Path) -> None:
+    formats = ("audacity", "raven", "textgrid")
+    out = label(session, formats=formats).out
+    rows = {row["file"]: row for row in read_rows(out / "clips.csv")}
+    corrected = next(file for file, row in rows.items() if row["label"] == "pop")
+    undecided = next(file for file, row in rows.items() if row["label"] == "uncertain" and row["n_pops"] != "0")
+    mine = {
+        out / f"audacity/{corrected}.txt": "0.1\t0.1\tpop\n",
+        out / f"raven/{undecided}.selections.txt": (out / f"raven/{undecided}.selections.txt")
+        .read_text()
+        .replace("pop?", "pop"),
+    }
+    for path, text in mine.items():
+        path.write_text(text)
+    for clip in session.glob("p*/*.wav"):  # recorded again: all events differ
+        clip.write_bytes(b"another " + clip.read_bytes())
+    with pytest.warns(LeftOutWarning, match="1 label file that a person changed: kept") as told:
+        label(session, formats=formats)
+    assert len(told) == 2
+    assert {path: path.read_text() for path in mine} == mine
+    pops = {row["file"]: int(row["n_pops"] or 0) for row in read_rows(out / "clips.csv")}
+    for name, suffix in {"audacity": "txt", "raven": "selections.txt", "textgrid": "TextGrid"}.items():
+        for file, n in pops.items():
+            path = out / name / f"{file}.{suffix}"
+            assert path in mine or len(read_marks(path, file)) == n
 
 
 def test_a_label_file_that_cannot_be_removed_is_named(session: Path) -> None:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from popdetect.detection.audio.recording import EXTENSIONS
+from popdetect.detection.audio.recording import EXTENSIONS, write_wav
 from popdetect.errors import TableError, UsageError
 from popdetect.session.labels import Truth, read_labels, write_labels
 
@@ -130,7 +131,7 @@ def test_a_label_track_beside_a_clip_says_when(sorted_clips: Path) -> None:
     written(sorted_clips / "pop", track, "b.wav.txt")
     written(sorted_clips / "no_pop", "", "d.mp3.txt")
     written(sorted_clips / "pop/deep", "0,25\t0,25\tpop\n", "c.txt")  # without the clip's extension
-    written(sorted_clips / "pop", "9\t9\tpop\n", "b.txt")  # not read: b.wav.txt is there
+    written(sorted_clips / "pop", "0.5\t0.5\tpop\n0.6120001\t0.7\tpop\n", "b.txt")  # says the same
 
     onsets_s = {truth.file: truth.onsets_s for truth in read_labels(sorted_clips)}
 
@@ -144,6 +145,8 @@ def test_a_label_track_beside_a_clip_says_when(sorted_clips: Path) -> None:
     [
         ("pop/b.wav.txt", "0.5\t0.5\tpop\nsoon\tlater\n", "b.wav.txt:2: 'soon"),
         ("no_pop/d.mp3.txt", "0.5\t0.5\tpop\n", "d.mp3.txt:1: no_pop with onsets 0.5"),
+        ("pop/b.wav.txt", "", "b.wav.txt:1: no pop is labelled, but pop/b.wav is in the folder pop"),
+        ("pop/b.wav.txt", "1\t2\tspeech\n", "b.wav.txt:1: no pop is labelled, but pop/b.wav is in the folder pop"),
     ],
 )
 def test_a_label_track_that_cannot_be_used_is_named(sorted_clips: Path, name: str, track: str, words: str) -> None:
@@ -239,7 +242,7 @@ def test_messages_name_the_folder_and_what_is_missing(tmp_path: Path) -> None:
     )
     assert refused(tmp_path) == (
         f"{tmp_path}: neither answers of popdetect review, nor labels.csv, nor the folders pop and no_pop in it "
-        "(missing: pop, no_pop)"
+        "(missing: pop, no_pop), nor clips with label files"
     )
 
 
@@ -289,3 +292,11 @@ def test_a_written_table_reads_back(tmp_path: Path) -> None:
     assert read[1].extra == {"side": "", "note": "a\nb"}
     write_labels(tmp_path / "again.csv", read)
     assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "labels.csv").read_bytes()
+
+
+def test_an_onset_beyond_the_end_of_the_clip_is_named(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", np.sin(np.arange(8000)), 8000)
+    path = written(tmp_path, "file,label,onsets_s\na.wav,pop,0.5 1.0\n")
+    assert read_labels(path)[0].onsets_s == (0.5, 1.0)
+    written(tmp_path, "file,label,onsets_s\n\na.wav,pop,1.01 0.5\n")
+    assert refused(path) == (f"{path}:3: onset 1.01 s, but a.wav ends at 1.000 s; is this the line of another clip?")

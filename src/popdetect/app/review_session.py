@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import threading
+import warnings
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,8 +14,9 @@ from typing import Any
 from popdetect.app import queue, routes, views
 from popdetect.app.answer_log import AnswerLog
 from popdetect.app.views import ReviewSession
-from popdetect.errors import NothingFound, UsageError
-from popdetect.session import corrections
+from popdetect.errors import LeftOutWarning, NothingFound, UsageError
+from popdetect.session import corrections, label_folders
+from popdetect.session.label_folders import ClipLabels
 from popdetect.session.session import Session
 
 MAX_NAME = 64
@@ -47,7 +49,8 @@ def review(
         raise NothingFound(f"{session.out}: no clip in its tables; `popdetect label {folder}` fills them")
     path = session.out / corrections.NAME
     answers = AnswerLog(path)  # fails now, not at the first answer, if the folder cannot be written
-    current = ReviewSession(session, queue.make_queue(session, seed=seed, blind=blind), answers, name, blind)
+    in_order = queue.make_queue(session, seed=seed, blind=blind)
+    current = ReviewSession(session, in_order, answers, name, blind, corrected(session))
 
     def opened(address: str) -> None:
         on_ready(address, len(session.clips))
@@ -59,6 +62,18 @@ def review(
     progress = views.progress_view(current)
     counts = {"n_clips": progress["of"], "n_answered": progress["done"], "n_corrected": progress.get("corrected")}
     return {"path": str(path), "rater": name} | counts
+
+
+def corrected(session: Session) -> dict[str, ClipLabels]:
+    """Return what people corrected in label files, by clip; the marks of these clips start there.
+
+    They are no answers: nobody knows whose they are. A label file that cannot be used is reported as a LeftOutWarning.
+    """
+    found = label_folders.read(session.folder, out=session.out)
+    for texts in found.problems.values():
+        for text in texts:
+            warnings.warn(f"{text}. The page shows the detector's marks", LeftOutWarning, stacklevel=2)
+    return found.labels
 
 
 def rater_name(given: str | None) -> str:

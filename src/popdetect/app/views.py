@@ -6,7 +6,8 @@ asked for the result, and no figures from which the result could be derived.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from popdetect import __version__
@@ -14,6 +15,7 @@ from popdetect.app.answer_log import AnswerLog
 from popdetect.app.queue import Queue, estimate, is_corrected
 from popdetect.session.clips import LabelledClip
 from popdetect.session.corrections import CONSENSUS, Correction
+from popdetect.session.label_folders import ClipLabels
 from popdetect.session.session import Session
 
 
@@ -26,6 +28,7 @@ class ReviewSession:
     answers: AnswerLog
     rater: str
     blind: bool
+    corrected: Mapping[str, ClipLabels] = field(default_factory=dict)  # label files that a person corrected, by clip
 
 
 def session_view(review: ReviewSession) -> dict[str, Any]:
@@ -93,6 +96,12 @@ def clip_view(review: ReviewSession, clip: LabelledClip, rater: str) -> dict[str
             ],
             "drawn": review.queue.get(clip.id, ""),
         }
+        if (corrected := review.corrected.get(clip.file)) is not None:
+            view["label_file"] = {
+                "file": corrected.path.name,
+                "label": corrected.label,
+                "onsets_s": list(corrected.onsets_s),
+            }
     if rater == CONSENSUS:
         found = ((name, review.answers.current(clip.file, name)[0]) for name in review.answers.raters())
         view["said"] = {name: answer_view(given) for name, given in found if given is not None}

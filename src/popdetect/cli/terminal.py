@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from popdetect.errors import DamagedLinesWarning, UsageError
+from popdetect.errors import LeftOutWarning, UsageError
 
 FAILED_SOME, FAILED_ALL = 3, 4  # exit codes of commands that go on after an input that failed
 VERSION = {"schema_version": 1}  # of the keys of JSON objects; keys are only ever added
@@ -88,16 +88,16 @@ def message(text: str, quiet: bool = False) -> None:
 
 @contextmanager
 def warnings_as_messages() -> Iterator[None]:
-    """Report damaged lines of a file on one line of standard error, like errors; each report once."""
+    """Report what is left out, such as damaged lines, on one line of standard error, like errors; each report once."""
 
     def show_warning(*about: Any, **more: Any) -> None:
-        if issubclass(about[1], DamagedLinesWarning):
+        if issubclass(about[1], LeftOutWarning):
             message(str(about[0]))
         else:
             others(*about, **more)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("default", DamagedLinesWarning)
+        warnings.simplefilter("default", LeftOutWarning)
         others, warnings.showwarning = warnings.showwarning, show_warning
         yield
 

@@ -19,7 +19,8 @@ EXAMPLES = (
 )
 OPTIONS = (
     path("labels", "DIR", "sessions corrected with popdetect review; or labels.csv with the columns file, label, "
-         "onsets_s (seconds) and patient_id; or folders that contain pop/ and no_pop/", nargs="+"),
+         "onsets_s (seconds) and patient_id; or folders that contain pop/ and no_pop/, or clips with label files of "
+         "Audacity, Praat or Raven", nargs="+"),
     path("--out", "BUNDLE", "folder of the new model", required=True),
     bundle("--current", "the model to adapt and to compare with"),
     path("--guard", "DIR", "your own recordings without pops (negative controls); the new model must not detect more "

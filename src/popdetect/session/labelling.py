@@ -6,13 +6,14 @@ clips' names; the number of jobs changes no byte of the tables.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,11 +23,12 @@ from typing import Any
 from popdetect import __version__
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import DEFAULT_NAME, DEFAULT_OPERATING_POINT, load
-from popdetect.errors import UsageError
+from popdetect.errors import LeftOutWarning, UsageError
 from popdetect.records import LABELS, Label, Verdict, to_json
 from popdetect.session.clips import LabelledClip, clip_record
 from popdetect.session.files import OUT_NAME, Clip, find_clips, make_folder, unwritable, write_text
 from popdetect.session.label_files import FORMATS, label_file
+from popdetect.session.label_folders import is_corrected, written_clips
 from popdetect.session.progress import ProgressFile
 from popdetect.session.session import Session
 from popdetect.session.workers import Make, check_jobs, detect_all
@@ -170,7 +172,11 @@ def label(
         verdicts, records = zip(*(done[clip] for clip in clips), strict=True)
         progress.compact(zip(clips, verdicts, strict=True))
 
-    folders = [_write_labels(target, name, verdicts) for name in asked]
+    before: dict[str, LabelledClip] = {}
+    if asked:
+        with contextlib.suppress(UsageError):  # damaged tables are about to be replaced
+            before = written_clips(target)
+    folders = [_write_labels(target, name, verdicts, before) for name in asked]
     settings = {
         "folder": root.resolve().name,
         "out": target.resolve().name,
@@ -210,7 +216,7 @@ def _detect(
     on_progress(n_skipped, len(clips))
     to_do = [clip for clip in clips if clip not in done]
     # closing: an interruption here stops the workers before it goes on
-    with closing(detect_all(to_do, detector, make, jobs)) as results:
+    with contextlib.closing(detect_all(to_do, detector, make, jobs)) as results:
         for clip, verdict in results:
             progress.add(clip, verdict)
             keep(clip, verdict)
@@ -218,9 +224,13 @@ def _detect(
     return done, n_skipped
 
 
-def _write_labels(target: Path, name: str, verdicts: Sequence[Verdict]) -> Path:
-    """Write a label file for each clip with a label; return their folder."""
+def _write_labels(target: Path, name: str, verdicts: Sequence[Verdict], before: Mapping[str, LabelledClip]) -> Path:
+    """Write a label file for each clip with a label; return their folder.
+
+    A file that a person changed since the earlier run, whose clips are `before`, is kept, with a LeftOutWarning.
+    """
     made: set[Path] = set()
+    kept: list[Path] = []
     for verdict in verdicts:
         path = target / label_file(name, verdict.file)
         if verdict.detection is None:
@@ -235,8 +245,16 @@ def _write_labels(target: Path, name: str, verdicts: Sequence[Verdict]) -> Path:
             make_folder(path.parent)
             made.add(path.parent)
         text = FORMATS[name].write(verdict.file, verdict.detection)
-        if not _holds(path, text):  # creating a file takes ten times as long as reading one
+        if _holds(path, text):  # creating a file takes ten times as long as reading one
+            continue
+        if verdict.file in before and path.exists() and is_corrected(path, before[verdict.file]):
+            kept.append(path)
+        else:
             write_text(path, text, durable=False)
+    if kept:
+        n = "1 label file" if len(kept) == 1 else f"{len(kept)} label files"
+        said = f"{n} that a person changed: kept as is, the first is {kept[0]}; delete a file to have it written again"
+        warnings.warn(said, LeftOutWarning, stacklevel=2)
     return target / name
 
 

@@ -1,23 +1,26 @@
 """The truth, as people wrote it: which clips contain a pop, and when.
 
-Read from a table (``labels.csv``), or from two folders ``pop/`` and ``no_pop/`` of clips with label files beside them
-(see `popdetect.session.label_files`). Onsets are seconds from the start of the clip, increasing. A line that cannot be
-used is an error: a guess would lead to wrong scores.
+Read from a table (``labels.csv``), from two folders ``pop/`` and ``no_pop/``, or from label files of other programs
+(see `popdetect.session.label_folders`), which also say where the pops are in the clips of these two folders. Onsets
+are seconds from the start of the clip, increasing. A line that cannot be used is an error: a guess would lead to wrong
+scores. What does not count, such as a clip without a label file, is reported as a `LeftOutWarning`.
 """
 
 from __future__ import annotations
 
 import math
 import posixpath
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from popdetect.detection.audio.recording import EXTENSIONS
-from popdetect.errors import TableError, UsageError
+from popdetect.errors import LeftOutWarning, TableError, UsageError
 from popdetect.records import LABELS, Label
-from popdetect.session.files import write_text
-from popdetect.session.label_files import read_beside
+from popdetect.session import label_folders
+from popdetect.session.files import readable, write_text
+from popdetect.session.label_folders import FolderLabels
 from popdetect.session.tables import csv_text, read_table
 
 TABLE_NAME = "labels.csv"
@@ -39,25 +42,42 @@ class Truth:
 
 
 def read_labels(source: Path) -> list[Truth]:
-    """Read a table, a folder with ``labels.csv`` in it, or a folder with ``pop/`` and ``no_pop/`` in it.
+    """Read a table, a folder with ``labels.csv`` or with ``pop/`` and ``no_pop/`` in it, or a folder with label files.
 
-    Where a folder has both, its ``labels.csv`` counts. The result is in the order of the table, or sorted by name; it
-    has at least one entry.
+    Where a folder has several of these, the first of them counts. A folder with label files is one of clips, each with
+    its label file, or a session whose label files in ``popdetect/`` a person corrected. If `source` is a folder of
+    label files itself, such as ``session_07/popdetect/audacity``, all files in it count, also those that nobody
+    changed. An empty label file means ``no_pop``; a clip without one is left out.
+
+    The result is in the order of the table, or sorted by name; it has at least one entry.
 
     Raises
     ------
     TableError
-        For a line that cannot be used; starts with ``file:line``.
+        For lines that cannot be used; starts with ``file:line``. Two label files that disagree are such an error.
     UsageError
         When there is no truth to be found at `source`.
+
+    Warns
+    -----
+    LeftOutWarning
+        Names the clips and the label files that do not count.
     """
     if source.is_file():
         return _read_table(source)
     if not source.is_dir():
         raise UsageError(f"{source}: no such file or folder; a {TABLE_NAME} or a folder of labelled clips is needed")
+    session = label_folders.session_of(source)
+    if session is not None:
+        return _read_label_files(session, checked=source)
     if (source / TABLE_NAME).is_file():
-        return _read_table(source / TABLE_NAME)
-    return _read_folders(source)
+        truths = _read_table(source / TABLE_NAME)
+        found = label_folders.read(source)
+        _warn_of_files(source, "the label files of", [*found.labels, *found.problems], f"{TABLE_NAME} counts")
+        return truths
+    if any((source / name).is_dir() for name in CLASS_FOLDERS):
+        return _read_folders(source)
+    return _read_label_files(source)
 
 
 def write_labels(path: Path, truths: Sequence[Truth]) -> None:
@@ -117,6 +137,11 @@ def _truth(row: dict[str, str], folder: Path, where: str) -> Truth:
         raise TableError(f"{where}: label {row['label']!r}; {', '.join(LABELS)} are allowed")
     others = {name: cell for name, cell in row.items() if name and name not in REQUIRED and name not in OPTIONAL}
     onsets_s = tuple(sorted(_seconds(word, where) for word in row["onsets_s"].split()))
+    length_s = label_folders.beyond(folder / file, onsets_s[-1] - 0.001) if onsets_s else None
+    if length_s is not None:
+        raise TableError(
+            f"{where}: onset {onsets_s[-1]} s, but {file} ends at {length_s:.3f} s; is this the line of another clip?"
+        )
     return Truth(file, folder / file, label, _marked(label, onsets_s, where), row.get("patient_id", ""), others)
 
 
@@ -146,19 +171,88 @@ def _seconds(word: str, where: str) -> float:
 
 
 def _read_folders(source: Path) -> list[Truth]:
+    """Read two folders, whose names are the labels; label files say where the pops are, and must not contradict."""
     missing = [name for name in CLASS_FOLDERS if not (source / name).is_dir()]
     if missing:
-        raise UsageError(
-            f"{source}: neither answers of popdetect review, nor {TABLE_NAME}, nor the folders pop and no_pop in it "
-            f"(missing: {', '.join(missing)})"
-        )
-    truths = [
-        Truth(clip.relative_to(source).as_posix(), clip, label, _marked(label, *read_beside(clip)))
+        raise UsageError(_no_truth(source, missing))
+    clips = [
+        (clip, label)
         for label in CLASS_FOLDERS
         for clip in sorted((source / label).rglob("*"))
         # what macOS leaves beside each file (._name.wav) is no clip
         if clip.suffix.lower() in EXTENSIONS and not clip.name.startswith(".") and clip.is_file()
     ]
-    if not truths:
+    if not clips:
         raise UsageError(f"{source}: no clips in pop and no_pop; {', '.join(sorted(EXTENSIONS))} are looked for")
+    found = label_folders.read(source)
+    _check(found)
+    truths = []
+    for clip, label in clips:
+        file = clip.relative_to(source).as_posix()
+        onsets_s: tuple[float, ...] | None = None if label == "pop" else ()
+        if (said := found.labels.get(file)) is not None:
+            if label == "pop" and said.label == "no_pop":
+                raise TableError(
+                    f"{said.where}:1: no pop is labelled, but {file} is in the folder pop; label its pops, or delete "
+                    "the label file if nobody marked them"
+                )
+            label = said.label if said.label == "uncertain" else label
+            onsets_s = _marked(label, said.onsets_s, said.where)
+        truths.append(Truth(file, clip, label, onsets_s))
+    _warn_of_strays(source, found)
     return truths
+
+
+def _read_label_files(source: Path, checked: Path | None = None) -> list[Truth]:
+    """Read the label files of a folder; see `read_labels`."""
+    found = label_folders.read(source, checked)
+    _check(found)
+    truths = [
+        Truth(file, found.paths[file], said.label, _marked(said.label, said.onsets_s, said.where))
+        for file, said in sorted(found.labels.items())
+    ]
+    hint = "if somebody checked them, name their folder: " + str(source / "popdetect" / "audacity")
+    if not truths:
+        if found.as_written:
+            raise UsageError(
+                f"{source}: the label files in popdetect are as popdetect wrote them, and so are the detector's, not a "
+                f"person's; {hint}"
+            )
+        raise UsageError(_no_truth(checked or source, CLASS_FOLDERS))
+    _warn_of_files(source, "no label file for", found.without, "left out")
+    if checked is None:
+        _warn_of_files(source, "label files as popdetect wrote them for", found.as_written, f"left out; {hint}")
+    else:
+        _warn_of_files(checked, "unchanged label files of", found.as_written, "they count as checked by a person")
+    _warn_of_strays(source, found)
+    return truths
+
+
+def _no_truth(source: Path, missing: Sequence[str]) -> str:
+    return (
+        f"{source}: neither answers of popdetect review, nor {TABLE_NAME}, nor the folders pop and no_pop in it "
+        f"(missing: {', '.join(missing)}), nor clips with label files"
+    )
+
+
+def _check(found: FolderLabels) -> None:
+    problems = [text for file in sorted(found.problems) for text in found.problems[file]]
+    if problems:
+        raise TableError(*problems)
+
+
+def _warn_of_strays(source: Path, found: FolderLabels) -> None:
+    if found.strays:
+        names = ", ".join(readable(str(path)) for path in found.strays[:3])
+        more = f" and {len(found.strays) - 3} more" if len(found.strays) > 3 else ""
+        _warn(f"{source}: label files that belong to no clip are left out: {names}{more}")
+
+
+def _warn_of_files(source: Path, what: str, files: Sequence[str], why: str) -> None:
+    if files:
+        names = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+        _warn(f"{source}: {what} {len(files)} {'clip' if len(files) == 1 else 'clips'} ({names}): {why}")
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, LeftOutWarning, stacklevel=3)

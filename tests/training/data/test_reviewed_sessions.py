@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from learning_fakes import answered, corrected_copy, said
 
-from popdetect.errors import UsageError
+from popdetect.errors import LeftOutWarning, TableError, UsageError
 from popdetect.session.corrections import CONSENSUS
 from popdetect.session.files import write_text
 from popdetect.session.labels import read_labels
@@ -74,3 +74,30 @@ def test_the_same_clip_from_two_tables_is_refused(tmp_path: Path) -> None:
 def test_a_session_without_answers_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no answer in it yet; `popdetect review"):
         answers.read([answered(tmp_path / "s", [])])
+
+
+def test_label_files_count_for_clips_that_nobody_answered(tmp_path: Path) -> None:
+    folder = answered(tmp_path / "s", [said("a.wav", "pop", onsets_s=(0.2,))])
+    write_text(folder / "session.csv", "file,patient_id\na.wav,p1\nb.wav,p2\n")
+    for name, text in {"a.wav": "", "b.wav": "", "a.txt": "x\n", "b.txt": "0.5\t0.5\tpop\n"}.items():
+        write_text(folder / name, text)
+    with pytest.warns(LeftOutWarning, match="1 clips have an answer of the review and a label file; the answer counts"):
+        found = answers.read([folder])
+
+    assert [(truth.file, truth.label, truth.onsets_s, truth.patient_id) for truth in found.truths] == [
+        ("a.wav", "pop", (0.2,), "p1"),
+        ("b.wav", "pop", (0.5,), "p2"),
+    ]
+    assert found.n_reviewed == 1
+    write_text(folder / "b.txt", "0.5\t0.5\tx\n")
+    with pytest.raises(TableError, match=r"b\.txt:1: 'x' at 0\.5 s"):
+        answers.read([folder])
+
+
+def test_patients_of_clips_with_label_files_are_those_of_the_session(tmp_path: Path) -> None:
+    write_text(tmp_path / "session.csv", "file,patient_id\np/a.wav,p1\n")
+    (tmp_path / "p").mkdir()
+    write_text(tmp_path / "p/a.wav", "")
+    write_text(tmp_path / "p/a.txt", "0.5\t0.5\tpop\n")
+    (truth,) = answers.read([tmp_path]).truths
+    assert (truth.file, truth.patient_id, truth.onsets_s) == ("p/a.wav", "p1", (0.5,))

@@ -57,13 +57,14 @@ async function go(id, rater = "") {
 function firstMarks(shown) {
   if (shown.answer) return shown.answer.onsets_s;
   if (shown.said) return Object.values(shown.said).find((said) => said.onsets_s.length)?.onsets_s ?? [];
+  if (shown.label_file) return shown.label_file.onsets_s;
   return (shown.marks ?? []).filter((mark) => mark.is_pop).map((mark) => mark.onset_s);
 }
 
 function tell() {
   const shown = now.clip.view;
   const mine = shown.answer ? ` You answered: ${words.answered(shown.answer)}.` : "";
-  $("said").textContent = `${words.detector(shown)}.${mine}`;
+  $("said").textContent = `${words.detector(shown)}.${words.labelFile(shown)}${mine}`;
   $("reveal").hidden = !(shown.hidden && shown.answer);
   for (const label of Object.keys(words.LABELS)) {
     const button = $(`say-${label}`);

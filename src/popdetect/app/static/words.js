@@ -39,6 +39,12 @@ export function detector(view) {
   return `Detector: ${found}, ${count(pops, kind)}${flags}${why}`;
 }
 
+export function labelFile(view) {
+  if (!view.label_file || view.answer) return "";
+  const { file, label, onsets_s } = view.label_file;
+  return ` Your marks start as in the corrected label file ${file}: ${LABELS[label]}, ${count(onsets_s.length, "mark")}.`;
+}
+
 function limits(at) {
   return at ? ` (pop from ${at.pop_from.toFixed(2)}, no pop below ${at.no_pop_below.toFixed(2)})` : "";
 }

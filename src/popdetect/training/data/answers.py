@@ -1,23 +1,25 @@
-"""What was answered in reviewed sessions, as the truth to learn from; several sessions, or tables, together.
+"""What was answered in reviewed sessions, or marked in label files, as the truth; several sources together.
 
 Decides whose answer counts. A clip that one person answered has that answer. Where several did, ``consensus`` settles
 it; else they must agree on the label, and the marks are those of the last answer that has any. Where they disagree, and
 nobody settled it, the clip is left out, and named. A ``pop`` without marks says that there was one: where it was is
-for the current model to point out, and no score of events counts the clip.
+for the current model to point out, and no score of events counts the clip. In a reviewed session, a label file counts
+for a clip that nobody answered.
 """
 
 from __future__ import annotations
 
 import posixpath
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from popdetect.errors import TableError, UsageError
-from popdetect.session import corrections
+from popdetect.errors import LeftOutWarning, TableError, UsageError
+from popdetect.session import corrections, label_folders, labels
 from popdetect.session.corrections import Correction
-from popdetect.session.labels import TABLE_NAME, Truth, read_labels
+from popdetect.session.labels import TABLE_NAME, Truth
 from popdetect.session.tables import read_table
 
 SCORES_NAME = "session.csv"
@@ -34,12 +36,12 @@ class TrainingLabels:
 
 
 def read(sources: Sequence[Path]) -> TrainingLabels:
-    """Read tables, folders with ``pop/`` and ``no_pop/``, and sessions that were reviewed.
+    """Read tables, folders with ``pop/`` and ``no_pop/``, folders with label files, and sessions that were reviewed.
 
     A folder with ``popdetect/corrections.csv`` in it is a reviewed session, whatever else it holds. Of several sources
-    the clips' names begin with the name of their folder. Patients of a reviewed session are those of its
-    ``session.csv``, else of a ``labels.csv`` in it. Raises TableError or UsageError for what cannot be used, and for
-    a clip that comes from two sources.
+    the clips' names begin with the name of their folder. Patients of a folder are those of its ``session.csv``, else of
+    a ``labels.csv`` in it. Raises TableError or UsageError for what cannot be used, and for a clip that comes from two
+    sources; warns, with LeftOutWarning, of clips and label files that do not count.
     """
     found = [_of(source) for source in sources]
     if len(sources) == 1:
@@ -65,7 +67,14 @@ def is_reviewed(source: Path) -> bool:
 
 def _of(source: Path) -> TrainingLabels:
     if not is_reviewed(source):
-        return TrainingLabels(tuple(read_labels(source)))
+        truths = labels.read_labels(source)
+        patients = {} if source.is_file() else _patients(label_folders.session_of(source) or source)
+        if any(patients.values()):
+            truths = [
+                replace(one, patient_id=one.patient_id or patients.get(posixpath.normpath(one.file), ""))
+                for one in truths
+            ]
+        return TrainingLabels(tuple(truths))
     answers = corrections.read(source)
     if not answers:
         raise UsageError(f"{corrections.place(source)}: no answer in it yet; `popdetect review {source}` asks for them")
@@ -80,7 +89,29 @@ def _of(source: Path) -> TrainingLabels:
         onsets_s = {"pop": answer.onsets_s or None, "no_pop": ()}.get(answer.label)
         patient = patients.get(posixpath.normpath(file), "")
         truths.append(Truth(file, root / file, answer.label or "uncertain", onsets_s, patient, {FROM_REVIEW: "1"}))
-    return TrainingLabels(tuple(truths), tuple(disputed), len(truths))
+    n_reviewed = len(truths)
+    truths += _from_label_files(root, {answer.file for answer in answers}, patients)
+    return TrainingLabels(tuple(truths), tuple(disputed), n_reviewed)
+
+
+def _from_label_files(root: Path, answered: set[str], patients: dict[str, str]) -> list[Truth]:
+    """Return the truth of clips of a reviewed session that nobody answered and that have a label file."""
+    found = label_folders.read(root)
+    problems = [text for file, texts in sorted(found.problems.items()) if file not in answered for text in texts]
+    if problems:
+        raise TableError(*problems)
+    both = sorted(answered & (found.labels.keys() | found.problems.keys()))
+    if both:
+        text = f"{root}: {len(both)} clips have an answer of the review and a label file; the answer counts"
+        warnings.warn(text, LeftOutWarning, stacklevel=2)
+    return [
+        Truth(
+            file, found.paths[file], said.label, said.onsets_s if said.label != "uncertain" else None,
+            patients.get(posixpath.normpath(file), ""),
+        )
+        for file, said in sorted(found.labels.items())
+        if file not in answered
+    ]  # fmt: skip
 
 
 def _settled(given: list[Correction]) -> Correction | None:
@@ -106,7 +137,7 @@ def _patients(root: Path) -> dict[str, str]:
             file, patient = columns["file"], columns["patient_id"]
             return {_plain(row[file]): row[patient].strip() for row in read_in.rows if row[file].strip()}
     if (root / TABLE_NAME).is_file():
-        return {_plain(truth.file): truth.patient_id for truth in read_labels(root / TABLE_NAME)}
+        return {_plain(truth.file): truth.patient_id for truth in labels.read_labels(root / TABLE_NAME)}
     return {}
 
 
