@@ -175,7 +175,7 @@ def written_clips(out: Path) -> dict[str, LabelledClip]:
     clips, events = out / "clips.csv", out / "events.csv"
     if not (clips.is_file() and events.is_file()):
         return {}
-    return {clip.file: clip for clip in read_clips(clips, events)[0]}
+    return {clip.file: clip for clip in read_clips(clips, events, None).clips}
 
 
 def _is_as_written(marks: list[Mark], clip: LabelledClip) -> bool:
