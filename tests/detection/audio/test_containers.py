@@ -184,6 +184,53 @@ def test_a_recorder_that_could_not_go_back_is_read(tmp_path: Path, size: int, ri
         np.testing.assert_array_equal(audio.read(source)[0], whole)
 
 
+WAV = CONTAINERS["wav"]
+AIFF = CONTAINERS["aiff"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(WAV[:40] + struct.pack("<I", 96_000 - less) + WAV[44:] for less in (44, 36, 8, 2)),
+        WAV[:36] + b"\0\0" + WAV[36:],  # two bytes more in the format chunk than it says
+        WAV[:16] + struct.pack("<I", 18) + WAV[20:],  # two bytes less
+        WAV[:36] + bytes(468) + WAV[36:],  # zeros up to the next sector
+        WAV[:12] + b"LIST" + struct.pack("<I", 10) + b"INFOISFT" + bytes(20) + WAV[12:],
+        WAV[:12] + b"LIST" + struct.pack("<I", 50) + b"INFOISFT" + bytes(20) + WAV[12:],
+        WAV[:36] + b"bext" + struct.pack("<I", 0x7000_0000) + bytes(602) + WAV[36:],
+        WAV[:36] + chunk(b"iXML", b"<BWFXML><x>data fmt </x></BWF>.", padded=False) + WAV[36:],
+        WAV + b"LIST" + struct.pack("<I", 500) + b"INFO" + bytes(30),
+        WAV + chunk(b"Zoom", b"abcde", padded=False),
+        WAV + b"TAG" + bytes(125),
+        AIFF[:12] + b"NAME\0\0\0\5abcde" + AIFF[12:],
+        AIFF + b"NAME\0\0\0\5abcde",
+    ],
+)
+def test_chunks_with_other_mistakes_are_read(raw: bytes) -> None:
+    samples, flags = read(raw)
+
+    np.testing.assert_array_equal(samples, read(WAV)[0])
+    assert flags == ()
+
+
+@pytest.mark.parametrize("kind", ["WAV", "WAVEX", "RF64", "AIFF", "AU", "W64", "CAF"])
+def test_the_repaired_header_of_a_right_file_gives_the_same_samples(kind: str) -> None:
+    for subtype in soundfile.available_subtypes(kind):
+        for channels, endian in ((1, "FILE"), (2, "FILE"), (2, "LITTLE"), (2, "BIG")):
+            buffer = io.BytesIO()
+            sound = np.resize(SOUND, (8_000, channels))
+            with suppress(soundfile.SoundFileError, ValueError):
+                soundfile.write(buffer, sound, 8_000, format=kind, subtype=subtype, endian=endian)
+            if not buffer.getvalue() or "DWVW" in subtype:
+                continue
+            parts = inspect(buffer).parts
+            repaired, rate_hz = soundfile.read(View(buffer, parts), always_2d=True)
+            buffer.seek(0)
+            right, _ = soundfile.read(buffer, always_2d=True)
+            assert rate_hz == 8_000
+            np.testing.assert_array_equal(repaired[:8_000], right[:8_000], f"{subtype} {endian}")
+
+
 @pytest.mark.parametrize("large", [None, 0, 2**32 - 1, 2**64 - 1])
 @pytest.mark.parametrize("magic", [b"RF64", b"BW64"])
 def test_rf64_and_bw64_that_were_never_closed_are_read(magic: bytes, large: int | None) -> None:

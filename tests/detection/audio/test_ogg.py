@@ -11,7 +11,7 @@ import soundfile
 
 from popdetect.detection.audio import recording as audio
 from popdetect.detection.audio.ogg import _checksum, _page_size
-from popdetect.errors import Truncated
+from popdetect.errors import Truncated, Unreadable
 
 Samples = npt.NDArray[np.float32]
 SOUND = (0.1 * np.random.default_rng(0).standard_normal(5 * 48_000)).astype(np.float32)
@@ -80,6 +80,12 @@ def test_damage_inside_is_noticed_wherever_it_is(subtype: str) -> None:
         damaged[at] ^= 1
         with pytest.raises(Truncated, match="damaged inside"):
             read(bytes(damaged))
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_of_several_recordings_in_one_file_none_is_left_out_in_silence(subtype: str) -> None:
+    with pytest.raises(Unreadable, match="several recordings"):
+        read(ogg(subtype) * 2)
 
 
 def test_flac_in_ogg_is_read_like_flac() -> None:

@@ -12,10 +12,10 @@ from typing import BinaryIO
 
 from popdetect.detection.audio import flac
 from popdetect.detection.audio.view import TRUNCATED, Layout, Part, read_at
-from popdetect.errors import Truncated
+from popdetect.errors import Truncated, Unreadable
 
 _HEAD = 27  # a page begins with 27 bytes and the sizes of its segments
-_LAST = 0x04  # the mark of the last page
+_FIRST, _LAST = 0x02, 0x04  # the marks of the first and of the last page of a stream
 _SEARCH = 2**17  # twice the largest page
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -23,9 +23,10 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 def inspect(handle: BinaryIO, present: int) -> Layout:
     """The layout of an Ogg file of `present` bytes.
 
-    Raises Truncated if a page is damaged: the decoder leaves it out, and what follows would come too early.
+    Raises Truncated if a page is damaged: the decoder leaves it out, and what follows would come too early. Raises
+    Unreadable for several recordings one after another, of which the decoder reads the first only.
     """
-    position, begin, page = 0, 0, b""
+    position, begin, page, was_first = 0, 0, b"", False
     parts: list[Part] = []  # of a flac stream in pages; empty for other streams
     while position < present:
         size = _page_size(read_at(handle, position, _HEAD + 255))
@@ -35,6 +36,10 @@ def inspect(handle: BinaryIO, present: int) -> Layout:
         start = _HEAD + page[26]
         if page[22:26] != _checksum(page):
             raise Truncated("damaged inside; copy the file again from the recorder")
+        is_first = bool(page[5] & _FIRST)
+        if is_first and begin and not was_first:
+            raise Unreadable("several recordings one after another in one ogg file; split it, or convert it to wav")
+        was_first = is_first
         if not begin and page.startswith(b"\x7fFLAC", start):
             parts.append(range(start + 9, size))  # 9 bytes stand before the stream
         elif parts:
