@@ -202,6 +202,19 @@ def pops_in_words(label: str, n_pops: int) -> str:
     return f"{n_pops} {kind}{'' if n_pops == 1 else 's'}"
 
 
+def clock(seconds: float, decimals: int = 3) -> str:
+    """Return a time of a long recording as h:mm:ss, with decimals of the second.
+
+    >>> clock(7_205.0625), clock(59.6, 0)
+    ('2:00:05.062', '0:01:00')
+    """
+    per_second = 10**decimals
+    ticks = round(seconds * per_second)
+    fraction = f".{ticks % per_second:0{decimals}d}" if decimals else ""
+    whole = ticks // per_second
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}{fraction}"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The result for one file: a detection, or the reason why there is none.

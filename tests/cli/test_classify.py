@@ -13,14 +13,19 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from commands import COMMAND, Capture, json_lines, run
 
+from popdetect import open_session
 from popdetect.cli import main as cli
 from popdetect.cli import options, terminal
 from popdetect.detection.detector import Detector
 from popdetect.detection.model import bundle
 from popdetect.detection.model.bundle import OperatingPoint
+from popdetect.training.data import synthesis
+from popdetect.training.data.dsp import RATE_HZ, coloured_noise
 
 
 def test_classify_prints_a_row(with_pop: Path, capsys: Capture) -> None:
@@ -269,3 +274,73 @@ def pixels(png: bytes) -> bytes:
         data += png[at + 8 : at + 8 + size] if kind == b"IDAT" else b""
         at += 12 + size
     return zlib.decompress(data)
+
+
+# --- long recordings ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def treatment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A take of 40 s with three thrusts, of 2, 1 and 3 pops."""
+    rng = np.random.default_rng(2)
+    voice = synthesis.PopVoice(centre_hz=2500, decay20_ms=1.5, double_share=0.0, skin=False)
+    sound = 0.003 * coloured_noise(rng, 40 * RATE_HZ, 4)
+    for onset in (3.0, 3.03, 19.99, 35.0, 35.04, 35.1):
+        pop = 0.4 * synthesis.pop(rng, voice)
+        sound[round(onset * RATE_HZ) :][: len(pop)] += pop
+    path = tmp_path_factory.mktemp("long") / "treatment.wav"
+    soundfile.write(path, sound, RATE_HZ, subtype="PCM_16")
+    return path
+
+
+def test_a_long_recording_has_a_line_for_each_thrust(treatment: Path, capsys: Capture) -> None:
+    code, out, _ = run(["classify", str(treatment)], capsys)
+    _, line, *thrusts = out.splitlines()
+
+    assert code == 0
+    assert line.endswith("1.00     6  in 3 thrusts  [long]")
+    assert [words.split()[:3] for words in thrusts] == [
+        ["0:00:03.000", "2", "pops"], ["0:00:19.990", "1", "pop"], ["0:00:35.000", "3", "pops"],
+    ]  # fmt: skip
+    assert all(float(words.split()[-1]) > 0.9 for words in thrusts)
+
+
+def test_json_has_the_bursts_of_every_recording(treatment: Path, with_pop: Path, capsys: Capture) -> None:
+    long, short = json_lines(run(["classify", str(treatment), str(with_pop), "--json"], capsys)[1])
+
+    assert [(burst["n_pops"], round(burst["start_s"], 2)) for burst in long["bursts"]] == [
+        (2, 3.0),
+        (1, 19.99),
+        (3, 35.0),
+    ]
+    assert sum(burst["n_pops"] for burst in short["bursts"]) == short["n_pops"] > 0
+    assert list(long["bursts"][0]) == ["start_s", "end_s", "n_pops", "p_pop"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pipe of the shell")
+@pytest.mark.parametrize("kind", ["WAV", "FLAC"])
+def test_a_pipe_gives_what_the_file_gives(treatment: Path, tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "a"
+    soundfile.write(file, *soundfile.read(treatment, dtype="int16"), format=kind, subtype="PCM_16")
+    command = [sys.executable, "-m", "popdetect", "classify", "--json"]
+    of_file = subprocess.run([*command, str(file)], capture_output=True, text=True, check=True)
+    with subprocess.Popen(["cat", str(file)], stdout=subprocess.PIPE) as pipe:
+        piped = subprocess.run([*command, "-"], stdin=pipe.stdout, capture_output=True, text=True, check=True)
+    (row,), (other,) = json_lines(of_file.stdout), json_lines(piped.stdout)
+
+    assert {**other, "file": row["file"]} == row
+
+
+def test_thrusts_are_cut_out_as_a_session(treatment: Path, tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "thrusts"
+    code, out, _ = run(["classify", str(treatment), "--clips", str(folder), "--json"], capsys)
+    (row,) = json_lines(out)
+
+    assert code == 0
+    assert row["clips"] == ["treatment_00h00m03s000.wav", "treatment_00h00m19s990.wav", "treatment_00h00m35s000.wav"]
+    assert [clip.n_pops for clip in open_session(folder).clips] == [2, 1, 3]
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    code, _, err = run(["classify", str(treatment), "--clips", str(folder)], capsys)
+    assert code == 2
+    assert "not empty; the clips need a new or an empty folder" in err
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

@@ -136,6 +136,29 @@ def test_file_array_batch_and_stream_are_the_same_to_the_last_digit(
 
 @LAWS
 @given(
+    seed=SEEDS,
+    rate_hz=st.sampled_from([8_000, 11_025, 48_000]),
+    channels=st.integers(1, 2),
+    sizes=st.lists(st.integers(1, 3_000), min_size=1, max_size=4).filter(lambda sizes: sum(sizes) > 100 * len(sizes)),
+)
+def test_small_blocks_and_the_whole_give_the_same(
+    detector: Detector, clip: Clip, seed: int, rate_hz: int, channels: int, sizes: list[int]
+) -> None:
+    sound = clip((0.1, 0.13, 0.9, 0.99), 1.6, seed, 0.003)[:, None] * np.ones((1, channels), np.float32)
+    whole = detector.detect(sound, rate_hz)
+
+    assert streamed(detector, sound, sizes, rate_hz) == whole
+    assert streamed(detector, sound, [len(sound)], rate_hz) == whole
+
+
+def test_blocks_of_one_sample_and_the_whole_give_the_same(detector: Detector, clip: Clip) -> None:
+    sound = clip((0.1, 0.13), 0.3)[:, None]
+
+    assert streamed(detector, sound, [1], 8_000) == detector.detect(sound, 8_000)
+
+
+@LAWS
+@given(
     onsets=st.lists(st.integers(100, 5_900), max_size=24, unique=True).map(
         lambda ms: tuple(m / 1000 for m in sorted(ms))
     ),

@@ -17,6 +17,7 @@ import column_tables
 from popdetect.cli.main import COMMANDS, build_parser
 from popdetect.session import corrections
 from popdetect.session.clips import BURST_COLUMNS, CLIP_COLUMNS, EVENT_COLUMNS
+from popdetect.session.excerpts import SOURCE_COLUMNS
 
 README = ROOT / "README.md"
 
@@ -124,6 +125,7 @@ def test_the_generated_tables_of_columns_are_current() -> None:
         ("clips.csv", CLIP_COLUMNS),
         ("events.csv", EVENT_COLUMNS),
         ("bursts.csv", BURST_COLUMNS),
+        ("sources.csv", SOURCE_COLUMNS),
         ("corrections.csv", corrections.COLUMNS),
     ],
 )

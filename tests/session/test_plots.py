@@ -139,7 +139,7 @@ def test_each_clip_has_a_picture_of_its_own(files: tuple[str, ...], names: tuple
 
 @given(st.lists(st.text("ab/_.A", min_size=1, max_size=8), min_size=2, max_size=12))
 def test_no_two_files_share_a_picture(files: list[str]) -> None:
-    names = picture._names(files)
+    names = picture.distinct_names(files)
 
     assert set(names) == set(files)
     assert len({name.casefold() for name in names.values()}) == len(names)

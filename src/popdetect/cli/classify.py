@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import io
+from contextlib import nullcontext
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,36 @@ from popdetect import __version__
 from popdetect.cli import options, terminal
 from popdetect.cli.terminal import one_line
 from popdetect.errors import UsageError
-from popdetect.records import Verdict, to_json
+from popdetect.records import Burst, Verdict, clock, to_json
 
-EXAMPLES = ("popdetect classify clip.wav --plot clip.png", "popdetect classify a.wav b.flac --json")
+EXAMPLES = (
+    "popdetect classify clip.wav --plot clip.png",
+    "popdetect classify a.wav b.flac --json",
+    "popdetect classify treatment.wav --clips thrusts",
+)
 OPTIONS = (
-    options.text("files", "FILE", "recordings (wav, flac, ogg, mp3, aiff; 8 to 192 kHz); - reads a wav from standard "
+    options.text("files", "FILE", "recordings (wav, flac, ogg, mp3, aiff; 8 to 192 kHz); - reads standard "
                  "input", nargs="+"),
     options.flag("--events", "also list every candidate sound with a probability of 0.05 or more, and the "
                  "thresholds of the label"),
-    options.path("--plot", "PNG", "draw the waveform and the spectrogram with the pops marked; for several files, name "
-                 "a folder"),
+    options.path("--plot", "PNG", "draw the waveform and the spectrogram with the pops marked, or thrusts of a long "
+                 "recording; for several files, name a folder"),
+    options.path("--clips", "DIR", "cut out 1 s before and after each thrust, and label these clips; DIR must be new "
+                 "or empty"),
     *options.MODEL,
 )  # fmt: skip
 # Digits after the decimal point in JSON.
-_DIGITS = {"onset_s": 6, "p_pop": 6, "duration_s": 6, "duration_ms": 3, "peak_hz": 1, "centroid_hz": 1, "snr_db": 2}
+_DIGITS = {
+    "onset_s": 6,
+    "start_s": 6,
+    "end_s": 6,
+    "p_pop": 6,
+    "duration_s": 6,
+    "duration_ms": 3,
+    "peak_hz": 1,
+    "centroid_hz": 1,
+    "snr_db": 2,
+}
 
 
 def run(args: options.Args) -> int:
@@ -37,6 +54,11 @@ def run(args: options.Args) -> int:
 
         pictures = plots.places(args.plot, files)
     detector = options.load_detector(args)
+    clips = None
+    if args.clips:
+        from popdetect.session import excerpts
+
+        clips = excerpts.ClipFolder(args.clips, files, detector.model.front_end.hop_ms)
     made_by = {"operating_point": detector.operating_point, "model": detector.model.title}
     made_by |= {"model_sha256": detector.model.sha256, "popdetect_version": __version__}
     width = min(max(len(one_line(file)) for file in [*files, "file"]), 96)
@@ -45,15 +67,22 @@ def run(args: options.Args) -> int:
     point = detector.model.operating_point(detector.operating_point)
     n_failed = n_uncertain = 0
     for file in files:
-        piped = terminal.standard_input() if file == "-" else b""
-        verdict = detector.verdict(io.BytesIO(piped) if file == "-" else file, file, hash_file=args.json)
-        n_failed += verdict.detection is None
-        n_uncertain += verdict.detection is not None and verdict.detection.label == "uncertain"
-        row = _row(verdict, events=args.events) | made_by | {"thresholds": to_json(point), "sha256": verdict.sha256}
-        terminal.show(args, row, _text(verdict, width, f"{point}" if args.events else ""))
-        if file in pictures and verdict.detection is not None:
-            source = io.BytesIO(piped) if file == "-" else file
-            plots.make(source, pictures[file], verdict.detection, one_line(Path(file).name))
+        with terminal.standard_input() if file == "-" else nullcontext(file) as source:
+            with terminal.progress("s", args.quiet, delay_s=0.5) as on_progress:
+                verdict = detector.verdict(source, file, hash_file=args.json, on_progress=on_progress)
+            found = verdict.detection
+            n_failed += found is None
+            n_uncertain += found is not None and found.label == "uncertain"
+            row = _row(verdict, events=args.events) | made_by | {"thresholds": to_json(point), "sha256": verdict.sha256}
+            if clips is not None and found is not None:
+                row["clips"] = clips.add(source, file, found.bursts)
+            terminal.show(args, row, _text(verdict, width, f"{point}" if args.events else ""))
+            if file in pictures and found is not None:
+                plots.make(source, pictures[file], found, one_line(Path(file).name))
+    if clips is not None:
+        clips.finish(detector, args.model)
+        if not args.json:
+            options.report_clips(clips, args.quiet)
     if n_uncertain and not args.json:
         terminal.message(
             f"uncertain = between the thresholds ({point}), or flagged outside or dropout; "
@@ -71,15 +100,19 @@ def _text(verdict: Verdict, width: int, thresholds: str) -> str:
     found = verdict.detection
     if found is None:
         return f"{name}  {verdict.status}: {one_line(verdict.error)}"
+    is_long = "long" in found.quality
     onsets = " ".join(f"{onset:.4f}" for onset in found.onsets_s)
+    if is_long:
+        onsets = f"in {terminal.counted(len(found.bursts), 'thrust')}" if found.bursts else ""
     flags = f"  [{', '.join(found.quality)}]" if found.quality else ""
     pops = terminal.pops(found.label, found.n_pops)
     line = f"{name}  {terminal.painted(found.label)}  {found.p_pop:5.2f}  {pops} {onsets}{flags}"
+    lines = [line.rstrip(), *(map(_thrust, found.bursts, repeat(found.label)) if is_long else ())]
     if not thresholds:
-        return line.rstrip()
+        return "\n".join(lines)
     kind = "pop? " if found.label == "uncertain" else "pop  "
     return "\n".join([
-        line.rstrip(),
+        *lines,
         f"    label: {thresholds}, uncertain between them",
         *(
             f"    {kind if event.is_pop else 'other'} {event.onset_s:9.4f} s  p {event.p_pop:.2f}  "
@@ -88,6 +121,11 @@ def _text(verdict: Verdict, width: int, thresholds: str) -> str:
             for event in found.events
         ),
     ])  # fmt: skip
+
+
+def _thrust(burst: Burst, label: str) -> str:
+    pops = f"{burst.n_pops:2d} {'uncertain ' if label == 'uncertain' else ''}pop{'' if burst.n_pops == 1 else 's'}"
+    return f"    {clock(burst.start_s):>13}  {pops:{18 if label == 'uncertain' else 8}}  p {burst.p_pop:.2f}"
 
 
 def _row(verdict: Verdict, *, events: bool) -> dict[str, Any]:
@@ -100,6 +138,7 @@ def _row(verdict: Verdict, *, events: bool) -> dict[str, Any]:
     values = to_json(found) | {"n_pops": found.n_pops, "pops_s": onsets, "snr_db": found.snr_db}
     names = ("label", "p_pop", "n_pops", "pops_s", "snr_db", "duration_s", "sample_rate_hz", "channels", "quality")
     row |= _rounded({name: values[name] for name in names})
+    row["bursts"] = [_rounded(burst) for burst in to_json(found.bursts)]
     return row | ({"events": [_rounded(event) for event in values["events"]]} if events else {})
 
 

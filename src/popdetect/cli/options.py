@@ -15,11 +15,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from popdetect.cli.terminal import command, output
+from popdetect.cli.terminal import command, counted, message, output
 from popdetect.errors import UsageError
 
 if TYPE_CHECKING:
     from popdetect.detection.detector import Detector
+    from popdetect.session.excerpts import ClipFolder
 
 Option = tuple[list[str], dict[str, Any]]
 Args = argparse.Namespace  # the values of the options, by name
@@ -134,6 +135,15 @@ def load_detector(args: Args) -> Detector:
     from popdetect.detection.model.bundle import load
 
     return Detector(load(args.model), args.operating_point)
+
+
+def report_clips(clips: ClipFolder, quiet: bool) -> None:
+    """Say how many clips around thrusts were written, and what can be done with them."""
+    if not clips.n_clips:
+        message("no thrust was found, so no clip was written", quiet)
+        return
+    steps = f"{command('review', clips.folder)} or {command('log', clips.folder, '--init')}"
+    message(f"{counted(clips.n_clips, 'clip')} around thrusts in {clips.folder}, labelled; next: {steps}", quiet)
 
 
 JOURNAL = "the journal, made by popdetect log"

@@ -9,16 +9,18 @@ import os
 import shlex
 import shutil
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from popdetect.errors import LeftOutWarning, UsageError
 
 FAILED_SOME, FAILED_ALL = 3, 4  # exit codes of commands that go on after an input that failed
 VERSION = {"schema_version": 1}  # of the keys of JSON objects; keys are only ever added
+_PIECE = 1 << 20  # bytes of standard input that are copied at once
 _COLOURS = {"pop": "1;33", "no_pop": "2", "uncertain": "1;36"}
 
 
@@ -54,14 +56,33 @@ def output(stream: TextIO) -> Iterator[None]:
         raise UsageError(f"the output cannot be written: {error.strerror or error}") from error
 
 
-def standard_input() -> bytes:
-    """Return everything on standard input; raises UsageError."""
+@contextmanager
+def standard_input() -> Iterator[BinaryIO]:
+    """Copy standard input to a temporary file, so that hours of sound need no memory; raises UsageError.
+
+    A decoder needs a file that it can read at any place, whatever the format. The file is deleted in the end.
+    """
     if sys.stdin is None:
         raise UsageError("there is no standard input to read from")
-    try:
-        return sys.stdin.buffer.read()
-    except OSError as error:
-        raise UsageError(f"standard input cannot be read: {error.strerror or error}") from error
+    # unbuffered, and opened before it is needed: it has no name on Linux and macOS, so nothing is left behind
+    with tempfile.TemporaryFile(prefix="popdetect-", buffering=0) as copy:
+        while True:
+            try:
+                piece = sys.stdin.buffer.read(_PIECE)
+            except OSError as error:
+                raise UsageError(f"standard input cannot be read: {error.strerror or error}") from error
+            if not piece:
+                break
+            try:
+                while piece:
+                    piece = piece[copy.write(piece) :]
+            except OSError as error:
+                raise UsageError(
+                    f"standard input cannot be copied to {tempfile.gettempdir()}: {error.strerror or error}; "
+                    "save it as a file and name that file, or set TMPDIR to a folder with more space"
+                ) from error
+        copy.seek(0)
+        yield copy
 
 
 def result(text: str) -> None:
@@ -153,22 +174,30 @@ def steps(*commands: str) -> str:
 
 
 @contextmanager
-def progress(unit: str, quiet: bool) -> Iterator[Callable[..., None] | None]:
-    """Show a progress bar with rate and time left; None if there is no terminal.
+def progress(unit: str, quiet: bool, delay_s: float = 0.0) -> Iterator[Callable[..., None] | None]:
+    """Show a progress bar with rate and time left, from `delay_s` after its first update; None if there is no terminal.
 
     It is updated by (done, total), or by (stage, done, total) for work of several stages.
     """
     if quiet or not sys.stderr.isatty():
         yield None
         return
-    from tqdm import tqdm
+    bar: Any = None
 
-    # without the thread that watches the bar: with it, worker processes could not be copies of this one
-    tqdm.monitor_interval = 0
-    with tqdm(unit=f" {unit}", file=sys.stderr, leave=False, dynamic_ncols=True) as bar:
+    def on_progress(*state: Any) -> None:
+        nonlocal bar
+        done, total = state[-2:]
+        if bar is None:
+            from tqdm import tqdm
 
-        def on_progress(*state: Any) -> None:
-            done, bar.total = state[-2:]
-            bar.update(done - bar.n)
+            # without the thread that watches the bar: with it, worker processes could not be copies of this one
+            tqdm.monitor_interval = 0
+            bar = tqdm(unit=f" {unit}", file=sys.stderr, leave=False, dynamic_ncols=True, delay=delay_s)
+        bar.total = total
+        bar.update(done - bar.n)
 
+    try:
         yield on_progress
+    finally:
+        if bar is not None:
+            bar.close()

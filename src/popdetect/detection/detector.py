@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
 from numbers import Integral
@@ -23,6 +23,7 @@ from popdetect.records import Detection, Verdict
 BATCH_SAMPLES = 1_300_000  # of all channels together: about nine clips of 3 s; larger batches are no faster
 
 Source = str | os.PathLike[str] | BinaryIO
+OnProgress = Callable[[float, float], None]  # seconds processed of a long recording, and how long it says it is
 
 
 class Detector:
@@ -101,15 +102,24 @@ class Detector:
             raise UsageError(f"channels {channels!r}; a whole number of at least 1 is needed")
         return Stream(self.model, self._point, check_rate(sr), int(channels))
 
-    def verdict(self, source: Source, name: str, *, hash_file: bool = True) -> Verdict:
+    def verdict(
+        self, source: Source, name: str, *, hash_file: bool = True, on_progress: OnProgress | None = None
+    ) -> Verdict:
         """Find the pops of one file, `name` in the verdict; see `verdicts`."""
-        return self.verdicts([(source, name)], hash_files=hash_file)[0]
+        return self.verdicts([(source, name)], hash_files=hash_file, on_progress=on_progress)[0]
 
-    def verdicts(self, sources: Sequence[tuple[Source, str]], *, hash_files: bool = True) -> list[Verdict]:
+    def verdicts(
+        self,
+        sources: Sequence[tuple[Source, str]],
+        *,
+        hash_files: bool = True,
+        on_progress: OnProgress | None = None,
+    ) -> list[Verdict]:
         """Find the pops of many files, given with their names; an `AudioError` is reported in the verdict.
 
         The verdicts have the order of the files, with the SHA-256 of each if `hash_files`. Short files are processed
-        together, which takes half the time and changes no verdict.
+        together, which takes half the time and changes no verdict. `on_progress` is called after each block of a
+        long file.
         """
         made: dict[int, Verdict] = {}
         waiting: dict[tuple[int, int], list[tuple[int, Samples, str, tuple[str, ...]]]] = {}
@@ -124,7 +134,7 @@ class Detector:
             sha256 = _sha256(source) if hash_files else ""
             try:
                 recording = Recording(source)
-                found = self._begin(recording)
+                found = self._begin(recording, on_progress)
             except AudioError as error:
                 made[index] = Verdict(name, error.status, None, error=str(error), sha256=sha256)
                 continue
@@ -140,7 +150,9 @@ class Detector:
             process(key)
         return [made[index] for index in range(len(sources))]
 
-    def _begin(self, recording: Recording | ArrayRecording) -> Samples | Detection:
+    def _begin(
+        self, recording: Recording | ArrayRecording, on_progress: OnProgress | None = None
+    ) -> Samples | Detection:
         """The samples of a recording of one block; a longer one is processed block by block."""
         blocks = iter(recording)
         first = next(blocks)
@@ -148,8 +160,12 @@ class Detector:
         if second is None:
             return first
         stream = self.stream(recording.rate_hz, recording.channels)
+        n_samples = 0
         for block in chain([first, second], blocks):
-            stream.feed(block)
+            stream.add(block)
+            n_samples += len(block)
+            if on_progress is not None:
+                on_progress(n_samples / recording.rate_hz, recording.announced_s)
         return stream.finish()
 
 

@@ -75,11 +75,14 @@ class Stream:
         AudioError
             If the block cannot be processed; the stream is then as before.
         """
-        samples = as_block(block, self._channels)
+        return self.add(as_block(block, self._channels).copy())
+
+    def add(self, samples: Samples) -> tuple[Event, ...]:
+        """Do the same with a block of shape (n, channels), float32, that is checked and will not be overwritten."""
         self._silence.add(samples)
         self._quality.add(samples)
         self._dropouts.add(samples)
-        self._pending.append(samples.copy())
+        self._pending.append(samples)
         self._n_samples += len(samples)
         # segments lie at fixed places in the recording, whatever the blocks
         n_ready = self._n_ready() // SEGMENT_HOPS * SEGMENT_HOPS

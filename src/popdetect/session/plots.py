@@ -2,7 +2,8 @@
 
 The colours differ for colour-blind people too, and pops also have a different shape of mark: a filled triangle with
 dotted lines, or, if they are uncertain, an open triangle with dashed lines. The right column shows the
-300 ms around the pops, because a burst of five pops is one thin line in a clip of three seconds.
+300 ms around the pops, because a burst of five pops is one thin line in a clip of three seconds. Long recordings have
+another picture, see `timeline`.
 
 The pictures of several clips are in one folder. Each has the name of its clip, with as many folder names as needed to
 make it different from the others.
@@ -26,6 +27,7 @@ from popdetect.session.files import make_folder, write_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 POP, OTHER, WAVE = "#D55E00", "#56B4E9", "#333333"  # Okabe and Ito's palette
 LEAST_CLOSE_S = 0.3
@@ -51,12 +53,18 @@ def places(plot: Path, files: Sequence[str]) -> dict[str, Path]:
     if plot.suffix.lower() == ".png" and not plot.is_dir():
         raise UsageError(f"{plot}: {len(files)} files need {len(files)} pictures; name a folder instead")
     make_folder(plot)
-    return {file: plot / f"{name}.png" for file, name in _names(files).items()}
+    return {file: plot / f"{name}.png" for file, name in distinct_names(files).items()}
 
 
 def make(source: str | BinaryIO, target: Path, detection: Detection, title: str) -> None:
     """Read a clip again, draw it and write the picture. Raises AudioError, UsageError."""
-    write_files({target: draw(*read(source), detection, title)}, durable=False)
+    if "long" in detection.quality:
+        from popdetect.session import timeline
+
+        picture = timeline.draw(source, detection, title)
+    else:
+        picture = draw(*read(source), detection, title)
+    write_files({target: picture}, durable=False)
 
 
 def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> bytes:
@@ -81,20 +89,25 @@ def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> by
         spectrogram(bottom, wave[a : b + margin], a, rate_hz, window_ms)
         bottom.set_xlabel("time (s)")
         # no lines in the whole clip: lines this close would hide what they mark
-        _marks(top, (top, bottom) if span is window else (), detection, span)
+        mark(top, (top, bottom) if span is window else (), detection, span)
     axes[0][0].set_ylabel("amplitude")
     axes[1][0].set_ylabel("frequency (kHz)")
     if detection.events:
         axes[0][0].legend(loc="lower right")
     found = f"{detection.label.replace('_', ' ')}, probability {detection.p_pop:.2f}, {detection.pops_in_words}"
     figure.suptitle(f"{title}: {found}", parse_math=False)
+    return png(figure)
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG with 100 pixels for each inch."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=100, metadata={"Software": "popdetect"})
     return out.getvalue()
 
 
-def _names(files: Sequence[str]) -> dict[str, str]:
-    """A name for each different file; a few systems take names that differ in case only for one."""
+def distinct_names(files: Sequence[str]) -> dict[str, str]:
+    """Return a name for each different file; a few systems take names that differ in case only for one."""
     parts = {file: ("stdin",) if file == "-" else _parts(file) for file in files}
     named: dict[str, str] = {}
     taken: set[str] = set()
@@ -137,12 +150,24 @@ def close_up(times_s: Sequence[float], duration_s: float) -> tuple[float, float]
     return max(0.0, times_s[0] - spare), min(duration_s, times_s[-1] + spare)
 
 
-def _marks(top: Axes, with_lines: Sequence[Axes], detection: Detection, span: tuple[float, float]) -> None:
+def mark(
+    top: Axes,
+    with_lines: Sequence[Axes],
+    detection: Detection,
+    span: tuple[float, float],
+    zero_s: float = 0.0,
+    unit_s: float = 1.0,
+) -> None:
+    """Mark the events of a span, s: triangles and crosses at the top of some axes, lines through others.
+
+    The time of the axes begins at `zero_s` and is in units of `unit_s`.
+    """
     is_sure = detection.label != "uncertain"
     pop = ("pop", "full", ":") if is_sure else ("uncertain pop", "none", "--")
     kinds = ((True, POP, "v", *pop), (False, OTHER, "x", "looked at, not counted", "full", ":"))
     for is_pop, colour, marker, name, fill, line in kinds:
-        at = [e.onset_s for e in detection.events if e.is_pop == is_pop and span[0] <= e.onset_s <= span[1]]
+        here = [e.onset_s for e in detection.events if e.is_pop == is_pop and span[0] <= e.onset_s <= span[1]]
+        at = [(onset - zero_s) / unit_s for onset in here]
         if at:
             near_top, across = [0.96] * len(at), top.get_xaxis_transform()
             top.plot(at, near_top, marker, color=colour, fillstyle=fill, label=name, transform=across)

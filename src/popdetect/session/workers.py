@@ -26,6 +26,7 @@ from popdetect.records import Verdict
 from popdetect.session.files import Clip
 
 CHUNK = 30  # clips sent at once: some 30 ms of work for one message
+CHUNK_BYTES = 32 << 20  # of files sent at once: 30 clips of 3 s with 2 channels of 24 bits at 48 kHz
 CRASHED = "the decoder crashed on it"
 
 Result = tuple[Clip, Verdict]
@@ -49,8 +50,8 @@ def detect_all(clips: Sequence[Clip], detector: Detector, make: Make, jobs: int)
     if jobs == 1:
         _keep_memory()
         with one_thread():
-            for i in range(0, len(clips), CHUNK):
-                yield from zip(clips[i : i + CHUNK], _detect(detector, clips[i : i + CHUNK]), strict=True)
+            for chunk in _small(clips):
+                yield from zip(chunk, _detect(detector, chunk), strict=True)
         return
     chunks = deque(_chunks(clips, jobs))
     while chunks:
@@ -65,8 +66,20 @@ def _chunks(clips: Sequence[Clip], jobs: int) -> Iterator[Sequence[Clip]]:
     while start < len(clips):
         if len(clips) - start <= 2 * jobs * size:
             size = max(1, min(size, CHUNK // 3))
-        yield clips[start : start + size]
+        yield from _small(clips[start : start + size])
         start += size
+
+
+def _small(clips: Sequence[Clip]) -> Iterator[Sequence[Clip]]:
+    """Divide clips into chunks, with long recordings alone: a chunk that is interrupted is processed again."""
+    start, n_bytes = 0, 0
+    for index, clip in enumerate(clips):
+        if index > start and (index - start == CHUNK or n_bytes + clip.size > CHUNK_BYTES):
+            yield clips[start:index]
+            start, n_bytes = index, 0
+        n_bytes += clip.size
+    if clips:
+        yield clips[start:]
 
 
 def one_thread() -> AbstractContextManager[object]:

@@ -53,6 +53,7 @@ class ArrayRecording:
         silence = SilenceCheck()
         silence.add(self._samples)
         check_recording(len(self._samples), self.rate_hz, silence)
+        self.announced_s = len(self._samples) / self.rate_hz
 
     def __iter__(self) -> Iterator[Samples]:
         """Yield blocks of shape (n, channels), float32."""

@@ -43,7 +43,7 @@ class Recording:
     Parameters
     ----------
     source : path or binary file object
-        A file object must be seekable, and is not closed; wrap standard input in `io.BytesIO`.
+        A file object must be seekable, and is not closed; copy a pipe to a temporary file first.
 
     Raises
     ------
@@ -129,6 +129,11 @@ class Recording:
         """Seconds decoded so far; the whole length once iterated."""
         return self.n_samples / self.rate_hz
 
+    @property
+    def announced_s(self) -> float:
+        """Seconds that the file says it has; it may be wrong."""
+        return self._frames / self.rate_hz
+
     def close(self) -> None:
         """Close the file, if it was given by name; may be called twice."""
         self._file.close()
@@ -143,9 +148,21 @@ def read(source: str | os.PathLike[str] | BinaryIO) -> tuple[Samples, int]:
     return (blocks[0] if len(blocks) == 1 else np.concatenate(blocks)), recording.rate_hz
 
 
-def write_wav(target: str | os.PathLike[str] | BinaryIO, samples: npt.NDArray[np.number], rate_hz: int) -> None:
-    """Write a 16-bit wav; `samples` of shape (n,) or (n, channels), full scale ±1, or 16-bit integers."""
-    soundfile.write(target, samples, rate_hz, subtype="PCM_16", format="WAV")
+def write_wav(
+    target: str | os.PathLike[str] | BinaryIO, samples: npt.NDArray[np.number], rate_hz: int, *, exact: bool = False
+) -> None:
+    """Write a 16-bit wav; `samples` of shape (n,) or (n, channels), full scale ±1, or 16-bit integers.
+
+    If `exact`, float samples that 16 bits cannot hold are written as floats of 32 bits, so that none changes.
+    """
+    subtype = "PCM_16"
+    if exact and samples.dtype.kind == "f":
+        steps = np.rint(samples * 32768)
+        if (steps != samples * 32768).any() or steps.min(initial=0) < -32768 or steps.max(initial=0) > 32767:
+            subtype = "FLOAT"
+        else:
+            samples = steps.astype(np.int16)
+    soundfile.write(target, samples, rate_hz, subtype=subtype, format="WAV")
 
 
 def _open(source: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
