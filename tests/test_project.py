@@ -24,6 +24,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 # Each library and the sub-packages that may import it. In each folder one module does: the adapter of the library.
 LIBRARIES = {
     "soundfile": {"detection", "training"},
+    "av": {"detection"},
     "librosa": {"training"},
     "sklearn": {"training"},
     "scipy": {"training", "study"},

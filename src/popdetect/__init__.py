@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from popdetect.errors import TooShort as TooShort
     from popdetect.errors import Truncated as Truncated
     from popdetect.errors import Unreadable as Unreadable
+    from popdetect.errors import Unsupported as Unsupported
     from popdetect.errors import UsageError as UsageError
     from popdetect.records import Burst as Burst
     from popdetect.records import Detection as Detection
@@ -59,6 +60,7 @@ __all__ = [
     "TooShort",
     "Truncated",
     "Unreadable",
+    "Unsupported",
     "UsageError",
     "__version__",
     "detect",

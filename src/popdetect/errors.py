@@ -10,6 +10,7 @@
     │   ├── Unreadable        no such file, not audio, a sample rate outside 8 to 192 kHz, an array of a wrong type
     │   ├── Empty             no samples, or no sound (digital silence, a constant, dither)
     │   ├── Truncated         damaged inside, or nothing left of its sound
+    │   ├── Unsupported       a format of phones and cameras, without the extra that decodes it
     │   ├── NotFinite         NaN or infinite samples
     │   └── TooShort          shorter than 10 ms
     ├── NothingFound          no recording that could be read                                 exit code 4
@@ -84,6 +85,7 @@ EXTRAS = {
     "pandas": "study",
     "starlette": "app",
     "uvicorn": "app",
+    "av": "phone",
 }
 
 
@@ -127,6 +129,12 @@ class Truncated(AudioError):
     """
 
     status = "truncated"
+
+
+class Unsupported(AudioError):
+    """A recording of a phone or a camera, and the extra that decodes it is not installed."""
+
+    status = "unsupported"
 
 
 class NotFinite(AudioError):

@@ -224,7 +224,7 @@ class Verdict:
     file : str
         The name as given, or relative to the session folder with ``/`` separators.
     status : str
-        ``ok``, ``empty``, ``truncated``, ``unreadable``, ``not_finite`` or ``too_short``.
+        ``ok``, ``empty``, ``truncated``, ``unreadable``, ``unsupported``, ``not_finite`` or ``too_short``.
     detection : Detection or None
         Present if the status is ``ok``.
     error : str

@@ -53,7 +53,7 @@ FILES: dict[str, tuple[bytes, str, str]] = {
     "riff alone.wav": (b"RIFF", "unreadable", "a damaged RIFF file"),
     "cut in the header.wav": (wav()[:30], "unreadable", "damaged RIFF"),
     "noise.flac": (bytes(range(256)) * 40, "unreadable", "not a recording that can be decoded"),
-    "phone.wav": (b"\0\0\0\x20ftypM4A " + bytes(2_000), "unreadable", "export it as wav"),
+    "phone.wav": (b"\0\0\0\x20ftypM4A " + bytes(2_000), "unreadable", "without its index"),
 }
 CUT = {  # judged on what is there, and flagged
     "half.wav": (wav()[: len(wav()) // 2], "truncated"),

@@ -104,13 +104,13 @@ def test_a_missing_folder_and_a_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_nothing_found_says_what_was_seen_and_what_was_looked_for(tmp_path: Path) -> None:
-    put(tmp_path, "a.m4a", "b.M4A", "c.txt", "d")
+    put(tmp_path, "a.pdf", "b.PDF", "c.txt", "d")
     with pytest.raises(NothingFound) as caught:
         find_clips(tmp_path)
     text = str(caught.value)
     assert str(tmp_path) in text
     assert "4 other files" in text
-    assert "2 .m4a" in text
+    assert "2 .pdf" in text
     assert ".flac" in text
     assert "\n" not in text
 

@@ -117,7 +117,7 @@ BAD: list[tuple[str, Callable[[], bytes], type[AudioError], str]] = [
     ("half an ogg", lambda: _half(_wav(SOUND, format="OGG")), Truncated, "cut off: no sound is left"),
     ("a damaged flac", lambda: _damaged(_wav(SOUND, format="FLAC")), Truncated, r"damaged inside.* promises 0\.50 s"),
     ("text", lambda: b"file,label\nclip.wav,pop\n", Unreadable, "text, not audio"),
-    ("m4a", lambda: b"\x00\x00\x00\x20ftypM4A " + bytes(64), Unreadable, "export it as wav"),
+    ("m4a", lambda: b"\x00\x00\x00\x20ftypM4A " + bytes(64), Unreadable, "without its index"),
     ("rubbish", lambda: bytes(range(256)), Unreadable, "not a recording"),
     ("nan", lambda: _wav(_poisoned(np.nan), subtype="FLOAT"), NotFinite, "1 samples are not numbers"),
     ("inf", lambda: _wav(_poisoned(np.inf), subtype="FLOAT"), NotFinite, "1 samples are not numbers"),

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from popdetect.detection.audio import containers
+from popdetect.detection.audio import containers, phone
 from popdetect.detection.audio.arrays import BLOCK_S, as_float, check_finite, check_rate, check_recording
 from popdetect.detection.audio.arrays import Samples as Samples
 from popdetect.detection.audio.interrupts import defer_interrupts
@@ -32,7 +32,7 @@ from popdetect.errors import AudioError, Empty, Truncated, Unreadable
 EXTENSIONS = frozenset({
     ".wav", ".wave", ".bwf", ".rf64", ".bw64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff",
     ".aifc", ".caf", ".au", ".snd",
-})  # fmt: skip
+}) | phone.EXTENSIONS  # fmt: skip
 _COMPRESSED = ("FLAC", "OGG", "MP3")
 _NOTHING_LEFT = "cut off: no sound is left that can be decoded; copy the file again from the recorder"
 
@@ -63,9 +63,10 @@ class Recording:
         self._handle = handle = _open(source)
         self._owns_handle = handle is not source
         try:
-            layout = containers.inspect(handle)
-            self.flags = layout.flags
-            self._file = _decoder(handle, layout)
+            name = phone.format_name(handle)
+            layout = Layout() if name else containers.inspect(handle)
+            self._file = phone.PhoneFile(handle, name) if name else _decoder(handle, layout)
+            self.flags = self._file.flags if isinstance(self._file, phone.PhoneFile) else layout.flags
             self.rate_hz = check_rate(int(self._file.samplerate))
             self.channels = int(self._file.channels)
             self._quiet = without_messages if self._file.format == "MP3" else nullcontext
@@ -208,8 +209,6 @@ def _decoder(handle: BinaryIO, layout: Layout) -> soundfile.SoundFile:
 def _unreadable(handle: BinaryIO, error: Exception) -> AudioError:
     handle.seek(0)
     head = handle.read(64)
-    if head[4:8] == b"ftyp":
-        return Unreadable("m4a/AAC is not supported; export it as wav, or set the phone to record wav")
     if head[:4] in (b"RIFF", b"RIFX", b"FORM", b"fLaC", b"OggS"):
         return Unreadable(f"a damaged {head[:4].decode('ascii')} file: {_reason(error)}")
     if head and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):

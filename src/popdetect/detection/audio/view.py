@@ -15,7 +15,7 @@ Part = bytes | range  # bytes in place of some of the file, or a range of positi
 
 TRUNCATED = "truncated"  # quality flag: much less sound than the header says
 LONGER = "longer_than_header"  # quality flag: much more
-DELAY_UNKNOWN = "delay_unknown"  # quality flag: an mp3 that does not say by how much its encoder delayed the sound
+DELAY_UNKNOWN = "delay_unknown"  # quality flag: a file that does not say by how much its encoder delayed the sound
 
 # A smaller difference between the header and the file is no loss. Recorders count the header as sound (44 bytes, or 36,
 # 8 or 68), or leave out the last padding. No pop fits into 5 ms with what the detector needs after its onset.
