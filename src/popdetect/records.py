@@ -112,6 +112,33 @@ def bursts(events: Iterable[Event]) -> tuple[Burst, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveEvent:
+    """One piece of news about live sound; `kind` says which of the other fields are set.
+
+    Attributes
+    ----------
+    kind : {"provisional", "event", "burst", "gap"}
+        ``provisional``: a pop, said within 50 ms of its end. It may be taken back, and a pop may be missing, because the
+        sounds after it are not known yet. ``event``: a final event, as of the detection of the whole sound; it may be
+        no pop. ``burst``: the final pops of one thrust, after their events. ``gap``: sound was lost.
+    at_s : float ≥ 0
+        Length of the sound that was known then, s. So the delay of an event is ``at_s - event.onset_s``.
+    event : Event or None
+        Of ``provisional`` and ``event``.
+    burst : Burst or None
+        Of ``burst``.
+    gap_s : float ≥ 0
+        Of ``gap``: length of the lost sound, s. Digital silence takes its place, so that later times stay right.
+    """
+
+    kind: Literal["provisional", "event", "burst", "gap"]
+    at_s: float
+    event: Event | None = None
+    burst: Burst | None = None
+    gap_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Detection:
     """The result for one clip.
 

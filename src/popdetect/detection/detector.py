@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from popdetect.detection.audio.arrays import ArrayRecording, Samples, check_rate
 from popdetect.detection.audio.recording import Recording
+from popdetect.detection.live import Live
 from popdetect.detection.model.bundle import DEFAULT_OPERATING_POINT, Model, load
 from popdetect.detection.stream import Stream, detect_batch
 from popdetect.errors import AudioError, UsageError
@@ -98,9 +99,11 @@ class Detector:
         ------
         Unreadable, UsageError
         """
-        if not isinstance(channels, Integral) or channels < 1:
-            raise UsageError(f"channels {channels!r}; a whole number of at least 1 is needed")
-        return Stream(self.model, self._point, check_rate(sr), int(channels))
+        return Stream(self.model, self._point, check_rate(sr), _checked(channels))
+
+    def live(self, sr: float, channels: int = 1) -> Live:
+        """Begin a sound that is still going on: like `stream`, with provisional pops soon after each; see `Live`."""
+        return Live(self.model, self._point, check_rate(sr), _checked(channels))
 
     def verdict(
         self, source: Source, name: str, *, hash_file: bool = True, on_progress: OnProgress | None = None
@@ -167,6 +170,12 @@ class Detector:
             if on_progress is not None:
                 on_progress(n_samples / recording.rate_hz, recording.announced_s)
         return stream.finish()
+
+
+def _checked(channels: int) -> int:
+    if not isinstance(channels, Integral) or channels < 1:
+        raise UsageError(f"channels {channels!r}; a whole number of at least 1 is needed")
+    return int(channels)
 
 
 def _opened(source: Source | npt.ArrayLike, sr: float | None) -> Recording | ArrayRecording:

@@ -24,9 +24,19 @@ _KEEP_HOPS = 400  # frames kept before the last scored one: more than any featur
 
 
 class Engine:
-    """Finds and scores the candidates of one time line."""
+    """Finds and scores the candidates of one time line.
 
-    def __init__(self, model: Model, point: OperatingPoint, rate_hz: int) -> None:
+    Parameters
+    ----------
+    model : Model
+    point : OperatingPoint
+    rate_hz : int
+    early_hops : int, optional
+        Score each candidate once so many frames after it are known, as if the recording ended there (see `live`). By
+        default a candidate waits for all that can change its result.
+    """
+
+    def __init__(self, model: Model, point: OperatingPoint, rate_hz: int, early_hops: int | None = None) -> None:
         self.first_hop = 0  # the first frame that is still needed; those before it are dropped
         self.scored: list[ScoredCandidate] = []  # those listed as events, in time order
         self.known_until = 0  # the first sample at which a candidate may still be added to `scored`
@@ -34,6 +44,10 @@ class Engine:
         self._model = model
         self._counts_from = point.no_pop_below
         self._rate_hz = rate_hz
+        self._is_early = early_hops is not None
+        # the fine envelope and the candidate filter look beyond the frame
+        after = max(int(AFTER_MS), candidate_filter.AFTER_HOPS[-1] if early_hops is None else early_hops)
+        self._wait_hops = model.onset_rule.radius_hops + after + 2
         self._transform = frames.transform(model.front_end, rate_hz)
         self._window_hops = model.front_end.window_hops
         n_columns = model.front_end.n_columns
@@ -70,9 +84,11 @@ class Engine:
         `read` gives the samples at positions on the time line; those of hops before `first_hop` are not asked for.
         """
         self._find(read, to_the_end=to_the_end)
-        if to_the_end:
+        if to_the_end or self._is_early:
             self._score(len(self._found))
             self._decide(read, len(self._found))
+            if not to_the_end:
+                self._drop()
             return
         hop = self._transform.hop
         # a candidate is scored when the frames after it and its last neighbour are known
@@ -96,8 +112,7 @@ class Engine:
         rule, first = self._model.onset_rule, self.first_hop
         until = self.n_hops
         if not to_the_end:
-            # the fine envelope and the candidate filter look beyond the frame
-            until -= rule.radius_hops + max(int(AFTER_MS), candidate_filter.AFTER_HOPS[-1]) + 2
+            until -= self._wait_hops
         if until <= self._searched:
             return
         begin = max(first, self._searched - rule.radius_hops)

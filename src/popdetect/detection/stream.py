@@ -47,7 +47,7 @@ class Stream:
         self._samples: Samples = np.empty((0, channels), np.float32)  # from hop `first_hop` of the engine on
         self._pending: list[Samples] = []  # blocks that are not in `_samples` yet
         self._n_samples = 0
-        self._n_final = 0  # how many of the engine's candidates `feed` has returned
+        self.n_final = 0  # how many events `feed` has returned
         self._silence = SilenceCheck()
         self._quality = Quality()
         self._dropouts = Dropouts(self._transform.hop, rate_hz, model.front_end.n_columns - 1)
@@ -89,9 +89,9 @@ class Stream:
         if n_ready <= 0:
             return ()
         self._process(n_ready, to_the_end=False)
-        waiting = self._engine.scored[self._n_final :]
+        waiting = self._engine.scored[self.n_final :]
         final = waiting[: n_final(self._point, waiting, self._engine.known_until, self._rate_hz)]
-        self._n_final += len(final)
+        self.n_final += len(final)
         return events_of(self._point, final, self._rate_hz)
 
     def provisional(self) -> tuple[Event, ...]:
@@ -105,8 +105,8 @@ class Stream:
         origin = engine.first_hop * self._transform.hop
         if (n_frames := self._n_ready()) > 0:
             engine.append(self._power(samples, n_frames))
-        engine.advance(partial(_read, [samples], [origin], np.empty(0, np.intp)), to_the_end=True)
-        waiting = self._engine.scored[self._n_final :] + engine.scored
+        engine.advance(partial(read_snippets, [samples], [origin], np.empty(0, np.intp)), to_the_end=True)
+        waiting = self._engine.scored[self.n_final :] + engine.scored
         return events_of(self._point, waiting, self._rate_hz)
 
     def finish(self) -> Detection:
@@ -154,7 +154,7 @@ class Stream:
             self._dropouts.feed(power[:, 0], total)
             self._voice.feed(at_equal_times(energy_db(total), engine.n_hops, self._rate_hz, self._model.front_end))
             engine.append(power)
-        engine.advance(partial(_read, [self._samples], [first * hop], np.empty(0, np.intp)), to_the_end=to_the_end)
+        engine.advance(partial(read_snippets, [self._samples], [first * hop], np.empty(0, np.intp)), to_the_end=to_the_end)
         if engine.first_hop > first:
             self._samples = self._samples[(engine.first_hop - first) * hop :].copy()
 
@@ -181,7 +181,7 @@ def detect_batch(model: Model, point: OperatingPoint, rate_hz: int, clips: Seque
     # an onset at the very start of a clip may lie a little before it: the clips part in the middle of the gaps
     borders = origins[1:] - front.hop * (_GAP_HOPS // 2)
     engine.append(power)
-    engine.advance(partial(_read, clips, origins.tolist(), borders), to_the_end=True)
+    engine.advance(partial(read_snippets, clips, origins.tolist(), borders), to_the_end=True)
 
     best = np.full(len(clips), NO_EVENT_LOGIT)
     for samples, logits in engine.logits:
@@ -217,7 +217,7 @@ def detect_batch(model: Model, point: OperatingPoint, rate_hz: int, clips: Seque
     return detections
 
 
-def _read(clips: Sequence[Samples], origins: Sequence[int], borders: Ints, starts: Ints, size: int) -> Samples:
+def read_snippets(clips: Sequence[Samples], origins: Sequence[int], borders: Ints, starts: Ints, size: int) -> Samples:
     """Read snippets of clips that lie at `origins` on the time line and part at `borders`; see `SnippetReader`."""
     if len(clips) == 1:
         return snippets(clips[0], starts - origins[0], size)
