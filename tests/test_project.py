@@ -38,6 +38,7 @@ LIBRARIES = {
     "threadpoolctl": {"session"},
     "starlette": {"app"},
     "uvicorn": {"app"},
+    "sounddevice": {"detection"},
 }
 # Two modules: the routes and the access control around them; the estimators and their export.
 TWO_ADAPTERS = {("starlette", "app"), ("sklearn", "training/models")}

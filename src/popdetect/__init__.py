@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from popdetect.detection.detector import Detector as Detector
     from popdetect.errors import AudioError as AudioError
+    from popdetect.errors import DeviceLost as DeviceLost
     from popdetect.errors import Empty as Empty
     from popdetect.errors import MissingExtra as MissingExtra
     from popdetect.errors import ModelError as ModelError
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from popdetect.records import Burst as Burst
     from popdetect.records import Detection as Detection
     from popdetect.records import Event as Event
+    from popdetect.records import LiveEvent as LiveEvent
     from popdetect.session.session import Session as Session
 
 __version__ = "0.2.0"
@@ -48,8 +50,10 @@ __all__ = [
     "Burst",
     "Detection",
     "Detector",
+    "DeviceLost",
     "Empty",
     "Event",
+    "LiveEvent",
     "MissingExtra",
     "ModelError",
     "NotFinite",
@@ -65,6 +69,7 @@ __all__ = [
     "__version__",
     "detect",
     "label",
+    "listen",
     "load_model",
     "open_session",
     "simulate",
@@ -76,6 +81,7 @@ _MODULES = {
     "Detection": "records",
     "Detector": "detection.detector",
     "Event": "records",
+    "LiveEvent": "records",
     "Session": "session.session",
 }
 
@@ -184,6 +190,68 @@ def open_session(folder: str | os.PathLike[str], out: str | os.PathLike[str] | N
     from popdetect.session.session import Session
 
     return Session.read(folder, out)
+
+
+def listen(
+    blocks: Iterable[npt.ArrayLike] | None = None,
+    sr: float | None = None,
+    *,
+    channels: int = 1,
+    device: int | str | None = None,
+    seconds: float | None = None,
+    model: str | os.PathLike[str] | None = None,
+    operating_point: str = "balanced",
+) -> Iterator[LiveEvent]:
+    """Find pops in live sound: ``for event in listen(): ...`` for a microphone, or ``listen(blocks, sr)``.
+
+    Each pop is told twice: provisionally within 50 ms of its end, and finally 0.3 to 1.5 s later, with its burst. The
+    final events are those of `detect` for the whole sound.
+
+    Parameters
+    ----------
+    blocks : iterable of array_like, optional
+        Your own source of sound; see `Stream.feed`. Blocks of 5 ms give the earliest answers. By default a microphone.
+    sr : whole number, 8000 to 192000, optional
+        Sample rate, Hz; needed for `blocks`. By default that of the device.
+    channels : int ≥ 1
+    device : int or str, optional
+        Number or part of the name of the input device; by default that of the system.
+    seconds : float, optional
+        Stop after so much sound; by default when `blocks` end, or when the iteration is left.
+    model : path, optional
+        Folder of a model bundle; the shipped model by default.
+    operating_point : str
+
+    Yields
+    ------
+    LiveEvent
+
+    Raises
+    ------
+    DeviceLost
+        The microphone stopped; all events of the sound before it came first.
+    NothingFound
+        There is no microphone, or it gave no sound.
+    MissingExtra
+        If sounddevice is not installed; not for `blocks`.
+    UsageError, AudioError, ModelError
+    """
+    from contextlib import closing, nullcontext
+
+    from popdetect.detection.audio.microphone import Microphone
+    from popdetect.errors import UsageError
+    from popdetect.records import LiveEvent
+    from popdetect.session import listening
+
+    if blocks is not None and (sr is None or device is not None):
+        raise UsageError("listen(blocks, sr) needs the sample rate of the blocks, and no device")
+    detector = load_model(model, operating_point=operating_point)
+    with closing(Microphone(device, sr, channels)) if blocks is None else nullcontext() as microphone:
+        source, rate_hz = (microphone, microphone.rate_hz) if microphone else (blocks, sr)
+        gaps = microphone.gaps if microphone else ()
+        for told in listening.listen(detector, source, rate_hz, channels, gaps=gaps, seconds=seconds):  # type: ignore[arg-type]
+            if isinstance(told, LiveEvent):
+                yield told
 
 
 def simulate(folder: str | os.PathLike[str], *, clips: int = 60, patients: int = 12, seed: int = 0) -> Path:

@@ -13,7 +13,8 @@
     │   ├── Unsupported       a format of phones and cameras, without the extra that decodes it
     │   ├── NotFinite         NaN or infinite samples
     │   └── TooShort          shorter than 10 ms
-    ├── NothingFound          no recording that could be read                                 exit code 4
+    ├── DeviceLost            a microphone that stopped while it was recording                exit code 3
+    ├── NothingFound          no recording that could be read, or no microphone               exit code 4
     └── ModelError            a bundle that is missing, damaged or of another format          exit code 5
 
     UserWarning
@@ -86,6 +87,7 @@ EXTRAS = {
     "starlette": "app",
     "uvicorn": "app",
     "av": "phone",
+    "sounddevice": "live",
 }
 
 
@@ -149,8 +151,14 @@ class TooShort(AudioError):
     status = "too_short"
 
 
+class DeviceLost(PopdetectError, OSError):
+    """A microphone stopped while it was recording; what was recorded before is kept."""
+
+    exit_code = 3
+
+
 class NothingFound(PopdetectError, LookupError):
-    """No recording could be read."""
+    """No recording could be read, or there is no microphone."""
 
     exit_code = 4
 

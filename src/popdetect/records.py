@@ -118,9 +118,9 @@ class LiveEvent:
     Attributes
     ----------
     kind : {"provisional", "event", "burst", "gap"}
-        ``provisional``: a pop, said within 50 ms of its end. It may be taken back, and a pop may be missing, because the
-        sounds after it are not known yet. ``event``: a final event, as of the detection of the whole sound; it may be
-        no pop. ``burst``: the final pops of one thrust, after their events. ``gap``: sound was lost.
+        ``provisional``: a pop, said within 50 ms of its end. It may be taken back, and a pop may be missing, because
+        the sounds after it are not known yet. ``event``: a final event, as of the detection of the whole sound; it may
+        be no pop. ``burst``: the final pops of one thrust, after their events. ``gap``: sound was lost.
     at_s : float ≥ 0
         Length of the sound that was known then, s. So the delay of an event is ``at_s - event.onset_s``.
     event : Event or None
@@ -136,6 +136,98 @@ class LiveEvent:
     event: Event | None = None
     burst: Burst | None = None
     gap_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The sound of a room before the first thrust.
+
+    Attributes
+    ----------
+    duration_s : float
+        How long it was measured.
+    level_dbfs : float
+        Median level of 50 ms, dB of full scale; at least -120.
+    peak_dbfs : float
+        Highest sample.
+    is_clipped : bool
+        Whether samples reach full scale.
+    hum_hz : int
+        50 or 60 if most of the sound below 1 kHz is mains hum of this frequency, else 0.
+    problem : str
+        Why there is no sound at all, in one line; usually empty.
+    """
+
+    duration_s: float
+    level_dbfs: float
+    peak_dbfs: float
+    is_clipped: bool
+    hum_hz: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The level of the latest sound, dB of full scale, at least -120; and the length of the sound so far, s."""
+
+    at_s: float
+    rms_dbfs: float
+    peak_dbfs: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A thrust that a person marked, and whether it had a pop.
+
+    Attributes
+    ----------
+    number : int ≥ 1
+    time_s : float
+        When it was marked, seconds from the start of the sound.
+    n_pops : int ≥ 0
+        Pops of the bursts that start within the window around it, and not nearer to another attempt.
+    """
+
+    number: int
+    time_s: float
+    n_pops: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listened:
+    """What was heard in all.
+
+    Attributes
+    ----------
+    duration_s : float
+    n_pops : int ≥ 0
+    thrusts : tuple of Burst
+        In time order.
+    attempts : tuple of Attempt
+        In time order; empty if none were marked.
+    median_pops : float or None
+        Of the attempts with a pop; None without any.
+    lost_s : float ≥ 0
+        Length of the lost sound.
+    quality : tuple of str
+        Flags, as of `Detection`.
+    clips : tuple of str
+        Names of the clips that were written.
+    """
+
+    duration_s: float
+    n_pops: int
+    thrusts: tuple[Burst, ...]
+    attempts: tuple[Attempt, ...]
+    median_pops: float | None
+    lost_s: float
+    quality: tuple[str, ...]
+    clips: tuple[str, ...]
+
+    @property
+    def n_hits(self) -> int:
+        """Number of attempts with a pop."""
+        return sum(attempt.n_pops > 0 for attempt in self.attempts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ COMMANDS = {
     "classify": "report for each recording whether it contains pops, when, and how probable they are",
     "label": "label every recording in a folder and in its subfolders",
     "review": "listen to a labelled session and correct the labels, on a page in the browser",
+    "listen": "report pops from a microphone as they happen",
     "train": "adapt the model to your own labelled clips, and compare it with the current model",
     "evaluate": "measure how well a model agrees with clips that people labelled",
     "simulate": "make a session folder of simulated clips whose correct labels are known",

@@ -154,7 +154,9 @@ class Stream:
             self._dropouts.feed(power[:, 0], total)
             self._voice.feed(at_equal_times(energy_db(total), engine.n_hops, self._rate_hz, self._model.front_end))
             engine.append(power)
-        engine.advance(partial(read_snippets, [self._samples], [first * hop], np.empty(0, np.intp)), to_the_end=to_the_end)
+        engine.advance(
+            partial(read_snippets, [self._samples], [first * hop], np.empty(0, np.intp)), to_the_end=to_the_end
+        )
         if engine.first_hop > first:
             self._samples = self._samples[(engine.first_hop - first) * hop :].copy()
 

@@ -61,7 +61,10 @@ class ThrustClips:
         self._last_end_s = -np.inf  # of the thrust before the first one that waits
 
     def add(self, block: Samples, found: Sequence[Burst]) -> None:
-        """Add the next samples, shape (n, channels), which are kept, and the bursts that have become final with them, in time order."""
+        """Add the next samples, shape (n, channels), and the bursts that have become final with them, in time order.
+
+        The array is kept; it must not change afterwards.
+        """
         oldest = self._n_samples - int(_KEPT_S * self._rate_hz)
         if self._waiting:
             oldest = min(oldest, int((self._waiting[0].start_s - MARGIN_S) * self._rate_hz))
