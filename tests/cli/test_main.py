@@ -134,7 +134,7 @@ def test_without_a_command_the_help_is_printed_and_the_exit_code_is_2(capsys: Ca
 
 def test_each_command_is_one_module_and_one_line_of_the_table() -> None:
     folder = Path(cli.__file__).parent
-    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "main", "options", "terminal"}
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "main", "options", "terminal", "keyboard"}
 
     assert modules == set(cli.COMMANDS)
 
