@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 import tomllib
@@ -88,6 +89,17 @@ def test_a_missing_extra_is_one_line_that_names_it(
     assert done.stderr == f"popdetect: {words[0]} needs the extra '{extra}': pip install 'popdetect[{extra}]'\n"
 
 
+def test_a_recording_of_a_phone_without_the_extra_is_a_row_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(2_000))
+    (tmp_path / "b.wav").write_bytes(b"\x1a\x45\xdf\xa3" + bytes(2_000))
+
+    done = run_without(["phone"], "classify", "--json", str(tmp_path / "a.m4a"), str(tmp_path / "b.wav"))
+
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["status"] for row in rows] == ["unsupported", "unsupported"], done.stderr
+    assert rows[0]["error"] == "m4a, mp4, mov or 3gp needs the extra 'phone': pip install 'popdetect[phone]'"
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -99,7 +111,7 @@ def test_a_missing_extra_is_one_line_that_names_it(
 def test_the_main_uses_need_no_extra(words: list[str], study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(study)
 
-    done = run_without(["plot", "study", "app"], *words)
+    done = run_without(["plot", "study", "app", "phone"], *words)
 
     assert done.returncode == 0, done.stderr
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tempfile
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from popdetect.detection.audio.phone import PhoneFile
 from popdetect.detection.audio.recording import Recording, read, write_wav
-from popdetect.errors import Unreadable
+from popdetect.errors import AudioError, Unreadable
 
 Sound = npt.NDArray[np.float32]
 
@@ -214,3 +216,130 @@ def test_a_video_without_sound_says_so() -> None:
         file.mux(video.encode(None))
     with pytest.raises(Unreadable, match="a video without a sound track"):
         Recording(target)
+
+
+def test_without_a_word_about_the_delay_and_about_the_encoder_the_file_is_flagged() -> None:
+    original = sound(48_000)
+    data = write(original, 48_000, "aac", "mp4", {"use_editlist": "0"}).replace(b"Lavc", b"none")
+
+    recording = Recording(io.BytesIO(data))
+    samples = np.concatenate(list(recording))
+
+    assert recording.flags == ("delay_unknown",)
+    assert abs(shift_ms(samples, 48_000, original, 48_000)) < 0.1  # 1024 samples, the least that AAC needs
+
+
+def test_the_delay_in_itunsmpb_is_taken_out() -> None:
+    original = sound(44_100)
+    data = write(original, 44_100, "aac", "m4a", {"use_editlist": "0"}).replace(b"Lavc", b"none")
+
+    def box(name: bytes, content: bytes) -> bytes:
+        return (8 + len(content)).to_bytes(4, "big") + name + content
+
+    words = f" 00000000 {1024:08X} {500:08X} {44_100:016X}".encode()
+    item = box(b"mean", bytes(4) + b"com.apple.iTunes") + box(b"name", bytes(4) + b"iTunSMPB")
+    item += box(b"data", (1).to_bytes(4, "big") + bytes(4) + words)
+    handler = box(b"hdlr", bytes(8) + b"mdirappl" + bytes(9))
+    tags = box(b"udta", box(b"meta", bytes(4) + handler + box(b"ilst", box(b"----", item))))
+    name, start, end = boxes(data)[-1]
+    assert name == b"moov"  # the last, so that no position changes
+    index = data[start + 8 : end].replace(b"udta", b"free")
+    recording = Recording(io.BytesIO(data[:start] + box(b"moov", index + tags)))
+    samples = np.concatenate(list(recording))
+
+    assert recording.flags == ()
+    assert abs(shift_ms(samples, 44_100, original, 44_100)) < 0.1
+
+
+def test_damaged_packets_are_flagged_and_what_follows_stays_in_its_place() -> None:
+    original = sound(48_000, seconds=2)
+    data = bytearray(write(original, 48_000, "aac", "m4a", bit_rate=128_000))
+    _, start, end = next(box for box in boxes(bytes(data)) if box[0] == b"mdat")
+    middle = (start + end) // 2
+    data[middle - 1_000 : middle + 1_000] = bytes([0xFF]) * 2_000
+
+    recording = Recording(io.BytesIO(bytes(data)))
+    samples = np.concatenate(list(recording))
+
+    assert recording.flags == ("truncated",)
+    assert abs(shift_ms(samples[:36_000], 48_000, original[:36_000], 48_000)) < 1
+    assert abs(shift_ms(samples[64_000:], 48_000, original[64_000:], 48_000)) < 1
+
+
+def test_a_protected_file_says_so() -> None:
+    data = write(sound(48_000), 48_000, "aac", "m4a")
+    at = data.index(b"mp4a", data.index(b"stsd"))
+    with pytest.raises(Unreadable, match="protected by DRM"):
+        Recording(io.BytesIO(data[:at] + b"drms" + data[at + 4 :]))
+
+
+def test_the_default_sound_track_is_read(tmp_path: Path) -> None:
+    first, second = sound(48_000, seed=1), sound(48_000, seed=2)
+    with av.open(str(tmp_path / "a.mka"), "w") as file:
+        tracks: list[Any] = [file.add_stream("pcm_s16le", rate=48_000, layout="mono") for _ in range(2)]
+        tracks[0].disposition = 0
+        tracks[1].disposition = 1  # default
+        for track, samples in zip(tracks, (first, second), strict=True):
+            integers = (32767 * samples).round().astype(np.int16).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(integers, format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, 0
+            file.mux(track.encode(frame))
+            file.mux(track.encode(None))
+
+    np.testing.assert_allclose(read(tmp_path / "a.mka")[0], second, atol=1e-4)
+
+
+def test_the_size_of_reads_does_not_change_the_samples() -> None:
+    data = write(sound(16_000, 2), 16_000, "aac", "m4a")
+    whole = read(io.BytesIO(data))[0]
+    for size in (1, 333, 1_024, 5_000):
+        file = PhoneFile(io.BytesIO(data), "m4a")
+        parts = []
+        while len(part := file.read(size)):
+            parts.append(part)
+        file.close()
+        assert {len(part) for part in parts[:-1]} == {size}
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_a_file_object_stays_open_and_a_playlist_opens_nothing(tmp_path: Path) -> None:
+    handle = io.BytesIO(write(sound(16_000), 16_000, "aac", "m4a"))
+    list(Recording(handle))
+    assert not handle.closed
+
+    secret = tmp_path / "secret.aac"
+    secret.write_bytes(write(sound(16_000), 16_000, "aac", "adts"))
+    (tmp_path / "a.m4a").write_text(f"#EXTM3U\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n", encoding="utf-8")
+    with pytest.raises(Unreadable, match="this is text"):
+        Recording(tmp_path / "a.m4a")
+
+
+def test_nothing_of_ffmpeg_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(write(sound(48_000), 48_000, "aac", "m4a", picture=False))
+    rng = np.random.default_rng(5)
+    for at in rng.integers(40, len(data), 300):
+        data[at] = rng.integers(256)
+    for cut in (len(data), len(data) // 2):
+        with contextlib.suppress(AudioError):
+            list(Recording(io.BytesIO(bytes(data[:cut]))))
+    with contextlib.suppress(AudioError):
+        list(Recording(io.BytesIO(write(sound(16_000), 16_000, "aac", "adts")[:3_000] + b"\xff\xf1" * 2_000)))
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_sound_at_a_rate_that_cannot_be_processed_is_refused() -> None:
+    with pytest.raises(Unreadable, match="sample rate 7350 Hz"):
+        Recording(io.BytesIO(write(sound(7_350), 7_350, "aac", "m4a")))
+
+
+def test_damage_anywhere_is_at_most_an_audio_error() -> None:
+    rng = np.random.default_rng(2)
+    for codec, container in (("aac", "m4a"), ("aac", "mka"), ("aac", "adts"), ("aac", "ts"), ("pcm_s16le", "mov")):
+        data = write(sound(16_000, seconds=0.5), 16_000, codec, container)
+        for _ in range(12):
+            damaged = bytearray(data[: rng.integers(len(data) // 2, len(data) + 1)])
+            for at in rng.integers(0, len(damaged), 30):
+                damaged[at] = rng.integers(256)
+            with contextlib.suppress(AudioError):
+                list(Recording(io.BytesIO(bytes(damaged))))

@@ -44,6 +44,7 @@ _MAGIC = (  # how a file begins, and what it is then
     (rb"RIFF.{4}AVI ", "avi"),
     (rb"FLV\x01", "flv"),
     (rb"\x00\x00\x01\xba", "mpg"),
+    (rb"caff.{24}(?:aac[ ehlps]|paac|opus|\.mp[123]|amrn)", "caf"),  # libsndfile reads the others
     (rb"(?:.{4})?\x47.{187}(?:.{4})?\x47.{187}", "mts or ts"),
 )
 # the readers of FFmpeg that may be used: no playlists, which could open other files or the network
@@ -51,6 +52,7 @@ _READERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,amr,asf,asf_o,avi,flv,mpeg,mpe
 _LATEST_S = 3600.0  # a longer gap in the time stamps is a mistake of the writer
 _JITTER_S = 0.010  # time stamps are rounded to 1 ms in webm, and some writers take them from a clock
 _SEARCH = 4096
+_INDEX = 2**20  # bytes of the index (moov) of an mp4 that are searched; its descriptions of tracks are small
 
 
 class _Delay(NamedTuple):
@@ -141,6 +143,8 @@ class PhoneFile:
             except (self._errors, OSError, ValueError) as error:
                 raise _unreadable(handle, name, error) from error
             try:
+                if name == _ISO and _is_protected(handle):
+                    raise Unreadable("protected by DRM, as music that was bought; only its own player decodes it")
                 self._track = _sound_track(self._container, name)
                 self._begin()
             except BaseException:
@@ -180,12 +184,14 @@ class PhoneFile:
             codec.flags2 |= _SKIP_MANUAL
         self._blocks: deque[Samples] = deque()
         self._waiting = 0
-        self._damaged = 0
+        self._is_damaged = False
         self.samplerate = self.channels = 0
         self._parts = self._sound()
+        if self._codec[:3] == "wma" and not self._is_by_ffmpeg and self._codec != "wmalossless":
+            self.flags += (DELAY_UNKNOWN,)
         first = next(self._parts, None)
         if first is None:
-            if self._damaged:
+            if self._is_damaged:
                 raise Unreadable(f"a damaged {self._name} file: none of its sound can be decoded; copy it again")
             if self.flags:
                 raise Truncated("cut off: no sound is left that can be decoded; copy the file again from the recorder")
@@ -205,13 +211,14 @@ class PhoneFile:
             except self._errors as error:
                 if isinstance(error, OSError) and error.errno and error.errno < 200 and not isinstance(error, EOFError):
                     raise Unreadable(f"cannot be read: {error.strerror or error}") from error
-                self._note_cut()
+                self._note_loss()
                 return
             if packet is None:
                 return
             yield packet
 
-    def _note_cut(self) -> None:
+    def _note_loss(self) -> None:
+        self._is_damaged = True
         if TRUNCATED not in self.flags:
             self.flags += (TRUNCATED,)
 
@@ -226,10 +233,13 @@ class PhoneFile:
             try:
                 frames = packet.decode()
             except self._errors:
-                self._damaged += 1
+                self._note_loss()
                 continue
             for frame in frames:
                 block = self._floats(frame)
+                if block is None:
+                    self._note_loss()
+                    continue
                 time_s = math.nan if frame.pts is None else float(frame.pts * frame.time_base)
                 if skip is None:
                     skip = self._delay(begin, packet, time_s, len(block)) if self._is_ours else 0
@@ -252,8 +262,8 @@ class PhoneFile:
                 if len(block):
                     yield block
 
-    def _floats(self, frame: av.AudioFrame) -> Samples:
-        """The samples of a frame, shape (n, channels)."""
+    def _floats(self, frame: av.AudioFrame) -> Samples | None:
+        """The samples of a frame, shape (n, channels); None if they are none, as after damage to floats."""
         channels = len(frame.layout.channels)
         if not self.samplerate:
             self.samplerate, self.channels = frame.sample_rate, channels
@@ -265,7 +275,10 @@ class PhoneFile:
                 f"and {channels} channels inside the file; convert it to wav"
             )
         array = frame.to_ndarray()
-        return as_float(array.T if frame.format.is_planar else array.reshape(-1, channels))
+        try:
+            return as_float(array.T if frame.format.is_planar else array.reshape(-1, channels))
+        except AudioError:
+            return None
 
     def _delay(self, stated: int, packet: Any, time_s: float, n: int) -> int:
         """How many samples of delay there are before the sound."""
@@ -344,17 +357,17 @@ def _sound_track(container: av.container.InputContainer, name: str) -> Any:
     raise Unreadable(f"the sound track of this file ({name}) has a codec that cannot be decoded; export it as wav")
 
 
-def _boxes(handle: BinaryIO, name: str) -> tuple[list[bytes], bool]:
-    """Names of the top-level boxes of an mp4, and whether the last one ends beyond the end of the file."""
+def _boxes(handle: BinaryIO) -> tuple[list[tuple[bytes, int]], bool]:
+    """Names and positions of the outermost boxes of an mp4, and whether the last one ends behind the file."""
     present = handle.seek(0, os.SEEK_END)
-    names: list[bytes] = []
+    names: list[tuple[bytes, int]] = []
     position = 0
     while position + 8 <= present:
         head = read_at(handle, position, 16)
         size = int.from_bytes(head[:4], "big")
         if size == 1:
             size = int.from_bytes(head[8:16], "big")
-        names.append(head[4:8])
+        names.append((head[4:8], position))
         if not size:  # up to the end of the file
             return names, False
         if size < 8:
@@ -366,7 +379,7 @@ def _boxes(handle: BinaryIO, name: str) -> tuple[list[bytes], bool]:
 def _is_cut(handle: BinaryIO, name: str) -> bool:
     """Whether the outermost structure of a file ends beyond the end of the file."""
     if name == _ISO:
-        return _boxes(handle, name)[1]
+        return _boxes(handle)[1]
     present = handle.seek(0, os.SEEK_END)
     head = read_at(handle, 0, 512)
     if name == "avi":
@@ -378,11 +391,21 @@ def _is_cut(handle: BinaryIO, name: str) -> bool:
     return False
 
 
+def _is_protected(handle: BinaryIO) -> bool:
+    """Whether a sound track of an mp4 is encrypted; changes nothing but the position in the file."""
+    position = handle.tell()
+    try:
+        moov = next((at for box, at in _boxes(handle)[0] if box == b"moov"), 0)
+        return bool(re.search(rb"stsd.{12}(?:drms|enca)", read_at(handle, moov, _INDEX), re.DOTALL))
+    finally:
+        handle.seek(position)
+
+
 def _unreadable(handle: BinaryIO, name: str, error: Exception) -> AudioError:
     """Why a file cannot be opened."""
     if name == _ISO:
-        boxes, is_cut = _boxes(handle, name)
-        if b"moov" not in boxes:
+        boxes, is_cut = _boxes(handle)
+        if all(box != b"moov" for box, _ in boxes):
             return Unreadable(
                 f"an {name} file without its index (moov), which is written last: the recording was probably broken "
                 "off (battery, memory, app closed), or the file was not copied whole; copy it again from the phone"

@@ -106,6 +106,8 @@ class Recording:
                     break
         finally:
             self.close()
+        if isinstance(self._file, phone.PhoneFile):
+            self.flags = self._file.flags  # damage is found while decoding
         if self.n_samples < self._frames and self._file.format in _COMPRESSED:
             if self.n_samples < 0.99 * self._frames:
                 raise Truncated(
