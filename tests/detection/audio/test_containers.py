@@ -145,7 +145,7 @@ def test_whole_sound_is_read_whole_whatever_the_header_says(
     riff_size: int | None,
     magic: bytes,
 ) -> None:
-    sound = np.resize(SOUND, (n, channels)) if subtype != "PCM_U8" else np.resize(SOUND, (n // 2 * 2, channels))
+    sound = np.resize(SOUND, (n // 2 * 2 if subtype == "PCM_U8" else n, channels))
     clean = encoded("WAV", sound=sound, subtype=subtype)
     whole, _ = read(clean)
     at = clean.index(b"data")
@@ -199,6 +199,13 @@ AIFF = CONTAINERS["aiff"]
         WAV[:12] + b"LIST" + struct.pack("<I", 50) + b"INFOISFT" + bytes(20) + WAV[12:],
         WAV[:36] + b"bext" + struct.pack("<I", 0x7000_0000) + bytes(602) + WAV[36:],
         WAV[:36] + chunk(b"iXML", b"<BWFXML><x>data fmt </x></BWF>.", padded=False) + WAV[36:],
+        WAV[:36] + chunk(b"abcd", b"12345", padded=False) + WAV[36:],
+        WAV[:36] + chunk(b"bext", b"abcde", padded=False) + b"data" + b"\xff" * 4 + WAV[44:],
+        WAV[:36] + b"iXML" + struct.pack("<I", 27) + b"<BWFXML>\0\xff data <xy>metadata</xy></BWFXML> " + WAV[36:],
+        *(
+            WAV[:36] + chunk(b"JUNK", bytes(2_000)) + b"data" + struct.pack("<I", n) + WAV[44:]
+            for n in (98_052, 98_044)
+        ),
         WAV + b"LIST" + struct.pack("<I", 500) + b"INFO" + bytes(30),
         WAV + chunk(b"Zoom", b"abcde", padded=False),
         WAV + b"TAG" + bytes(125),
@@ -211,6 +218,15 @@ def test_chunks_with_other_mistakes_are_read(raw: bytes) -> None:
 
     np.testing.assert_array_equal(samples, read(WAV)[0])
     assert flags == ()
+
+
+def test_the_padding_of_8_bit_samples_is_no_click() -> None:
+    raw = encoded("WAV", sound=SOUND[:999], subtype="PCM_U8")
+    raw = raw[:40] + b"\xff" * 4 + raw[44:1_043] + b"\0" + chunk(b"LIST", b"INFO")
+    samples, _ = read(raw)
+
+    assert len(samples) == 999
+    assert np.abs(samples).max() < 0.6
 
 
 @pytest.mark.parametrize("kind", ["WAV", "WAVEX", "RF64", "AIFF", "AU", "W64", "CAF"])

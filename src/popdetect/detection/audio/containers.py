@@ -186,8 +186,8 @@ def _behind(handle: BinaryIO, start: int, size: int, present: int, kind: _Kind) 
     if len(head) < 9 or head[0] == 0:
         return padded
     (first, one), (second, other) = kind.head.unpack(head[:8]), kind.head.unpack(head[1:])
-    if _NAME.match(first) or _NAME.match(second):
-        return end if _NAME.match(first) else padded
+    if _NAME.match(first):
+        return end
     is_first = _is_name(first) and one <= present - end
     return end if is_first and not (_is_name(second) and other <= present - end) else padded
 
@@ -233,16 +233,12 @@ def _bytes_per_s(form: bytes, kind: _Kind) -> float:
         return float(rate * block if tag in (1, 3, 6, 7, 0xFFFE) else average)
     if kind.format == b"COMM" and len(form) >= 18:
         rate_hz = int.from_bytes(form[10:18], "big") * 2.0 ** (int.from_bytes(form[8:10], "big") % 2**15 - 16446)
-        return rate_hz * _aiff_block(form)
+        channels, _, bits = struct.unpack(">HIH", form[:8])
+        return float(rate_hz * channels * -(-bits // 8))
     if kind.format == b"desc" and len(form) >= 24:
         rate_hz, size, frames = struct.unpack(">d8xII", form[:24])
         return float(rate_hz * size / max(frames, 1))
     return 0.0
-
-
-def _aiff_block(form: bytes) -> int:
-    channels, _, bits = struct.unpack(">HIH", form[:8])
-    return int(channels * -(-bits // 8))
 
 
 def _repaired(form: bytes, kind: _Kind, magic: bytes, position: int, start: int, end: int) -> list[bytes | range]:
@@ -256,10 +252,6 @@ def _repaired(form: bytes, kind: _Kind, magic: bytes, position: int, start: int,
         return []
     chunks = [(kind.format, form)]
     if kind.sound == b"SSND":
-        if magic[8:12] == b"AIFF" or form[18:22] in (b"NONE", b"sowt", b"twos"):
-            n_frames = min((size - 8) // max(1, _aiff_block(form)), 2**32 - 1)
-            form = form[:2] + struct.pack(">I", n_frames) + form[6:]
-        chunks = [(kind.format, form)]
         name, type_ = b"FORM", magic[8:12]
     else:
         name, type_ = b"RIFX" if kind.head is _BIG else b"RIFF", b"WAVE"
