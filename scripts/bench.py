@@ -11,6 +11,8 @@ scripts/bench.py --clips 200 --repeat 3
 scripts/bench.py --full --json bench.json
 scripts/bench.py --study
     Instead: log, outcomes and report of 100, 1,000 and 10,000 thrusts.
+scripts/bench.py --long
+    Instead: classify and label of recordings of 1 minute, 10 minutes and 2 hours (needs 1 GB of disk).
 scripts/bench.py --accuracy --sounds ../shared/audio
     Instead: accuracy on recordings that were not used for training, compared with other methods (needs
     pip install "popdetect[peers]"; half an hour).
@@ -41,6 +43,7 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import numpy as np
 import soundfile
 
+import bench_long
 import bench_study
 from popdetect.detection.audio import recording as audio
 from popdetect.session import labelling as batch
@@ -65,6 +68,7 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     parser.add_argument("--study", action="store_true", help="measure log, outcomes and report instead")
+    parser.add_argument("--long", action="store_true", help="measure long recordings instead")
     parser.add_argument("--accuracy", action="store_true", help="measure accuracy instead")
     parser.add_argument("--scenes", type=int, default=2000, metavar="N", help="mixed clips for training (2000)")
     parser.add_argument(
@@ -87,6 +91,9 @@ def main() -> int:
         if args.study:
             figures = bench_study.run(Path(folder), args.repeat)
             targets(figures, bench_study.targets())
+        elif args.long:
+            figures = bench_long.run(Path(folder), args.repeat)
+            targets(figures, bench_long.targets())
         else:
             figures = run(Path(folder), args)
             targets(figures, wanted(figures))

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from popdetect.detection.audio.recording import Recording, Samples
-from popdetect.detection.signal.onsets import Floats
 from popdetect.records import Burst, Detection, clock
 from popdetect.session.plots import LEAST_CLOSE_S, POP, WAVE, mark, png
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 PANELS, PER_ROW = 16, 4
 COLUMNS = 1400  # of the whole recording
 _TICKS_S = (5, 10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400, 604_800, 31_557_600)
-_STEP_S = 0.01  # the extremes of so many seconds are kept until the length is known
+_STEP_S = 0.02  # the extremes of so many seconds are kept until the length is known
 
 
 def draw(source: str | BinaryIO, detection: Detection, title: str) -> bytes:
@@ -40,7 +39,7 @@ def draw(source: str | BinaryIO, detection: Detection, title: str) -> bytes:
     n_rows = -(-len(bursts) // PER_ROW)
     figure = Figure(figsize=(14, 4.2 + 2.1 * n_rows), layout="constrained")
     grid = figure.add_gridspec(1 + n_rows, PER_ROW, height_ratios=[1.7, *[1.0] * n_rows])
-    _whole(figure.add_subplot(grid[0, :]), extremes, detection)
+    _whole(figure.add_subplot(grid[0, :]), extremes, _step(rate_hz) / rate_hz, detection)
     for number, (burst, sound) in enumerate(zip(bursts, sounds, strict=True)):
         _panel(figure.add_subplot(grid[1 + number // PER_ROW, number % PER_ROW]), burst, sound, rate_hz, detection)
     found = f"{detection.label.replace('_', ' ')}, {detection.pops_in_words} in {_counted(len(detection.bursts))}"
@@ -60,14 +59,18 @@ def _span(burst: Burst) -> tuple[float, float]:
     return max(0.0, burst.start_s - spare), burst.end_s + spare
 
 
-def _read(source: str | BinaryIO, spans: list[tuple[float, float]]) -> tuple[Floats, list[tuple[float, Samples]], int]:
-    """Return the extremes of each 10 ms, shape (n, 2); and start and sound, shape (n,), of each span."""
+def _step(rate_hz: int) -> int:
+    return int(_STEP_S * rate_hz)
+
+
+def _read(source: str | BinaryIO, spans: list[tuple[float, float]]) -> tuple[Samples, list[tuple[float, Samples]], int]:
+    """Return the extremes of each 20 ms, shape (n, 2); and start and sound, shape (n,), of each span."""
     recording = Recording(source)
     rate = recording.rate_hz
-    step = int(_STEP_S * rate)
+    step = _step(rate)
     wanted = [(int(start * rate), int(end * rate)) for start, end in spans]
     pieces: list[list[Samples]] = [[] for _ in wanted]
-    extremes: list[Floats] = []
+    extremes: list[Samples] = []
     rest: Samples = np.empty(0, np.float32)
     at = 0
     for block in recording:
@@ -79,19 +82,19 @@ def _read(source: str | BinaryIO, spans: list[tuple[float, float]]) -> tuple[Flo
         at += len(mono)
         rest = np.concatenate([rest, mono])
         whole = rest[: len(rest) // step * step].reshape(-1, step)
-        extremes.append(np.stack([whole.min(axis=1), whole.max(axis=1)], axis=1).astype(np.float64))
+        extremes.append(np.stack([whole.min(axis=1), whole.max(axis=1)], axis=1))
         rest = rest[whole.size :].copy()
     sounds = [(first / rate, np.concatenate(parts)) for (first, _), parts in zip(wanted, pieces, strict=True)]
     return np.concatenate(extremes), sounds, rate
 
 
-def _whole(axis: Axes, extremes: Floats, detection: Detection) -> None:
+def _whole(axis: Axes, extremes: Samples, step_s: float, detection: Detection) -> None:
     from matplotlib.ticker import FuncFormatter, MultipleLocator
 
     size = max(1, len(extremes) // COLUMNS)
     starts = np.arange(0, len(extremes), size)
     low, high = np.minimum.reduceat(extremes[:, 0], starts), np.maximum.reduceat(extremes[:, 1], starts)
-    axis.fill_between((starts + size / 2) * _STEP_S, low, high, color=WAVE, linewidth=0.3)
+    axis.fill_between((starts + size / 2) * step_s, low, high, color=WAVE, linewidth=0.3)
     limit = float(np.abs(extremes).max(initial=1e-6)) * 1.25
     axis.set(xlim=(0, detection.duration_s), ylim=(-limit, limit), ylabel="amplitude", xlabel="time (h:mm:ss)")
     axis.xaxis.set_major_locator(MultipleLocator(next(s for s in _TICKS_S if detection.duration_s / s <= 13)))
