@@ -111,6 +111,7 @@ def run(folder: Path, args: argparse.Namespace) -> dict[str, float]:
     figures: dict[str, float] = {}
     start_up(folder, scenes[0], args.repeat, figures)
     throughput(folder, scenes, args.clips, figures)
+    decoding(folder, scenes, figures)
     memory_and_growth(folder, scenes, (100, 1000, 10_000) if args.full else (100, 1000), figures)
     return figures
 
@@ -211,6 +212,52 @@ def seconds_per_clip(clips: Path) -> dict[str, list[float]]:
             if turn:
                 times[name].append((time.perf_counter() - begun) / len(paths))
     return times
+
+
+def decoding(folder: Path, scenes: list[Path], figures: dict[str, float]) -> None:
+    """Measure the cost of decoding each format, over that of wav, side by side: all scenes in a row, in one file."""
+    import av
+
+    from popdetect.detection.audio.recording import Recording
+
+    samples = np.concatenate([soundfile.read(path, dtype="int16")[0] for path in scenes])[: 48_000 * 60]
+    samples = samples if samples.ndim == 1 else samples[:, 0]
+    formats = {
+        "wav": "",
+        "flac": "",
+        "ogg": "",
+        "mp3": "",
+        "m4a": "aac",
+        "mov": "alac",
+        "webm": "libopus",
+        "wma": "wmav2",
+    }
+    paths = {}
+    for name, codec in formats.items():
+        paths[name] = path = folder / f"decoding.{name}"
+        if not codec:
+            with soundfile.SoundFile(path, "w", 48_000, 1) as sound:
+                for start in range(0, len(samples), 48_000):  # libsndfile crashes on a long ogg in one piece
+                    sound.write(samples[start : start + 48_000])
+            continue
+        with av.open(str(path), "w") as file:
+            track = file.add_stream(codec, rate=48_000, layout="mono", bit_rate=96_000)
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None, :]), format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 48_000, 0
+            file.mux(track.encode(frame))
+            file.mux(track.encode(None))
+    times: dict[str, list[float]] = {name: [] for name in paths}
+    for turn in range(4):
+        for name, path in paths.items():
+            begun = time.perf_counter()
+            for _ in Recording(path):
+                pass
+            if turn:
+                times[name].append(time.perf_counter() - begun)
+    print(f"\nDecoding {len(samples) / 48_000:.0f} s in one file, over wav")
+    for name in list(paths)[1:]:
+        figures[f"decoding_{name}_over_wav"] = ratio = min(times[name]) / min(times["wav"])
+        print(f"  {name:40} {ratio:7.1f}   {len(samples) / 48_000 / min(times[name]):7.0f} times real time")
 
 
 def plain_seconds(folder: Path, paths: list[Path]) -> float:
