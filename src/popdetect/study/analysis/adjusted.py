@@ -4,7 +4,13 @@ A negative difference is less pain after a pop. Nobody was randomised to a pop, 
 
 The adjusted difference models pain after given pain before. A model of the change would mistake regression to the mean
 for an effect if the groups differ in pain before. A covariate is used if it varies and at least the share `ENOUGH` of
-the comparable thrusts has it; otherwise it is left out, with a note, because too few complete cases would remain.
+the comparable thrusts has it; otherwise it is left out, with a note, because too few complete cases would remain. The
+number of the thrust within the session is a covariate with a level for each number: a thrust is often repeated until it
+pops, and the first may help most. Levels of fewer than `MIN_LEVEL` thrusts are combined.
+
+Patients who pop more may also fare better for other reasons. So where patients had both pops and thrusts without, the
+difference is the one within patients: the patient's share of pops and mean pain before are terms of the model (Mundlak).
+The difference between patients is given beside it.
 
 Hedges' g of the change is J d, with d = (mean change with pop - mean change without) / pooled standard deviation of
 the changes, J = Γ(ν/2) / (√(ν/2) Γ((ν-1)/2)), ν = n_pop + n_no_pop - 2. Its variance is J² ((SE/s)² + d²/(2ν)), with SE
@@ -14,24 +20,28 @@ Hedges' own variance.
 References
 ----------
 Vickers & Altman (2001), BMJ 323:1123 (analysis of covariance for change from baseline); Hedges (1981), J Educ Stat
-6:107; Hedges & Olkin (1985), Statistical Methods for Meta-Analysis, ch. 5.
+6:107; Hedges & Olkin (1985), Statistical Methods for Meta-Analysis, ch. 5; Mundlak (1978), Econometrica 46:69.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from popdetect.study.analysis.columns import Bools, Columns, Floats, Ints, complete, decided, has, scored
+from popdetect.study.analysis.columns import Bools, Columns, Covariate, Floats, Ints, complete, decided, has, scored
 from popdetect.study.analysis.estimates import Estimate, TooLittle, missing, t_reach
 from popdetect.study.analysis.regression import ModelKind, Regression, fit
 
 ENOUGH = 0.8
 EXPECTATION = "expectation of relief"
 BEFORE = "pain before"
+NUMBER = "number of the thrust"
+SHARE = "the patient's share of pops"
+MIN_LEVEL = 5  # thrusts
+MIN_BOTH = 2  # patients with both pops and thrusts without, from which the difference is the one within patients
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,7 @@ class Difference:
     n_patients: int = 0
     left_out: dict[str, int] | None = None  # unusable thrusts, by the first reason that applies
     notes: tuple[str, ...] = ()
+    is_within: bool = False  # whether it is the difference within patients
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,68 +73,125 @@ class Ready:
     """
 
     rows: Columns
+    exposure: Floats  # what is compared: 1 for the verdict pop and 0 for no pop, or the number of pops
     terms: dict[str, Floats]
+    adjusted_for: tuple[str, ...]  # names of the covariates; one can have several terms
     left_out: dict[str, int]
     notes: tuple[str, ...]
 
     @property
-    def pop(self) -> Floats:
-        """1 for the verdict pop, 0 for no pop."""
-        return self.rows.is_pop.astype(float)
+    def is_within(self) -> bool:
+        """Whether the coefficient of the exposure is the difference within patients."""
+        return SHARE in self.terms
 
 
-def ready(columns: Columns, covariates: Mapping[str, Floats], *more: tuple[str, Bools]) -> Ready:
-    """Select the complete cases and the covariates; pain before is always one of them.
+def usual(columns: Columns) -> dict[str, Covariate]:
+    """Return the covariates of every adjusted figure beside pain before: expectation, and those asked for."""
+    return {EXPECTATION: columns.expects, **columns.more}
 
-    A covariate is used if enough cells are filled; `more` are further conditions that a thrust must meet. Raises
-    TooLittle if there are not two groups of two thrusts, or pain before is always 0 and could not decrease.
+
+def ready(
+    columns: Columns,
+    covariates: Mapping[str, Covariate],
+    *more: tuple[str, Bools],
+    exposure: Floats | None = None,
+    split: bool = True,
+) -> Ready:
+    """Select the complete cases and the covariates; pain before and the thrust's number are always among them.
+
+    A covariate is used if enough cells are filled; `more` are further conditions that a thrust must meet. With `split`
+    the patients' means of exposure and pain before are terms, where patients had both verdicts. Raises TooLittle if
+    there are not two groups of two thrusts, or pain before is always 0 and could not decrease.
     """
+    compared = columns.is_pop.astype(float) if exposure is None else exposure
     base = [*decided(columns), *scored(columns), *more]
     kept, _ = complete(*base)
     notes, used = [], {}
-    for name, column in covariates.items():
+    for name, column in {NUMBER: columns.thrust_no, **covariates}.items():
         n_there = int((kept & has(column)).sum())
         if not n_there:
-            notes.append(f"{name} was never asked, so it is not adjusted for")
+            if name != NUMBER:
+                notes.append(f"{name} was never asked, so it is not adjusted for")
         elif n_there < ENOUGH * kept.sum():
             notes.append(f"{name} is known for {n_there} of {int(kept.sum())} thrusts only, so it is not adjusted for")
         else:
             used[name] = column
     kept, left_out = complete(*base, *((f"{name} not asked", has(column)) for name, column in used.items()))
-    rows = columns.take(kept)
+    rows, compared = columns.take(kept), compared[kept]
     _two_groups(rows)
-    terms = {}
+    terms: dict[str, Floats] = {}
+    adjusted_for = []
+    if split and _n_both(rows) >= MIN_BOTH:
+        means = {SHARE: _means(compared, rows.patient), f"the patient's mean {BEFORE}": _means(rows.before, rows.patient)}
+        terms |= {name: own - own.mean() for name, own in means.items() if np.ptp(own) > 1e-12}
     for name, column in {BEFORE: columns.before, **used}.items():
-        own = column[kept]
-        if np.ptp(own) < 1e-12:
+        made = _terms(name, column[kept])
+        if made:
+            adjusted_for.append(name)
+            terms |= made
+        elif name != NUMBER:
             notes.append(f"{name} is the same throughout, so it is not adjusted for")
-        else:
-            terms[name] = own - own.mean()
-    return Ready(rows, terms, left_out, tuple(notes))
+    return Ready(rows, compared, terms, tuple(adjusted_for), left_out, tuple(notes))
 
 
 def adjusted_difference(
-    columns: Columns, unit: float, covariates: Mapping[str, Floats], title: str = "adjusted difference"
+    columns: Columns,
+    unit: float,
+    covariates: Mapping[str, Covariate],
+    title: str = "adjusted difference",
+    *,
+    split: bool = True,
 ) -> Difference:
     """Difference in pain after, adjusted for pain before and covariates; the model is that of `regression.fit`."""
     try:
-        data = ready(columns, covariates)
-        made = fit(data.rows.after, {"pop": data.pop, **data.terms}, data.rows.patient)
+        data = ready(columns, covariates, split=split)
+        made = fit(data.rows.after, {"pop": data.exposure, **data.terms}, data.rows.patient, data.rows.session)
     except TooLittle as reason:
         return Difference(title, missing(reason))
     return described(title, made, {"pop": 1.0}, data, unit)
+
+
+def between_patients(columns: Columns, unit: float, covariates: Mapping[str, Covariate]) -> Difference:
+    """Difference between patients, by the model of the main one: a patient whose thrusts all pop, against none."""
+    title = "between patients (all thrusts pop, against none)"
+    try:
+        data = ready(columns, covariates)
+        if not data.is_within:
+            raise TooLittle("too few patients had both a pop and a thrust without: the answer is already between patients")
+        made = fit(data.rows.after, {"pop": data.exposure, **data.terms}, data.rows.patient, data.rows.session)
+    except TooLittle as reason:
+        return Difference(title, missing(reason))
+    return described(title, made, {"pop": 1.0, SHARE: 1.0}, data, unit)
+
+
+def change_difference(columns: Columns, unit: float, covariates: Mapping[str, Covariate]) -> Difference:
+    """Difference of the changes by the model of the main one, but without pain before.
+
+    The two rest on different assumptions: the adjusted one, that patients with the same recorded pain before are
+    comparable; this one, that pain would have changed equally. Where they disagree, neither can be trusted.
+    """
+    title = "difference of changes, same covariates"
+    try:
+        data = ready(columns, covariates)
+        terms = {name: term for name, term in data.terms.items() if not name.endswith(BEFORE)}
+        change = data.rows.after - data.rows.before
+        made = fit(change, {"pop": data.exposure, **terms}, data.rows.patient, data.rows.session)
+    except TooLittle as reason:
+        return Difference(title, missing(reason))
+    used = tuple(name for name in data.adjusted_for if name != BEFORE)
+    return described(title, made, {"pop": 1.0}, replace(data, terms=terms, adjusted_for=used), unit)
 
 
 def crude_difference(columns: Columns, unit: float) -> Difference:
     """Difference of the mean changes, not adjusted for anything."""
     title = "difference of mean changes"
     try:
-        data = ready(columns, {})
+        data = ready(columns, {}, split=False)
         change = data.rows.after - data.rows.before
-        made = fit(change, {"pop": data.pop}, data.rows.patient, mixed=False)
+        made = fit(change, {"pop": data.exposure}, data.rows.patient, mixed=False)
     except TooLittle as reason:
         return Difference(title, missing(reason))
-    return described(title, made, {"pop": 1.0}, Ready(data.rows, {}, data.left_out, ()), unit)
+    return described(title, made, {"pop": 1.0}, replace(data, terms={}, adjusted_for=(), notes=()), unit)
 
 
 def within_patients(columns: Columns, unit: float) -> Difference:
@@ -133,25 +201,23 @@ def within_patients(columns: Columns, unit: float) -> Difference:
     """
     title = "within the same patient"
     try:
-        data = ready(columns, {})
-        _, of = np.unique(data.rows.patient, return_inverse=True)
-        n = np.bincount(of)
-        share = np.bincount(of, data.pop) / n
-        both = ((share > 0) & (share < 1))[of]
-        n_both = len(np.unique(of[both]))
+        data = ready(columns, {}, split=False)
+        both = _had_both(data.rows)
+        n_both = _n_both(data.rows)
         if n_both < 2:
             raise TooLittle(f"{n_both} patients had both a pop and a thrust without")
         own = data.rows.take(both)
-        terms = {name: term[both] for name, term in {"pop": data.pop, **data.terms}.items()}
-        _, of = np.unique(own.patient, return_inverse=True)
-        apart = {name: _from_mean(term, of) for name, term in terms.items()}
+        terms = {name: term[both] for name, term in {"pop": data.exposure, **data.terms}.items()}
+        apart = {name: term - _means(term, own.patient) for name, term in terms.items()}
         apart = {name: term for name, term in apart.items() if np.abs(term).max() > 1e-12}
-        made = fit(_from_mean(own.after, of), apart, own.patient, intercept=False, mixed=False)
+        made = fit(own.after - _means(own.after, own.patient), apart, own.patient, intercept=False, mixed=False)
     except TooLittle as reason:
         return Difference(title, missing(reason))
     left_out = {**data.left_out, "patient had only one of pop and no pop": int((~both).sum())}
-    kept = {name: term for name, term in data.terms.items() if name in apart}
-    return described(title, made, {"pop": 1.0}, Ready(own, kept, left_out, data.notes), unit)
+    names = {name.partition(": ")[0] for name in apart}
+    used = tuple(name for name in data.adjusted_for if name in names)
+    kept = replace(data, rows=own, terms=apart, adjusted_for=used, left_out=left_out)
+    return described(title, made, {"pop": 1.0}, kept, unit)
 
 
 def correction(nu: float) -> float:
@@ -185,8 +251,9 @@ def described(title: str, made: Regression, weights: Mapping[str, float], data: 
         title=title,
         estimate=estimate.scaled(unit),
         se=None if no_scatter else unit * made.se(weights),
-        df=made.df,
-        adjusted_for=tuple(data.terms),
+        df=None if no_scatter else made.df(weights),
+        adjusted_for=data.adjusted_for,
+        is_within=data.is_within,
         model=made.model,
         why=made.why,
         patient_share=made.patient_share,
@@ -214,5 +281,37 @@ def _two_groups(rows: Columns) -> None:
         raise TooLittle("one group is of a single patient who is not in the other: the two cannot be told apart")
 
 
-def _from_mean(column: Floats, of: Ints) -> Floats:
-    return np.asarray(column - (np.bincount(of, column) / np.bincount(of))[of])
+def _had_both(rows: Columns) -> Bools:
+    """Whether the patient of each thrust had both verdicts."""
+    share = _means(rows.is_pop.astype(float), rows.patient)
+    return np.asarray((share > 0) & (share < 1))
+
+
+def _n_both(rows: Columns) -> int:
+    return len(np.unique(rows.patient[_had_both(rows)]))
+
+
+def _means(column: Floats, patient: Ints) -> Floats:
+    """The mean of each row's patient."""
+    _, of = np.unique(patient, return_inverse=True)
+    return np.asarray((np.bincount(of, column) / np.bincount(of))[of])
+
+
+def _terms(name: str, column: Covariate) -> dict[str, Floats]:
+    """The terms of a covariate without missing cells; none if it is the same throughout.
+
+    Words have a term for each level but the most frequent one.
+    """
+    if column.dtype.kind != "U":
+        numbers = column.astype(float)
+        return {name: numbers - numbers.mean()} if np.ptp(numbers) > 1e-12 else {}
+    levels, of, n = np.unique(column, return_inverse=True, return_counts=True)
+    rare = n < MIN_LEVEL
+    groups = [of == i for i in np.flatnonzero(~rare)] + ([rare[of]] if rare.any() else [])
+    names = [str(level) for level in levels[~rare]] + (["others"] if rare.any() else [])
+    most = int(np.argmax([group.sum() for group in groups]))
+    return {
+        f"{name}: {level}": group - group.mean()
+        for i, (level, group) in enumerate(zip(names, groups, strict=True))
+        if i != most
+    }

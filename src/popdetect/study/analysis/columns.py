@@ -3,14 +3,16 @@
 Pain is in NPRS points (VAS100 divided by 10, `UNITS`), so that a study on either scale gives the same fits to the last
 digit. Rows are sorted by their values, not by names: neither the order of the journal nor the pseudonyms of patients
 change a figure, not even by rounding.
+
+A covariate is an array of numbers (NaN where it was not asked) or of words (empty where it was not asked).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import get_args
+from typing import Final, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +25,16 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.intp]
 Words = npt.NDArray[np.str_]
 
+Covariate = Floats | Words
+
 UNITS: dict[PainScale, float] = {"NPRS": 1.0, "VAS100": 10.0}
+# columns of a thrust that a comparison can be adjusted for by request
+ADJUSTABLE: Final = (
+    "therapist", "site", "region", "side", "technique", "session_no", "believes_pop_needed", "thrust_speed",
+)  # fmt: skip
+_WORDS: Final = ADJUSTABLE[:5]  # codes such as 1 and 2 are words here, too
+
+_Row = tuple[tuple[float, ...], tuple[str, ...], tuple[str, ...]]  # numbers, words, and the columns of `adjust`
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,7 @@ class Columns:
     """One array for each column, of shape (n,)."""
 
     patient: Ints  # number of the patient, from 0
+    session: Ints  # number of the patient's session, from 0; counts on over all patients
     label: Words  # ``pop``, ``no_pop``, ``uncertain``, or empty if the clip could not be judged
     before: Floats  # pain in NPRS points, 0 to 10
     after: Floats
@@ -38,17 +50,19 @@ class Columns:
     belief: Floats
     n_pops: Floats
     speed: Floats
+    thrust_no: Words  # number within the session, as text
     by_patient: Words  # ``yes``, ``no``, ``unsure``, or empty
     by_therapist: Words
     speed_unit: Words
-    time_point: Words
+    more: Mapping[str, Covariate]  # the columns of `adjust`, by name
 
     def __len__(self) -> int:
         return len(self.patient)
 
     def take(self, rows: Bools) -> Columns:
         """Select rows."""
-        return Columns(*(getattr(self, field.name)[rows] for field in fields(self)))
+        own = {field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "more"}
+        return Columns(**own, more={name: column[rows] for name, column in self.more.items()})
 
     @property
     def is_pop(self) -> Bools:
@@ -80,20 +94,43 @@ def scale_of(thrusts: Sequence[Thrust], scale: PainScale | None = None) -> PainS
     return next(iter(found), "NPRS")
 
 
-def columns_of(thrusts: Sequence[Thrust], scale: PainScale) -> Columns:
-    """Return the thrusts on this scale, sorted by their values."""
+def columns_of(thrusts: Sequence[Thrust], scale: PainScale, adjust: Sequence[str] = ()) -> Columns:
+    """Return the thrusts on this scale, sorted by their values.
+
+    `adjust` names further columns: those of `ADJUSTABLE`, or the clinic's own. Raises UsageError for an unknown one.
+    """
     unit = UNITS[scale]
-    of_patient: dict[str, list[tuple[tuple[float, ...], tuple[str, ...]]]] = {}
-    for thrust in thrusts:
-        if thrust.pain_scale == scale:
-            of_patient.setdefault(thrust.patient, []).append(_row(thrust, unit))
-    blocks = sorted(sorted(rows) for rows in of_patient.values())
-    patient = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks]).astype(np.intp)
-    rows = [row for block in blocks for row in block]
+    own = [thrust for thrust in thrusts if thrust.pain_scale == scale]
+    more = {name: _further(own, name) for name in dict.fromkeys(adjust)}
+    of_patient: dict[str, dict[tuple[str, int | None], list[_Row]]] = {}
+    for thrust, *cells in zip(own, *more.values(), strict=True):
+        sessions = of_patient.setdefault(thrust.patient, {})
+        sessions.setdefault((thrust.session, thrust.session_no), []).append(_row(thrust, unit, cells))
+    patients = sorted(sorted(sorted(rows) for rows in sessions.values()) for sessions in of_patient.values())
+    sessions = [rows for patient in patients for rows in patient]
+    rows = [row for session in sessions for row in session]
+    patient = np.repeat(np.arange(len(patients)), [sum(map(len, patient)) for patient in patients])
+    session = np.repeat(np.arange(len(sessions)), [len(session) for session in sessions])
     numbers = np.array([row[0] for row in rows], float).reshape(len(rows), 6)
     numbers[np.isneginf(numbers)] = np.nan
     words = np.array([row[1] for row in rows], np.str_).reshape(len(rows), 5)
-    return Columns(patient, words[:, 0], *numbers.T, *words[:, 1:].T)
+    columns = [_as_covariate(name, [row[2][i] for row in rows]) for i, name in enumerate(more)]
+    return Columns(
+        patient=patient.astype(np.intp),
+        session=session.astype(np.intp),
+        label=words[:, 0],
+        before=numbers[:, 0],
+        after=numbers[:, 1],
+        expects=numbers[:, 2],
+        belief=numbers[:, 3],
+        n_pops=numbers[:, 4],
+        speed=numbers[:, 5],
+        thrust_no=words[:, 1],
+        by_patient=words[:, 2],
+        by_therapist=words[:, 3],
+        speed_unit=words[:, 4],
+        more=dict(zip(more, columns, strict=True)),
+    )
 
 
 def complete(*needs: tuple[str, Bools]) -> tuple[Bools, dict[str, int]]:
@@ -118,23 +155,47 @@ def scored(columns: Columns) -> tuple[tuple[str, Bools], ...]:
     return (("no pain before", has(columns.before)), ("no pain after", has(columns.after)))
 
 
-def has(column: Floats) -> Bools:
+def has(column: Covariate) -> Bools:
     """Return whether each cell is filled."""
-    return np.asarray(~np.isnan(column))
+    return np.asarray(column != "" if column.dtype.kind == "U" else ~np.isnan(column.astype(float)))
 
 
-def _row(thrust: Thrust, unit: float) -> tuple[tuple[float, ...], tuple[str, ...]]:
+def _row(thrust: Thrust, unit: float, more: Sequence[str]) -> _Row:
     pain = [None if p is None else p / unit for p in (thrust.pain_before, thrust.pain_after)]
     numbers = (*pain, thrust.expects_relief, thrust.believes_pop_needed, thrust.n_pops, thrust.thrust_speed)
     words = (
         thrust.label or "",
+        "" if thrust.thrust_no is None else str(thrust.thrust_no),
         thrust.pop_heard_by_patient or "",
         thrust.pop_heard_by_therapist or "",
         thrust.thrust_speed_unit,
-        thrust.time_point,
     )
     # NaN cannot be sorted, so minus infinity stands for a missing cell during sorting
-    return tuple(-np.inf if number is None else float(number) for number in numbers), words
+    return tuple(-np.inf if number is None else float(number) for number in numbers), words, tuple(more)
+
+
+def _further(thrusts: Sequence[Thrust], name: str) -> list[str]:
+    """The cells of a column of `adjust` as text; empty where it was not asked."""
+    if name in ADJUSTABLE:
+        cells = (getattr(thrust, name) for thrust in thrusts)
+        return ["" if cell is None else str(cell) for cell in cells]
+    headers = sorted({header for thrust in thrusts for header in thrust.own})
+    if name not in headers:
+        raise UsageError(
+            f"adjust {name!r}: no such column; there are {', '.join([*ADJUSTABLE, *headers])}. Pain before, expectation "
+            "of relief and the number of the thrust are adjusted for anyway"
+        )
+    return [thrust.own.get(name, "").strip() for thrust in thrusts]
+
+
+def _as_covariate(name: str, cells: Sequence[str]) -> Covariate:
+    """Numbers if all filled cells of a column are numbers, else words."""
+    if name in _WORDS:
+        return np.array(cells, np.str_)
+    try:
+        return np.array([float(cell.replace(",", ".")) if cell else np.nan for cell in cells], float)
+    except ValueError:
+        return np.array(cells, np.str_)
 
 
 def _counted(found: Counter[PainScale]) -> str:

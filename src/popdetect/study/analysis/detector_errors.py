@@ -159,7 +159,7 @@ def _worth(rows: Columns) -> tuple[float | None, str, str]:
     except TooLittle as reason:
         return None, "", f"no interval: {reason}"
     inflation = max(made.se({"one": 1.0}) ** 2 / (share * (1 - share) / n), 1.0)
-    worth = n / inflation * (z_reach() / t_reach(made.df)) ** 2
+    worth = n / inflation * (z_reach() / t_reach(made.df({"one": 1.0}))) ** 2
     return worth, f"{n} thrusts of {n_patients} patients counted as {worth:.0f} independent ones", ""
 
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import nctdtr, ndtri, stdtr, stdtrit
 
 from popdetect.intervals import wilson
@@ -97,3 +97,20 @@ def detectable(se: float, df: float) -> float:
 def lowest(function: Callable[[float], float], low: float, high: float) -> float:
     """Minimum of a function that has one minimum between `low` and `high`, to 1e-6."""
     return float(minimize_scalar(function, bounds=(low, high), method="bounded", options={"xatol": 1e-6}).x)
+
+
+def lowest_of_two(function: Callable[[float, float], float], low: float, high: float) -> tuple[float, float]:
+    """Minimum of a smooth function of two numbers between `low` and `high`, to about 1e-5."""
+    starts = ((-1.0, -1.0), (0.0, -5.0))
+    found = [
+        minimize(
+            lambda x: function(float(x[0]), float(x[1])),
+            start,
+            method="L-BFGS-B",
+            bounds=[(low, high)] * 2,
+            options={"ftol": 1e-12, "gtol": 1e-7},
+        )
+        for start in starts
+    ]
+    best = min(found, key=lambda result: float(result.fun))
+    return float(best.x[0]), float(best.x[1])

@@ -15,11 +15,13 @@ import numpy as np
 
 from popdetect.errors import UsageError
 from popdetect.study.analysis.adjusted import (
-    EXPECTATION,
     Difference,
     adjusted_difference,
+    between_patients,
+    change_difference,
     crude_difference,
     hedges_g,
+    usual,
     within_patients,
 )
 from popdetect.study.analysis.agreement import Agreement, agreements
@@ -103,11 +105,15 @@ def outcomes(
     n_other_scale = len(thrusts) - len(columns)
     n_simulated = sum(thrust.simulated for thrust in thrusts if thrust.pain_scale == chosen)
 
-    main = adjusted_difference(columns, unit, {EXPECTATION: columns.expects})
+    main = adjusted_difference(columns, unit, usual(columns))
     crude = crude_difference(columns, unit)
-    others = [crude, within_patients(columns, unit)]
-    if EXPECTATION in main.adjusted_for:
-        others.insert(0, adjusted_difference(columns, unit, {}, "adjusted for pain before only"))
+    others = [
+        adjusted_difference(columns, unit, {}, "adjusted for pain before only, patients not compared with themselves", split=False),
+        within_patients(columns, unit),
+        between_patients(columns, unit, usual(columns)),
+        change_difference(columns, unit, usual(columns)),
+        crude,
+    ]
     share = prevalence(columns, accuracy)
     return Outcomes(
         scale=chosen,
@@ -141,10 +147,6 @@ def _caveats(columns: Columns, accuracy: Accuracy | None, n_other_scale: int, n_
     n_patients = len(np.unique(columns.patient))
     if 0 < n_patients < 10:
         found.append(f"There are only {n_patients} patients; the results may not hold for others.")
-    times = Counter(time for time in columns.time_point.tolist() if time)
-    if len(times) > 1:
-        counts = ", ".join(f"{time} ({n})" for time, n in sorted(times.items()))
-        found.append(f"Pain after was asked at different times, which are combined here: {counts}.")
     n_uncertain = int((columns.label == "uncertain").sum())
     if n_uncertain:
         found.append(

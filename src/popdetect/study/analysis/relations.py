@@ -20,6 +20,7 @@ from popdetect.study.analysis.adjusted import (
     adjusted_difference,
     described,
     ready,
+    usual,
 )
 from popdetect.study.analysis.columns import Columns, complete, decided, has, scored
 from popdetect.study.analysis.estimates import Estimate, TooLittle, missing, t_reach, t_two_sided
@@ -73,9 +74,8 @@ def dose(columns: Columns, unit: float) -> Dose:
     counts = {str(n): int((decided == n).sum()) for n in np.unique(decided)}
     none = int((columns.label == "no_pop").sum())
     try:
-        data = ready(columns, {EXPECTATION: columns.expects}, known)
-        dose_of = np.where(data.rows.is_pop, data.rows.n_pops, 0.0)
-        made = fit(data.rows.after, {"pops": dose_of, **data.terms}, data.rows.patient)
+        data = ready(columns, usual(columns), known, exposure=pops)
+        made = fit(data.rows.after, {"pops": data.exposure, **data.terms}, data.rows.patient, data.rows.session)
         per_pop = described("per pop", made, {"pops": 1.0}, data, unit)
     except TooLittle as reason:
         per_pop = Difference("per pop", missing(reason))
@@ -99,19 +99,19 @@ def _among_pops(columns: Columns, unit: float) -> Difference:
         made = fit(rows.after, {"pops": rows.n_pops, **before}, rows.patient)
     except TooLittle as reason:
         return Difference(title, missing(reason))
-    return described(title, made, {"pops": 1.0}, Ready(rows, before, left_out, ()), unit)
+    return described(title, made, {"pops": 1.0}, Ready(rows, rows.n_pops, before, tuple(before), left_out, ()), unit)
 
 
 def belief(columns: Columns, unit: float) -> Belief:
     """Model pain after by pain before, pop, belief, and pop times belief; belief is centred at 3."""
     title = "change of the difference per point of belief that a pop is needed"
     try:
-        data = ready(columns, {EXPECTATION: columns.expects}, ("belief not asked", has(columns.belief)))
+        data = ready(columns, usual(columns), ("belief not asked", has(columns.belief)))
         own = data.rows.belief - BELIEF_MIDDLE
         if np.ptp(own) < 1:
             raise TooLittle("all patients gave the same belief")
-        terms = {"pop": data.pop, "belief": own, "pop and belief": data.pop * own, **data.terms}
-        made = fit(data.rows.after, terms, data.rows.patient)
+        terms = {"pop": data.exposure, "belief": own, "pop and belief": data.exposure * own, **data.terms}
+        made = fit(data.rows.after, terms, data.rows.patient, data.rows.session)
     except TooLittle as reason:
         return Belief(Difference(title, missing(reason)), missing(reason), missing(reason))
     ends = [made.estimate({"pop": 1.0, "pop and belief": at - BELIEF_MIDDLE}).scaled(unit) for at in (1, 5)]
@@ -136,10 +136,10 @@ def speed(columns: Columns, unit: float) -> Speed | None:
         if se * float(rows.speed.std()) < 1e-9:
             raise TooLittle("speeds and verdicts do not differ between patients: the odds ratio has no standard error")
         clustered = made.model == "cluster"
-        one, per_sd = (_ratio(log_odds, se, made.df, clustered, per) for per in (1.0, spread or 1.0))
+        one, per_sd = (_ratio(log_odds, se, made.df({"x": 1.0}), clustered, per) for per in (1.0, spread or 1.0))
     except TooLittle as reason:
         one = per_sd = missing(reason)
-    covariates = {EXPECTATION: columns.expects, SPEED: columns.speed}
+    covariates = {**usual(columns), SPEED: columns.speed}
     difference = adjusted_difference(columns, unit, covariates, title)
     if difference.estimate.value is not None and SPEED not in difference.adjusted_for:
         difference = Difference(title, missing(next(note for note in difference.notes if note.startswith(SPEED))))

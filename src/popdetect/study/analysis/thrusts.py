@@ -6,7 +6,8 @@ detector's values it means that the clip could not be judged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from popdetect.records import Label
@@ -46,4 +47,7 @@ class Thrust:
     notes: str = ""
     model: str = ""
     model_sha256: str = ""
+    therapist: str = ""
+    site: str = ""
+    own: Mapping[str, str] = field(default_factory=dict)  # the clinic's own columns, by header
     simulated: bool = False  # whether the column `SIMULATED` of the table is ``yes``
