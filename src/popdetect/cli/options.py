@@ -157,13 +157,18 @@ ANALYSIS = (  # of a study; their names are ANALYSIS_NAMES
     "analysis",
     number("--margin", 1.0, 0.01, 100, "a smaller difference does not matter to patients", "POINTS", "NPRS points"),
     text("--scale", "SCALE", "NPRS or VAS100; needed if the journal contains both", choices=("NPRS", "VAS100")),
+    text("--unit", "UNIT", "what has pain scores of its own: thrust or session (default: recognised from the scores)",
+         choices=("thrust", "session")),
+    text("--time-point", "NAME", "when pain after was asked, as in the table (default: that with most scores)"),
+    text("--adjust", "COLUMN", "adjust for a further column, such as therapist, site, region, technique or one of your "
+         "own; can be given several times", action="append", default=()),
     text("--sensitivity", "K/N", "of N clips in which a person heard a pop, the detector labelled K as pop; such as "
          "46/50", type=_counts),
     text("--specificity", "K/N", "of N clips in which a person heard no pop, the detector labelled K as no pop. With "
          "both options, the results are corrected for the errors of the detector", type=_counts),
     number("--seed", 0, *SEEDS, "seed of the bootstrap intervals"),
 )  # fmt: skip
-ANALYSIS_NAMES = ("margin", "scale", "sensitivity", "specificity", "seed")
+ANALYSIS_NAMES = ("margin", "scale", "unit", "time_point", "adjust", "sensitivity", "specificity", "seed")
 _OUTPUT = (
     "output",
     flag("--json", "print JSON, one object per line"),

@@ -8,9 +8,9 @@ the comparable thrusts has it; otherwise it is left out, with a note, because to
 number of the thrust within the session is a covariate with a level for each number: a thrust is often repeated until it
 pops, and the first may help most. Levels of fewer than `MIN_LEVEL` thrusts are combined.
 
-Patients who pop more may also fare better for other reasons. So where patients had both pops and thrusts without, the
-difference is the one within patients: the patient's share of pops and mean pain before are terms of the model (Mundlak).
-The difference between patients is given beside it.
+Patients who pop more may also fare better for other reasons. So where patients had both pops and thrusts without,
+the difference is the one within patients: the patient's share of pops and mean pain before are terms of the model
+(Mundlak). The difference between patients is given beside it.
 
 Hedges' g of the change is J d, with d = (mean change with pop - mean change without) / pooled standard deviation of
 the changes, J = Γ(ν/2) / (√(ν/2) Γ((ν-1)/2)), ν = n_pop + n_no_pop - 2. Its variance is J² ((SE/s)² + d²/(2ν)), with SE
@@ -122,7 +122,10 @@ def ready(
     terms: dict[str, Floats] = {}
     adjusted_for = []
     if split and _n_both(rows) >= MIN_BOTH:
-        means = {SHARE: _means(compared, rows.patient), f"the patient's mean {BEFORE}": _means(rows.before, rows.patient)}
+        means = {
+            SHARE: _means(compared, rows.patient),
+            f"the patient's mean {BEFORE}": _means(rows.before, rows.patient),
+        }
         terms |= {name: own - own.mean() for name, own in means.items() if np.ptp(own) > 1e-12}
     for name, column in {BEFORE: columns.before, **used}.items():
         made = _terms(name, column[kept])
@@ -157,7 +160,9 @@ def between_patients(columns: Columns, unit: float, covariates: Mapping[str, Cov
     try:
         data = ready(columns, covariates)
         if not data.is_within:
-            raise TooLittle("too few patients had both a pop and a thrust without: the answer is already between patients")
+            raise TooLittle(
+                "too few patients had both a pop and a thrust without: the answer is already between patients"
+            )
         made = fit(data.rows.after, {"pop": data.exposure, **data.terms}, data.rows.patient, data.rows.session)
     except TooLittle as reason:
         return Difference(title, missing(reason))

@@ -107,10 +107,10 @@ def columns_of(thrusts: Sequence[Thrust], scale: PainScale, adjust: Sequence[str
         sessions = of_patient.setdefault(thrust.patient, {})
         sessions.setdefault((thrust.session, thrust.session_no), []).append(_row(thrust, unit, cells))
     patients = sorted(sorted(sorted(rows) for rows in sessions.values()) for sessions in of_patient.values())
-    sessions = [rows for patient in patients for rows in patient]
-    rows = [row for session in sessions for row in session]
+    blocks = [block for patient in patients for block in patient]
+    rows = [row for block in blocks for row in block]
     patient = np.repeat(np.arange(len(patients)), [sum(map(len, patient)) for patient in patients])
-    session = np.repeat(np.arange(len(sessions)), [len(session) for session in sessions])
+    session = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
     numbers = np.array([row[0] for row in rows], float).reshape(len(rows), 6)
     numbers[np.isneginf(numbers)] = np.nan
     words = np.array([row[1] for row in rows], np.str_).reshape(len(rows), 5)
@@ -182,8 +182,8 @@ def _further(thrusts: Sequence[Thrust], name: str) -> list[str]:
     headers = sorted({header for thrust in thrusts for header in thrust.own})
     if name not in headers:
         raise UsageError(
-            f"adjust {name!r}: no such column; there are {', '.join([*ADJUSTABLE, *headers])}. Pain before, expectation "
-            "of relief and the number of the thrust are adjusted for anyway"
+            f"adjust {name!r}: no such column; there are {', '.join([*ADJUSTABLE, *headers])}. Pain before, "
+            "expectation of relief and the number of the thrust are adjusted for anyway"
         )
     return [thrust.own.get(name, "").strip() for thrust in thrusts]
 

@@ -7,7 +7,6 @@ robust it is, or are exploratory. A figure for which there are too few data is N
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,6 +31,7 @@ from popdetect.study.analysis.estimates import Estimate
 from popdetect.study.analysis.groups import Group, Responders, groups_of, responders
 from popdetect.study.analysis.relations import Belief, Dose, Speed, belief, dose, speed
 from popdetect.study.analysis.thrusts import PainScale, Thrust
+from popdetect.study.analysis.units import Unit, Units, units_of
 
 MARGIN = 1.0
 ALWAYS = (
@@ -44,22 +44,26 @@ ALWAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """All results of a study."""
+    """All results of a study. Where the unit of analysis is the session, counts of thrusts are of sessions."""
 
     scale: PainScale  # of all pain figures here
-    n_thrusts: int  # on this scale
+    n_thrusts: int  # on this scale and at this time point
     n_patients: int
     n_other_scale: int  # thrusts left out because they are on the other scale
     n_not_judged: int  # thrusts whose clip could not be judged
+    unit: Unit  # of analysis
+    unit_why: str
+    time_point: str  # of pain after; empty if none was named
     groups: tuple[Group, ...]  # pop, no pop, uncertain
-    main: Difference  # pain after on pop, pain before and expectation
-    others: tuple[Difference, ...]  # to the same question: without expectation, unadjusted, within patients
+    main: Difference  # pain after on pop, pain before and further covariates; within patients where that is possible
+    others: tuple[Difference, ...]  # to the same question, under other assumptions
+    time_points: tuple[Difference, ...]  # the main difference at each further time point
     hedges_g: Estimate  # of the change, pop minus no pop
     responders: tuple[Responders, ...]
     dose: Dose
     belief: Belief
     speed: Speed | None  # None if no speed was given
-    agreement: tuple[Agreement, ...]
+    agreement: tuple[Agreement, ...]  # of thrusts, as are the next two
     prevalence: Prevalence
     dilution: Dilution
     equivalence: Equivalence
@@ -72,6 +76,9 @@ def outcomes(
     *,
     margin: float = MARGIN,
     scale: PainScale | None = None,
+    unit: Unit | None = None,
+    time_point: str | None = None,
+    adjust: Sequence[str] = (),
     sensitivity: Counts | None = None,
     specificity: Counts | None = None,
     seed: int = 0,
@@ -86,6 +93,12 @@ def outcomes(
         The largest difference that would not matter, in NPRS points; on VAS100 ten times as many millimetres.
     scale : {"NPRS", "VAS100"}, optional
         Needed if the journal has both.
+    unit : {"thrust", "session"}, optional
+        What has its own pain scores; recognised by default (see `units`).
+    time_point : str, optional
+        When pain after was asked; by default the time point with most scores.
+    adjust : sequence of str
+        Further columns to adjust for, such as ``therapist``: those of `columns.ADJUSTABLE`, or the clinic's own.
     sensitivity, specificity : (right, n), optional
         Counts behind the detector's figures, of decided clips (see `detector_errors`); both or none.
     seed : int ≥ 0
@@ -94,64 +107,107 @@ def outcomes(
     Raises
     ------
     UsageError
-        Two pain scales and no choice, a margin out of range, one of the two counts only, or impossible counts.
+        Two pain scales and no choice, a margin out of range, an unknown time point or column, one of the two counts
+        only, or impossible counts.
     """
     if not 0 < margin <= 10:
         raise UsageError(f"margin {margin:g}: allowed are NPRS points above 0 and up to 10 (VAS100: times 10)")
     chosen = scale_of(thrusts, scale)
-    unit = UNITS[chosen]
+    points = UNITS[chosen]
     accuracy = _accuracy(sensitivity, specificity)
-    columns = columns_of(thrusts, chosen)
-    n_other_scale = len(thrusts) - len(columns)
-    n_simulated = sum(thrust.simulated for thrust in thrusts if thrust.pain_scale == chosen)
+    own = [thrust for thrust in thrusts if thrust.pain_scale == chosen]
+    units = units_of(own, unit, time_point)
+    columns = columns_of(units.rows, chosen, adjust)
+    clips = columns if units.unit == "thrust" else columns_of(units.thrusts, chosen)
 
-    main = adjusted_difference(columns, unit, usual(columns))
-    crude = crude_difference(columns, unit)
-    others = [
-        adjusted_difference(columns, unit, {}, "adjusted for pain before only, patients not compared with themselves", split=False),
-        within_patients(columns, unit),
-        between_patients(columns, unit, usual(columns)),
-        change_difference(columns, unit, usual(columns)),
+    main = adjusted_difference(columns, points, usual(columns))
+    change = change_difference(columns, points, usual(columns))
+    crude = crude_difference(columns, points)
+    others = (
+        adjusted_difference(columns, points, {}, "adjusted for pain before and the thrust's number only", split=False),
+        within_patients(columns, points),
+        between_patients(columns, points, usual(columns)),
+        change,
         crude,
-    ]
-    share = prevalence(columns, accuracy)
+    )
+    later = {name: columns_of(rows, chosen, adjust) for name, rows in units.other_time_points.items()}
+    share = prevalence(clips, accuracy)
+    diluted = dilution(main, share, accuracy if units.unit == "thrust" else None, seed)
     return Outcomes(
         scale=chosen,
         n_thrusts=len(columns),
         n_patients=len(np.unique(columns.patient)),
-        n_other_scale=n_other_scale,
+        n_other_scale=len(thrusts) - len(own),
         n_not_judged=int((columns.label == "").sum()),
-        groups=groups_of(columns, unit),
+        unit=units.unit,
+        unit_why=units.why,
+        time_point=units.time_point,
+        groups=groups_of(columns, points),
         main=main,
-        others=tuple(others),
-        hedges_g=hedges_g(columns, crude, unit),
+        others=others,
+        time_points=tuple(
+            adjusted_difference(rows, points, usual(rows), f"adjusted difference, {name}")
+            for name, rows in later.items()
+        ),
+        hedges_g=hedges_g(columns, crude, points),
         responders=responders(columns),
-        dose=dose(columns, unit),
-        belief=belief(columns, unit),
-        speed=speed(columns, unit),
-        agreement=agreements(columns),
+        dose=dose(columns, points),
+        belief=belief(columns, points),
+        speed=speed(columns, points),
+        agreement=agreements(clips),
         prevalence=share,
-        dilution=dilution(main, share, accuracy, seed),
-        equivalence=equivalence(main, margin * unit),
-        power=power(main, margin * unit),
-        caveats=_caveats(columns, accuracy, n_other_scale, n_simulated),
+        dilution=diluted,
+        equivalence=equivalence(main, margin * points, diluted.corrected),
+        power=power(main, margin * points),
+        caveats=_caveats(columns, units, own, accuracy, len(thrusts) - len(own), main, change),
     )
 
 
-def _caveats(columns: Columns, accuracy: Accuracy | None, n_other_scale: int, n_simulated: int) -> tuple[str, ...]:
+def _caveats(
+    columns: Columns,
+    units: Units,
+    thrusts: Sequence[Thrust],
+    accuracy: Accuracy | None,
+    n_other_scale: int,
+    main: Difference,
+    change: Difference,
+) -> tuple[str, ...]:
     """Sentences about the limits of the answer: whether it is simulated, general ones, those of this study."""
     found = list(ALWAYS)
+    n_simulated = sum(thrust.simulated for thrust in thrusts)
     if n_simulated:
-        some = "These thrusts are" if n_simulated == len(columns) else f"{n_simulated} of these thrusts are"
+        some = "These thrusts are" if n_simulated == len(thrusts) else f"{n_simulated} of these thrusts are"
         found.insert(0, f"{some} simulated: figures from them say nothing about pops, pain or patients.")
+    if units.unit == "session":
+        found.append(
+            f"The sessions are compared, not the single thrusts: {units.why}. A session counts as a pop if any of its "
+            "thrusts popped, so the number of attempts is part of the comparison."
+        )
+    if units.n_carried:
+        found.append(
+            f"Expectation or belief of {units.n_carried} thrusts is the answer that the patient gave on another line."
+        )
+    if disagree(main, change):
+        found.append(
+            "The adjusted difference and the difference of changes disagree: only one of them excludes 0, or they "
+            "have opposite signs. Pain before may be recorded with error and related to popping; then neither is sure."
+        )
+    if main.n and not main.is_within:
+        found.append(
+            "Patients are compared with other patients here, not with themselves: patients, therapists or techniques "
+            "that pop more may differ in other ways. `--adjust therapist` takes the therapist into account, and so on."
+        )
     n_patients = len(np.unique(columns.patient))
     if 0 < n_patients < 10:
         found.append(f"There are only {n_patients} patients; the results may not hold for others.")
+    if units.other_time_points:
+        names = ", ".join(units.other_time_points)
+        found.append(f"Pain after is that of the time point {units.time_point!r}; the others are shown apart: {names}.")
     n_uncertain = int((columns.label == "uncertain").sum())
     if n_uncertain:
         found.append(
-            f"{n_uncertain} of {len(columns)} clips are uncertain and in no comparison; if the sound of a clip is "
-            "related to pain, leaving them out biases the comparison."
+            f"{n_uncertain} of {len(columns)} {'clips' if units.unit == 'thrust' else 'sessions'} are uncertain and in "
+            "no comparison; if the sound of a clip is related to pain, leaving them out biases the comparison."
         )
     if n_other_scale:
         found.append(f"{n_other_scale} thrusts on the other pain scale were left out.")
@@ -159,9 +215,25 @@ def _caveats(columns: Columns, accuracy: Accuracy | None, n_other_scale: int, n_
         "The detector's errors were given by counts. They describe the clips on which they were counted; simulated "
         "accuracy is not clinical accuracy."
         if accuracy
-        else "The detector's errors are not corrected for: true differences are likely larger than those shown here."
+        else "The detector's errors are not corrected for. If there is a difference and errors do not depend on pain, "
+        "it looks smaller on average than it is; errors tied to pain can go either way."
     )
+    if accuracy and units.unit == "session":
+        found.append("The counts describe single clips, so the difference between sessions is not corrected for them.")
     return tuple(found)
+
+
+def disagree(main: Difference, change: Difference) -> bool:
+    """Whether only one of the two differences excludes 0, or both do with opposite signs."""
+    signs = [_sign(one.estimate) for one in (main, change)]
+    return main.estimate.low is not None and change.estimate.low is not None and signs[0] != signs[1]
+
+
+def _sign(estimate: Estimate) -> int:
+    """1 or -1 if the interval lies above or below 0, else 0."""
+    if estimate.low is None or estimate.high is None:
+        return 0
+    return int(estimate.low > 0) - int(estimate.high < 0)
 
 
 def _accuracy(sensitivity: Counts | None, specificity: Counts | None) -> Accuracy | None:

@@ -14,8 +14,9 @@ Arrays: y has shape (n,), the design X (n, k), covariances (k, k).
 
 References
 ----------
-Laird & Ware (1982), Biometrics 38:963; Kenward & Roger (1997), Biometrics 53:983; Bell & McCaffrey (2002), Surv Methodol
-28:169; Pustejovsky & Tipton (2018), J Bus Econ Stat 36:672 (CR2). Referees: the R packages pbkrtest and clubSandwich.
+Laird & Ware (1982), Biometrics 38:963; Kenward & Roger (1997), Biometrics 53:983; Bell & McCaffrey (2002), Surv
+Methodol 28:169; Pustejovsky & Tipton (2018), J Bus Econ Stat 36:672 (CR2). The referees of the tests are the R
+packages pbkrtest and clubSandwich.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+from statsmodels.discrete.conditional_models import ConditionalLogit
 from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_linear_model import GLM
 
@@ -129,35 +131,54 @@ def fit(
 
 
 def fit_logistic(y: Floats, x: Floats, patient: Ints) -> Regression:
-    """Log-odds of y (0 or 1) on x, cluster-robust by patient where patients repeat; coefficients ``one`` and ``x``.
+    """Log-odds of y (0 or 1) on x; the coefficient is ``x``.
 
-    Raises TooLittle for one outcome only, an x that does not vary, or one that separates the outcomes completely.
+    Where patients repeat, it is the coefficient within patients (conditional logistic regression): patients who are
+    treated faster may pop more or less for other reasons. Only patients with both outcomes inform it. Raises TooLittle
+    for one outcome only, an x that does not vary, or one that separates the outcomes completely.
     """
+    repeats = len(np.unique(patient)) < len(y)
+    if repeats:
+        _, of = np.unique(patient, return_inverse=True)
+        n = np.bincount(of)
+        share = np.bincount(of, y) / n
+        both = ((share > 0) & (share < 1))[of]
+        y, patient = y[both], of[both]
+        x = x[both] - (np.bincount(of, x) / n)[of][both]
     n_patients = len(np.unique(patient))
     ones, zeros = x[y > 0.5], x[y < 0.5]
     if not len(ones) or not len(zeros):
-        raise TooLittle("only one of pop and no pop occurs")
+        who = "no patient had both a pop and a thrust without" if repeats else "only one of pop and no pop occurs"
+        raise TooLittle(who)
     if np.ptp(x) < _NONE * (1 + np.abs(x).max()):
         raise TooLittle("the thrust speed is the same throughout")
     if ones.min() >= zeros.max() or zeros.min() >= ones.max():
         raise TooLittle("the speed separates pops from no pops without overlap: the odds ratio has no upper limit")
-    repeats = n_patients < len(y)
     if n_patients < 3 or len(y) < 5:
         raise TooLittle(f"only {len(y)} thrusts of {n_patients} patients")
-    centre, spread = float(x.mean()), float(x.std())
-    X = np.column_stack([np.ones(len(x)), (x - centre) / spread])
-    kind: dict[str, Any] = {"cov_type": "cluster", "cov_kwds": {"groups": patient}} if repeats else {}
+    spread = float(x.std())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = GLM(y, X, family=Binomial()).fit(**kind)
-    if not result.converged or not np.isfinite(result.cov_params()).all():
+        if repeats:
+            result = ConditionalLogit(y, x[:, None] / spread, groups=patient).fit(disp=False)
+            converged, coef, cov = bool(result.mle_retvals["converged"]), result.params[-1], result.cov_params()[-1, -1]
+        else:
+            result = GLM(y, np.column_stack([np.ones(len(x)), (x - x.mean()) / spread]), family=Binomial()).fit()
+            converged, coef, cov = result.converged, result.params[-1], result.cov_params()[-1, -1]
+    if not converged or not np.isfinite(cov) or cov <= 0:
         raise TooLittle("the logistic model did not converge")
-    back = np.array([[1.0, -centre / spread], [0.0, 1 / spread]])
-    coef, cov = back @ result.params, back @ result.cov_params() @ back.T
     why = "several thrusts per patient" if repeats else "one thrust per patient"
-    df = float(n_patients - 2)
-    model: ModelKind = "cluster" if repeats else "robust"
-    return Regression(("one", "x"), coef, cov, lambda _: df, model, why, len(y), n_patients)
+    df = float(n_patients - 1 if repeats else n_patients - 2)
+    return Regression(
+        names=("x",),
+        coef=np.array([coef / spread]),
+        cov=np.array([[cov / spread**2]]),
+        df_of=lambda _: df,
+        model="cluster" if repeats else "robust",
+        why=why,
+        n=len(y),
+        n_patients=n_patients,
+    )
 
 
 def _design(y: Floats, terms: Mapping[str, Floats], *, intercept: bool) -> tuple[tuple[str, ...], Floats]:
@@ -244,9 +265,7 @@ def _nested(patient: Ints, session: Ints | None) -> list[Ints]:
     return [patient, of.astype(np.intp)] if several else [patient]
 
 
-def _mixed(
-    y: Floats, X: Floats, levels: Sequence[Ints]
-) -> tuple[Floats, Floats, DegreesOfFreedom, float] | str:
+def _mixed(y: Floats, X: Floats, levels: Sequence[Ints]) -> tuple[Floats, Floats, DegreesOfFreedom, float] | str:
     """Coefficients, covariance, degrees of freedom and the patients' share of the variance, or why there is no model.
 
     Raises TooLittle if the scores do not vary within patients.
@@ -263,7 +282,7 @@ def _mixed(
         levels = levels[:1]
         ratios = _ratios(y, X, levels)
     white = _whitened(np.column_stack([X, y]), levels, ratios)[0]
-    made = np.linalg.lstsq(white[:, :-1], white[:, -1], rcond=None)[0]
+    made = np.asarray(np.linalg.lstsq(white[:, :-1], white[:, -1], rcond=None)[0], float)
     scale = float(np.square(white[:, -1] - white[:, :-1] @ made).sum()) / (len(y) - X.shape[1])
     cov, df_of = _kenward_roger(X, levels, ratios, scale)
     if not np.isfinite(cov).all() or (np.diag(cov) <= 0).any():

@@ -14,7 +14,6 @@ import numpy as np
 
 from popdetect.study.analysis.adjusted import (
     BEFORE,
-    EXPECTATION,
     Difference,
     Ready,
     adjusted_difference,
@@ -50,6 +49,9 @@ class Belief:
     interaction: Difference
     at_1: Estimate  # the difference at the lowest belief, by the same model
     at_5: Estimate  # at the highest
+    # the interaction on the relative scale, in per cent of pain before per point of belief: a pop that removes the same
+    # share of pain from all removes more points from those who hurt more
+    relative: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,27 @@ def belief(columns: Columns, unit: float) -> Belief:
         terms = {"pop": data.exposure, "belief": own, "pop and belief": data.exposure * own, **data.terms}
         made = fit(data.rows.after, terms, data.rows.patient, data.rows.session)
     except TooLittle as reason:
-        return Belief(Difference(title, missing(reason)), missing(reason), missing(reason))
-    ends = [made.estimate({"pop": 1.0, "pop and belief": at - BELIEF_MIDDLE}).scaled(unit) for at in (1, 5)]
-    return Belief(described(title, made, {"pop and belief": 1.0}, data, unit), *ends)
+        return Belief(Difference(title, missing(reason)), missing(reason), missing(reason), missing(reason))
+    low, high = (made.estimate({"pop": 1.0, "pop and belief": at - BELIEF_MIDDLE}).scaled(unit) for at in (1, 5))
+    return Belief(described(title, made, {"pop and belief": 1.0}, data, unit), low, high, _relative(data))
+
+
+def _relative(data: Ready) -> Estimate:
+    """The interaction of pop and belief on the change in per cent of pain before; thrusts without pain are left out."""
+    there = data.rows.before > 0
+    rows, pop = data.rows.take(there), data.exposure[there]
+    terms = {name: term[there] for name, term in data.terms.items() if not name.endswith(BEFORE)}
+    own = rows.belief - BELIEF_MIDDLE
+    try:
+        made = fit(
+            100 * (rows.after - rows.before) / rows.before,
+            {"pop": pop, "belief": own, "pop and belief": pop * own, **terms},
+            rows.patient,
+            rows.session,
+        )
+    except TooLittle as reason:
+        return missing(reason)
+    return made.estimate({"pop and belief": 1.0})
 
 
 def speed(columns: Columns, unit: float) -> Speed | None:
@@ -132,7 +152,7 @@ def speed(columns: Columns, unit: float) -> Speed | None:
     spread = float(rows.speed.std(ddof=1)) if len(rows) > 1 else None
     try:
         made = fit_logistic(rows.is_pop.astype(float), rows.speed, rows.patient)
-        log_odds, se = float(made.coef[1]), made.se({"x": 1.0})
+        log_odds, se = float(made.coef[0]), made.se({"x": 1.0})
         if se * float(rows.speed.std()) < 1e-9:
             raise TooLittle("speeds and verdicts do not differ between patients: the odds ratio has no standard error")
         clustered = made.model == "cluster"
@@ -148,8 +168,10 @@ def speed(columns: Columns, unit: float) -> Speed | None:
 
 def _ratio(log_odds: float, se: float, df: float, clustered: bool, per: float) -> Estimate:
     reach = t_reach(df) * se
-    how = "logistic regression, " + (
-        f"cluster-robust by patient, t with {df:g} degrees of freedom" if clustered else "one thrust per patient"
+    how = (
+        f"conditional logistic regression within patients, t with {df:g} degrees of freedom"
+        if clustered
+        else "logistic regression, one thrust per patient"
     )
     edges = (per * log_odds, per * (log_odds - reach), per * (log_odds + reach))
     if max(abs(edge) for edge in edges) > 50:

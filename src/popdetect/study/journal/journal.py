@@ -160,7 +160,7 @@ def records(path: str | os.PathLike[str]) -> list[dict[str, Value]]:
 
 def thrusts(path: str | os.PathLike[str]) -> list[Thrust]:
     """Read the thrusts of `records` for the analysis; `Thrust.day` is 0 if no date is known."""
-    names = [field.name for field in dataclasses.fields(Thrust) if field.name != "simulated"]
+    names = [field.name for field in dataclasses.fields(Thrust) if field.name not in ("simulated", "own")]
     found = []
     for record in records(path):
         values: dict[str, Any] = {name: record[name] for name in names}
@@ -168,9 +168,11 @@ def thrusts(path: str | os.PathLike[str]) -> list[Thrust]:
             "day": record["day"] or 0,
             "model": record["model"] or "",
             "model_sha256": record["model_sha256"] or "",
+            "therapist": record["therapist"] or "",
+            "site": record["site"] or "",
+            "own": json.loads(str(record["own"] or "{}")),
         }
-        own = str(record["own"])
-        simulated = SIMULATED in own and json.loads(own).get(SIMULATED, "").lower() == "yes"
+        simulated = values["own"].get(SIMULATED, "").lower() == "yes"
         found.append(Thrust(**values, simulated=simulated))
     return found
 

@@ -27,6 +27,7 @@ from popdetect.study.analysis.detector_errors import Counts
 from popdetect.study.analysis.outcomes import MARGIN, outcomes
 from popdetect.study.analysis.regression import WORDS
 from popdetect.study.analysis.thrusts import PainScale, Thrust
+from popdetect.study.analysis.units import Unit, units_of
 from popdetect.study.journal import journal
 from popdetect.study.journal.pseudonyms import may_write
 from popdetect.study.report import pictures
@@ -63,6 +64,9 @@ def write(
     sessions: Sequence[str | os.PathLike[str]] = (),
     margin: float = MARGIN,
     scale: PainScale | None = None,
+    unit: Unit | None = None,
+    time_point: str | None = None,
+    adjust: Sequence[str] = (),
     sensitivity: Counts | None = None,
     specificity: Counts | None = None,
     seed: int = 0,
@@ -79,7 +83,7 @@ def write(
         The page to write, ``report.html``.
     sessions : sequence of paths
         Folders of labelled sessions; a few of their clips are shown as examples.
-    margin, scale, sensitivity, specificity, seed
+    margin, scale, unit, time_point, adjust, sensitivity, specificity, seed
         As for `outcomes`; without `scale`, the scale of most thrusts.
     title : str, optional
     force : bool
@@ -104,13 +108,23 @@ def write(
             f"{readable(str(book))}: no thrust with a score in it yet; `popdetect log` puts sessions into it"
         )
     chosen, notes = _scale(thrusts, scale)
-    o = outcomes(thrusts, margin=margin, scale=chosen, sensitivity=sensitivity, specificity=specificity, seed=seed)
+    o = outcomes(
+        thrusts,
+        margin=margin,
+        scale=chosen,
+        unit=unit,
+        time_point=time_point,
+        adjust=adjust,
+        sensitivity=sensitivity,
+        specificity=specificity,
+        seed=seed,
+    )
     try:
         shipped = bundle.load()
     except ModelError:
         shipped = None  # a report does not fail if the card of the model is missing
-    columns = columns_of(thrusts, o.scale)
-    on_scale = [t for t in thrusts if t.pain_scale == o.scale]
+    units = units_of([t for t in thrusts if t.pain_scale == o.scale], unit, time_point)
+    columns, on_scale = columns_of(units.rows, o.scale), units.thrusts
     records = journal.records(book)
     known, points = find_known(sessions, {str(record["sha256"]) for record in records if record["sha256"]})
     models = cards(thrusts, shipped)
@@ -129,6 +143,8 @@ def write(
     asked = {(t.session, t.file) for t in thrusts}
     n_clips_only = sum(known not in asked for known in journal.recordings(book))
     command = [f"popdetect report STUDY.db -o report.html --margin {margin:g}", f"--scale {scale}" if scale else ""]
+    command += [f"--unit {unit}" if unit else "", f'--time-point "{time_point}"' if time_point else ""]
+    command += [f'--adjust "{name}"' for name in adjust]
     for name, counts in (("sensitivity", sensitivity), ("specificity", specificity)):
         command.append(f"--{name} {counts[0]}/{counts[1]}" if counts else "")
     command += [f"--seed {seed}", *["--session DIR"] * len(sessions), '--title "…"' if title else ""]

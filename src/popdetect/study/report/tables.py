@@ -96,7 +96,7 @@ def _groups(o: Outcomes) -> Sheet:
 
 
 def _differences(o: Outcomes) -> Sheet:
-    figures = [_adjusted(made.title, made, o.scale) for made in (o.main, *o.others)]
+    figures = [_adjusted(made.title, made, o.scale) for made in (o.main, *o.others, *o.time_points)]
     figures.append(EstimateRow("Hedges' g of the change (pop minus no pop)", o.hedges_g, "ratio"))
     caption = f"Pain after, pop minus no pop, in {UNIT_WORDS[o.scale]}"
     notes = ["Below 0 is less pain after a pop. The first line is the answer.", *_details(o.main)]
@@ -114,7 +114,7 @@ def _details(*differences: Difference) -> list[str]:
             f"{WORDS[one.model]}, because of {one.why}",
             f"adjusted for {', '.join(one.adjusted_for) or 'nothing'}",
             counts if one.n_no_pop else "",
-            "" if one.se is None else f"standard error {one.se:.3g}, {one.df:g} degrees of freedom",
+            "" if one.se is None else f"standard error {one.se:.3g}, {one.df:.1f} degrees of freedom",
             f"{share} of the remaining variance lies between patients" if share else "",
             f"left out: {left_out_words(one.left_out)}" if one.left_out else "",
             *one.notes,
@@ -166,6 +166,7 @@ def _belief(o: Outcomes) -> Sheet:
         _adjusted("change of the difference per point of belief", made.interaction, o.scale),
         EstimateRow("difference at belief 1 (not at all needed)", made.at_1, o.scale),
         EstimateRow("difference at belief 5 (surely needed)", made.at_5, o.scale),
+        EstimateRow("the same in per cent of pain before, per point of belief", made.relative, "ratio"),
     ]
     caption = "Is the difference related to the belief that a pop is needed?"
     return _sheet("belief", caption, figures, [belief_sentence(o)], _details(made.interaction))
