@@ -56,3 +56,27 @@ def with_moments(mean: float, sd: float, n: int, seed: int) -> npt.NDArray[np.fl
     """Numbers with exactly this mean and standard deviation, as published summaries give them."""
     drawn = np.random.default_rng(seed).normal(size=n)
     return np.asarray(mean + sd * (drawn - drawn.mean()) / drawn.std(ddof=1))
+
+
+def by_hand(
+    y: npt.NDArray[np.float64], X: npt.NDArray[np.float64], patient: npt.NDArray[Any], weights: npt.NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """A weighted sum of coefficients, its CR2 error and Satterthwaite degrees of freedom, by the formulas as published.
+
+    Only for small studies: it uses matrices of shape (n, n). Bell & McCaffrey (2002); working covariance: identity.
+    """
+    bread = np.linalg.inv(X.T @ X)
+    leave = np.eye(len(y)) - X @ bread @ X.T
+    coef = bread @ X.T @ y
+    scores, columns = [], []
+    for own in (np.flatnonzero(patient == p) for p in np.unique(patient)):
+        values, vectors = np.linalg.eigh(leave[np.ix_(own, own)])
+        root = np.where(values > 1e-10, 1 / np.sqrt(np.where(values > 1e-10, values, 1)), 0)
+        a = (vectors * root) @ vectors.T
+        scores.append(X[own].T @ a @ (y - X @ coef)[own])
+        columns.append(leave[:, own] @ a @ X[own] @ bread @ weights)
+    meat = sum(np.outer(score, score) for score in scores)
+    g = np.column_stack(columns)
+    square = g.T @ g
+    se = float(np.sqrt(weights @ bread @ meat @ bread @ weights))
+    return float(weights @ coef), se, float(np.trace(square) ** 2 / np.trace(square @ square))

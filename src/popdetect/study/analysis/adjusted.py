@@ -41,7 +41,8 @@ BEFORE = "pain before"
 NUMBER = "number of the thrust"
 SHARE = "the patient's share of pops"
 MIN_LEVEL = 5  # thrusts
-MIN_BOTH = 2  # patients with both pops and thrusts without, from which the difference is the one within patients
+# from so many patients, and so many with both pops and thrusts without, the difference is the one within patients
+MIN_PATIENTS_WITHIN, MIN_BOTH = 8, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def ready(
     _two_groups(rows)
     terms: dict[str, Floats] = {}
     adjusted_for = []
-    if split and _n_both(rows) >= MIN_BOTH:
+    if split and _n_both(rows) >= MIN_BOTH and len(np.unique(rows.patient)) >= MIN_PATIENTS_WITHIN:
         means = {
             SHARE: _means(compared, rows.patient),
             f"the patient's mean {BEFORE}": _means(rows.before, rows.patient),

@@ -35,14 +35,14 @@ from statsmodels.genmod.generalized_linear_model import GLM
 from popdetect.study.analysis.columns import Floats, Ints
 from popdetect.study.analysis.estimates import Estimate, TooLittle, lowest, lowest_of_two, t_reach, t_two_sided
 
-ModelKind = Literal["mixed", "cluster", "robust"]
+ModelKind = Literal["mixed", "cluster", "hc2"]
 FEW_PATIENTS = 10
 MIN_PATIENTS = 4  # with fewer, the spread between patients cannot be estimated
 MIN_DF = 1.0  # with fewer degrees of freedom the t interval is too wide to be useful, and its level is not known
 WORDS: dict[ModelKind, str] = {
     "mixed": "linear mixed model with a random intercept per patient (REML, Kenward-Roger)",
     "cluster": "least squares with cluster-robust standard errors by patient (CR2, Satterthwaite)",
-    "robust": "least squares with heteroscedasticity-robust standard errors (HC2, Satterthwaite)",
+    "hc2": "least squares with heteroscedasticity-robust standard errors (HC2, Satterthwaite)",
 }
 _NONE = 1e-9
 _ALIKE = "the mixed model found no spread between patients beyond that of their thrusts"
@@ -127,7 +127,7 @@ def fit(
             return Regression(names, coef, cov, df_of, "mixed", why, n, n_patients, share)
         why = made + rough
     coef, cov, df_of = _least_squares(y, X, of)
-    return Regression(names, coef, cov, df_of, "cluster" if repeats else "robust", why, n, n_patients)
+    return Regression(names, coef, cov, df_of, "cluster" if repeats else "hc2", why, n, n_patients)
 
 
 def fit_logistic(y: Floats, x: Floats, patient: Ints) -> Regression:
@@ -160,11 +160,14 @@ def fit_logistic(y: Floats, x: Floats, patient: Ints) -> Regression:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if repeats:
-            result = ConditionalLogit(y, x[:, None] / spread, groups=patient).fit(disp=False)
-            converged, coef, cov = bool(result.mle_retvals["converged"]), result.params[-1], result.cov_params()[-1, -1]
+            model = ConditionalLogit(y, x[:, None] / spread, groups=patient)
+            result = model.fit(disp=False)
+            # what one more Newton step would gain
+            converged = float(model.score(result.params)[0] ** 2 * result.cov_params()[0, 0]) < 1e-6
         else:
             result = GLM(y, np.column_stack([np.ones(len(x)), (x - x.mean()) / spread]), family=Binomial()).fit()
-            converged, coef, cov = result.converged, result.params[-1], result.cov_params()[-1, -1]
+            converged = bool(result.converged)
+    coef, cov = float(result.params[-1]), float(result.cov_params()[-1, -1])
     if not converged or not np.isfinite(cov) or cov <= 0:
         raise TooLittle("the logistic model did not converge")
     why = "several thrusts per patient" if repeats else "one thrust per patient"
@@ -174,7 +177,7 @@ def fit_logistic(y: Floats, x: Floats, patient: Ints) -> Regression:
         coef=np.array([coef / spread]),
         cov=np.array([[cov / spread**2]]),
         df_of=lambda _: df,
-        model="cluster" if repeats else "robust",
+        model="cluster" if repeats else "hc2",
         why=why,
         n=len(y),
         n_patients=n_patients,
