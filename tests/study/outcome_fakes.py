@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,19 @@ import pandas as pd
 from popdetect.study.analysis.thrusts import Thrust
 from popdetect.study.simulation.study import StudyPlan, simulate_study
 
+_NUMBERS = count()
+
 
 def thrust(label: Any = "pop", before: float | None = 6, after: float | None = 4, **more: Any) -> Thrust:
-    given: dict[str, Any] = {"session": "s", "file": "a.wav", "patient": "p", "day": 0, "p_pop": 0.5, "n_pops": None}
+    # a session of its own, unless one is given
+    given: dict[str, Any] = {
+        "session": f"s{next(_NUMBERS)}",
+        "file": "a.wav",
+        "patient": "p",
+        "day": 0,
+        "p_pop": 0.5,
+        "n_pops": None,
+    }
     if label in ("pop", "no_pop"):
         given["n_pops"] = int(label == "pop")
     return Thrust(label=label, pain_before=before, pain_after=after, **{"pain_scale": "NPRS", **given, **more})

@@ -21,14 +21,21 @@ def test_each_cell_lands_in_its_column() -> None:
         thrust_speed_unit="m/s",
         pop_heard_by_patient="yes",
         pop_heard_by_therapist="unsure",
-        time_point="24h",
+        thrust_no=2,
+        therapist="t1",
+        own={"room": "3", "course": "a"},
     )
-    made = columns_of([one], "VAS100")
+    made = columns_of([one], "VAS100", ("therapist", "room", "course"))
 
     numbers = (made.before, made.after, made.expects, made.belief, made.n_pops, made.speed)
     assert [column.tolist() for column in numbers] == [[6.0], [3.5], [7.0], [2.0], [0.0], [1.5]]
-    words = (made.label, made.by_patient, made.by_therapist, made.speed_unit, made.time_point)
-    assert [column.tolist() for column in words] == [["no_pop"], ["yes"], ["unsure"], ["m/s"], ["24h"]]
+    words = (made.label, made.by_patient, made.by_therapist, made.speed_unit, made.thrust_no)
+    assert [column.tolist() for column in words] == [["no_pop"], ["yes"], ["unsure"], ["m/s"], ["2"]]
+    assert {name: column.tolist() for name, column in made.more.items()} == {
+        "therapist": ["t1"],
+        "room": [3.0],
+        "course": ["a"],
+    }
     assert len(made) == 1
 
 
@@ -37,7 +44,7 @@ def test_missing_cells_are_nan_or_empty() -> None:
 
     numbers = (made.before, made.after, made.expects, made.belief, made.n_pops, made.speed)
     assert all(np.isnan(column).all() for column in numbers)
-    words = (made.label, made.by_patient, made.by_therapist, made.speed_unit, made.time_point)
+    words = (made.label, made.by_patient, made.by_therapist, made.speed_unit, made.thrust_no)
     assert [column.tolist() for column in words] == [[""]] * 5
     assert has(np.array([1.0, np.nan])).tolist() == [True, False]
 
@@ -103,3 +110,24 @@ def test_the_scale_is_that_of_the_thrusts() -> None:
         with pytest.raises(UsageError) as refused:
             scale_of(thrusts, scale)  # type: ignore[arg-type]
         assert str(refused.value) == message
+
+
+def test_codes_of_therapists_are_words_and_unknown_columns_are_refused() -> None:
+    rows = [thrust(patient=f"p{i}", therapist=str(i % 2 + 1), own={"dose": "" if i else "0,5"}) for i in range(4)]
+    made = columns_of(rows, "NPRS", ("therapist", "dose"))
+
+    assert sorted(made.more["therapist"].tolist()) == ["1", "1", "2", "2"]
+    assert has(made.more["dose"]).sum() == 1
+    assert np.nanmax(made.more["dose"].astype(float)) == 0.5
+    with pytest.raises(UsageError, match=r"adjust 'shoe': no such column; there are therapist, .* dose"):
+        columns_of(rows, "NPRS", ("shoe",))
+
+
+def test_sessions_of_a_patient_are_told_apart() -> None:
+    rows = [thrust(before=b, patient=p, session=s) for p, s, b in (("a", "x", 3), ("a", "y", 4), ("b", "x", 5))]
+    rows.append(thrust(before=9, patient="a", session="x"))
+    made = columns_of(rows, "NPRS")
+
+    assert made.before.tolist() == [3.0, 9.0, 4.0, 5.0]
+    assert made.session.tolist() == [0, 0, 1, 2]
+    assert made.patient.tolist() == [0, 0, 0, 1]

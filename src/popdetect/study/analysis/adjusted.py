@@ -123,11 +123,13 @@ def ready(
     terms: dict[str, Floats] = {}
     adjusted_for = []
     if split and _n_both(rows) >= MIN_BOTH and len(np.unique(rows.patient)) >= MIN_PATIENTS_WITHIN:
-        means = {
-            SHARE: _means(compared, rows.patient),
-            f"the patient's mean {BEFORE}": _means(rows.before, rows.patient),
+        # a term that is constant within patients equals its own mean
+        means = {SHARE: compared, f"the patient's mean {BEFORE}": rows.before}
+        terms = {
+            name: own - own.mean()
+            for name, column in means.items()
+            if np.ptp(own := _means(column, rows.patient)) > 1e-12 and np.abs(own - column).max() > 1e-12
         }
-        terms |= {name: own - own.mean() for name, own in means.items() if np.ptp(own) > 1e-12}
     for name, column in {BEFORE: columns.before, **used}.items():
         made = _terms(name, column[kept])
         if made:

@@ -98,8 +98,11 @@ def _carried(thrusts: Sequence[Thrust]) -> tuple[list[Thrust], int]:
     return found, n_carried
 
 
-def _time(thrust: Thrust) -> tuple[int, int, int, str]:
-    return thrust.day, thrust.session_no or 0, thrust.thrust_no or 0, thrust.file
+def _time(thrust: Thrust) -> tuple[float, ...]:
+    """Sort key of a patient's thrusts in time; where the time is not known, by the answers, not by names."""
+    answers = (getattr(thrust, name) for name in _OF_PATIENT)
+    known = (-1.0 if answer is None else float(answer) for answer in answers)
+    return thrust.day, thrust.session_no or 0, thrust.thrust_no or 0, *known
 
 
 def _is_scored(thrust: Thrust) -> bool:
