@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import PurePath
 from typing import Any, Literal
 
@@ -40,7 +40,17 @@ class Event:
         Peak above the level of the background near it, mean over the mel bands; at most 60.
     channel : str
         In recordings of two channels the louder one, ``"1"`` or ``"2"``, or ``"both"`` if they differ by less than
-        1 dB; else empty.
+        1 dB; else empty. This and the next three say how the sound reached the sensors, not which joint popped.
+    found_on : str
+        On which of two channels the sound stands at least 12 dB above the background: ``"1"``, ``"2"`` or ``"both"``;
+        empty if on neither, in recordings with another number of channels, and if the channels cannot be compared
+        (see the flags ``"same_channels"`` and ``"dead_channel"``). The next two are then None.
+    level_difference_db : float or None
+        Channel 1 minus channel 2, in the octave in which the sound stands out most. If the sound is found on one
+        channel only, the true difference is larger in size, because the level of the other channel is its background.
+    arrival_difference_ms : float or None
+        Arrival on channel 2 minus arrival on channel 1; positive if later on channel 2. None if the sound is not found
+        on both channels, or if its shapes on the two channels do not match well enough.
     """
 
     onset_s: float
@@ -51,6 +61,9 @@ class Event:
     centroid_hz: float
     snr_db: float
     channel: str = ""
+    found_on: str = ""
+    level_difference_db: float | None = None
+    arrival_difference_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +79,24 @@ class Burst:
     n_pops : int ≥ 1
     p_pop : float in [0, 1]
         Probability of the likeliest pop. In a clip labelled ``uncertain``, the pops are uncertain pops.
+    n_found_on_1, n_found_on_2, n_found_on_both : int or None
+        In recordings of two channels, how many of the pops are found on channel 1 only, on channel 2 only, and on both
+        (see `Event`); None if no pop is found on a channel.
     """
 
     start_s: float
     end_s: float
     n_pops: int
     p_pop: float
+    n_found_on_1: int | None = field(default=None, repr=False)
+    n_found_on_2: int | None = field(default=None, repr=False)
+    n_found_on_both: int | None = field(default=None, repr=False)
+
+
+def found_on_channels(pops: Iterable[Event]) -> tuple[int, int, int] | tuple[None, None, None]:
+    """Return how many events are found on channel 1 only, on channel 2 only, and on both; None if all on neither."""
+    places = [pop.found_on for pop in pops if pop.found_on]
+    return (places.count("1"), places.count("2"), places.count("both")) if places else (None, None, None)
 
 
 def bursts(events: Iterable[Event]) -> tuple[Burst, ...]:
@@ -106,6 +131,7 @@ def bursts(events: Iterable[Event]) -> tuple[Burst, ...]:
             max(pop.onset_s + (0.0 if math.isnan(pop.duration_ms) else pop.duration_ms / 1000) for pop in pops),
             len(pops),
             max(pop.p_pop for pop in pops),
+            *found_on_channels(pops),
         )
         for pops in groups
     )
@@ -246,7 +272,9 @@ class Detection:
     sample_rate_hz, channels : int
     quality : tuple of str
         Flags: ``"clipped"``, ``"quiet"``, ``"speech"``, ``"outside"`` (out of distribution), ``"long"``,
-        ``"dropout"``, and of the file ``"truncated"``, ``"longer_than_header"``, ``"delay_unknown"``; usually none.
+        ``"dropout"``; with two channels ``"same_channels"`` (one microphone recorded twice) and ``"dead_channel"`` (one
+        of them holds no sound); of the file ``"truncated"``, ``"longer_than_header"``, ``"delay_unknown"``; usually
+        none.
     """
 
     label: Label
@@ -300,7 +328,7 @@ class Detection:
         """
         from popdetect.frames import frame
 
-        names = [field.name for field in fields(Event)]
+        names = [each.name for each in fields(Event)]
         return frame(({name: getattr(event, name) for name in names} for event in self.events), names)
 
     @property
@@ -379,7 +407,7 @@ def to_json(value: Any) -> Any:
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+        return {each.name: to_json(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): to_json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -36,7 +36,7 @@ def concluded(point: OperatingPoint, drawn: list[tuple[int, float, bool]]) -> De
     """The detection of a clip with these candidates; the likeliest one gives the probability of the clip."""
     samples = np.cumsum([gap for gap, _, _ in drawn]).tolist()
     scored = [
-        ScoredCandidate(at, p, p, 2.0, 2000.0, 2500.0, 20.0, "", outside)
+        ScoredCandidate(at, p, p, 2.0, 2000.0, 2500.0, 20.0, outside)
         for at, (_, p, outside) in zip(samples, drawn, strict=True)
     ]
     p_pop = max((p for _, p, _ in drawn), default=0.0)

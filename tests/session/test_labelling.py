@@ -351,6 +351,7 @@ def test_run_json_holds_settings_counts_and_inputs(session: Path) -> None:
         "uncertain_pops": sum(int(row["n_pops"]) for row in rows if row["label"] == "uncertain"),
         "bursts": n_bursts["pop"],
         "uncertain_bursts": n_bursts["uncertain"],
+        "pops_found_on": {"1": 0, "2": 0, "both": 0},
     }
     assert run["versions"] == {
         "python": platform.python_version(),
@@ -365,7 +366,7 @@ def test_run_json_holds_settings_counts_and_inputs(session: Path) -> None:
     assert run["inputs"] == [{name: row[name] for name in ("file", "status", "sha256")} for row in rows]
     first = json.loads((session / "popdetect" / "progress.jsonl").read_text().splitlines()[0])
     assert first == {
-        "progress": 1,
+        "progress": 2,
         "popdetect_version": run["popdetect_version"],
         "model_sha256": run["model"]["sha256"],
         "operating_point": "balanced",

@@ -24,7 +24,7 @@ from popdetect.session.session import Session, inside, is_labelled
 
 label: Callable[..., Any] = partial(labelling.label, detector_factory=session_fakes.make)
 
-POP = Event(0.1234567, 0.98765, True, 3.456, 1234.5, 2345.6, 34.56, "2")
+POP = Event(0.1234567, 0.98765, True, 3.456, 1234.5, 2345.6, 34.56, "2", "both", -3.46, 0.12345)
 NEAR = Event(0.5, 0.06, False, 1.0, 800.0, 900.0, -0.04)
 FOUND = Detection("pop", 0.99, (POP, NEAR), 1.5, 48_000, 2, ("clipped", "quiet"))
 
@@ -51,9 +51,10 @@ def test_numbers_have_fixed_decimals(tmp_path: Path) -> None:
         "a/b.wav,ok,pop,0.9900,1,0.12346,0.12346,34.6,1.500,48000,2,clipped;quiet,,default-1,aa,0.1.0,ff",
     ]
     assert events == [
-        "file,onset_s,p_pop,is_pop,duration_ms,peak_hz,centroid_hz,snr_db,channel",
-        "a/b.wav,0.12346,0.9877,1,3.46,1234,2346,34.6,2",
-        "a/b.wav,0.50000,0.0600,0,1.00,800,900,0.0,",
+        "file,onset_s,p_pop,is_pop,duration_ms,peak_hz,centroid_hz,snr_db,channel,found_on,level_difference_db,"
+        "arrival_difference_ms",
+        "a/b.wav,0.12346,0.9877,1,3.46,1234,2346,34.6,2,both,-3.5,0.123",
+        "a/b.wav,0.50000,0.0600,0,1.00,800,900,0.0,,,,",
     ]
 
 
@@ -74,7 +75,7 @@ def test_unknown_numbers_are_empty_cells(tmp_path: Path) -> None:
     assert math.isnan(record.events[0].snr_db)
     assert record.snr_db is None
     _, events = written(tmp_path, record)
-    assert events[1] == "a,0.10000,0.5000,1,,,1,,"
+    assert events[1] == "a,0.10000,0.5000,1,,,1,,,,,"
     (clip,) = Session.read(tmp_path, tmp_path / "out").clips
     assert [math.isnan(value) for value in (clip.events[0].duration_ms, clip.events[0].peak_hz)] == [True, True]
 
@@ -271,11 +272,13 @@ def test_frames_have_the_values_of_the_tables(tmp_path: Path) -> None:
     assert pd.isna(clips.loc[1, "p_pop"])
     assert list(clips.columns) == [*CLIP_COLUMNS, "side"]
     assert list(events.columns) == [*EVENT_COLUMNS, "note"]
-    assert events.to_dict("records") == [
+    assert events.astype(object).where(events.notna(), None).to_dict("records") == [
         {"file": "a/b.wav", "onset_s": 0.12346, "p_pop": 0.9877, "is_pop": True, "duration_ms": 3.46, "peak_hz": 1234,
-         "centroid_hz": 2346, "snr_db": 34.6, "channel": "2", "note": "1st"},
+         "centroid_hz": 2346, "snr_db": 34.6, "channel": "2", "found_on": "both", "level_difference_db": -3.5,
+         "arrival_difference_ms": 0.123, "note": "1st"},
         {"file": "a/b.wav", "onset_s": 0.5, "p_pop": 0.06, "is_pop": False, "duration_ms": 1, "peak_hz": 800,
-         "centroid_hz": 900, "snr_db": 0, "channel": "", "note": ""},
+         "centroid_hz": 900, "snr_db": 0, "channel": "", "found_on": "", "level_difference_db": None,
+         "arrival_difference_ms": None, "note": ""},
     ]  # fmt: skip
 
 
@@ -326,13 +329,18 @@ def test_a_session_that_was_read_is_written_where_it_was(tmp_path: Path) -> None
 
 def test_bursts_are_those_of_the_events_if_an_older_version_wrote_the_session(tmp_path: Path) -> None:
     times = (0.5, 0.6, 1.0)
-    events = tuple(Event(time, 0.9, True, 2.0, 2500.0, 3000.0, 30.0) for time in times)
-    clip = of(Verdict("a.wav", "ok", Detection("pop", 0.9, events, 2.0, 48_000, 1)))
+    places = ("", "", "2")
+    events = tuple(
+        Event(time, 0.9, True, 2.0, 2500.0, 3000.0, 30.0, found_on=place)
+        for time, place in zip(times, places, strict=True)
+    )
+    clip = of(Verdict("a.wav", "ok", Detection("pop", 0.9, events, 2.0, 48_000, 2)))
     assert [(burst.start_s, burst.end_s, burst.n_pops) for burst in clip.bursts] == [(0.5, 0.602, 2), (1.0, 1.002, 1)]
     Session(tmp_path, tmp_path / "out", (clip,)).write()
     table = tmp_path / "out/bursts.csv"
     assert table.read_text() == (
-        "file,start_s,end_s,n_pops,p_pop\na.wav,0.50000,0.60200,2,0.9000\na.wav,1.00000,1.00200,1,0.9000\n"
+        "file,start_s,end_s,n_pops,p_pop,n_found_on_1,n_found_on_2,n_found_on_both\n"
+        "a.wav,0.50000,0.60200,2,0.9000,,,\na.wav,1.00000,1.00200,1,0.9000,0,1,0\n"
     )
     with_table = Session.read(tmp_path, tmp_path / "out")
     table.unlink()

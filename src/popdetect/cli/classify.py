@@ -11,7 +11,7 @@ from popdetect import __version__
 from popdetect.cli import options, terminal
 from popdetect.cli.terminal import one_line
 from popdetect.errors import UsageError
-from popdetect.records import Burst, Verdict, clock, to_json
+from popdetect.records import Burst, Event, Verdict, clock, to_json
 
 EXAMPLES = (
     "popdetect classify clip.wav --plot clip.png",
@@ -40,6 +40,8 @@ _DIGITS = {
     "peak_hz": 1,
     "centroid_hz": 1,
     "snr_db": 2,
+    "level_difference_db": 2,
+    "arrival_difference_ms": 4,
 }
 
 
@@ -65,7 +67,7 @@ def run(args: options.Args) -> int:
     if not args.json and not args.quiet:
         terminal.result(f"{'file':{width}}  {'label':9}  p_pop  pops  onsets (s)")
     point = detector.model.operating_point(detector.operating_point)
-    n_failed = n_uncertain = 0
+    n_failed = n_uncertain = n_compared = 0
     for file in files:
         with terminal.standard_input() if file == "-" else nullcontext(file) as source:
             with terminal.progress("s", args.quiet, delay_s=0.5) as on_progress:
@@ -73,6 +75,7 @@ def run(args: options.Args) -> int:
             found = verdict.detection
             n_failed += found is None
             n_uncertain += found is not None and found.label == "uncertain"
+            n_compared += found is not None and any(event.found_on for event in found.events)
             row = _row(verdict, events=args.events) | made_by | {"thresholds": to_json(point), "sha256": verdict.sha256}
             if clips is not None and found is not None:
                 row["clips"] = clips.add(source, file, found.bursts)
@@ -88,6 +91,9 @@ def run(args: options.Args) -> int:
             f"uncertain = between the thresholds ({point}), or flagged outside or dropout; "
             "2? = 2 uncertain pops; please listen to these clips", args.quiet
         )  # fmt: skip
+    if n_compared and args.events and not args.json:
+        terminal.message("the louder or earlier channel is not the joint that popped: level and arrival also depend on "
+                         "how each sensor is mounted", args.quiet)  # fmt: skip
     return 0 if not n_failed else terminal.FAILED_SOME if n_failed < len(files) else terminal.FAILED_ALL
 
 
@@ -117,7 +123,7 @@ def _text(verdict: Verdict, width: int, thresholds: str) -> str:
         *(
             f"    {kind if event.is_pop else 'other'} {event.onset_s:9.4f} s  p {event.p_pop:.2f}  "
             f"{event.duration_ms:4.1f} ms  peak {event.peak_hz:5.0f} Hz  centroid {event.centroid_hz:5.0f} Hz  "
-            f"{event.snr_db:4.1f} dB above the noise floor{event.channel and f'  channel {event.channel}'}"
+            f"{event.snr_db:4.1f} dB above the noise floor{_channels(event)}"
             for event in found.events
         ),
     ])  # fmt: skip
@@ -126,6 +132,21 @@ def _text(verdict: Verdict, width: int, thresholds: str) -> str:
 def _thrust(burst: Burst, label: str) -> str:
     pops = f"{burst.n_pops:2d} {'uncertain ' if label == 'uncertain' else ''}pop{'' if burst.n_pops == 1 else 's'}"
     return f"    {clock(burst.start_s):>13}  {pops:{18 if label == 'uncertain' else 8}}  p {burst.p_pop:.2f}"
+
+
+def _channels(event: Event) -> str:
+    """Return the louder channel of two, and how the sound differs between them."""
+    if not event.found_on:
+        return event.channel and f"  channel {event.channel}"
+    place = "found on both channels" if event.found_on == "both" else f"found on channel {event.found_on} only"
+    words = [place]
+    level_db, arrival_ms = event.level_difference_db, event.arrival_difference_ms
+    if level_db is not None:
+        least = "" if event.found_on == "both" else "at least "
+        words.append(f"{least}{abs(level_db):.1f} dB louder on {'1' if level_db >= 0 else '2'}")
+    if arrival_ms is not None:
+        words.append(f"{abs(arrival_ms):.2f} ms earlier on {'1' if arrival_ms >= 0 else '2'}")
+    return "  " + ", ".join(words)
 
 
 def _row(verdict: Verdict, *, events: bool) -> dict[str, Any]:

@@ -51,6 +51,12 @@ def as_text(summary: Summary) -> str:
         f"{summary.n_clips} clips: {n['pop']} pop ({summary.n_pops} pops), {n['no_pop']} no pop, "
         f"{n['uncertain']} uncertain{possible}, {summary.n_failed} failed{before}"
     ]
+    found = summary.pops_found_on
+    if any(found.values()):
+        lines.append(
+            f"  two channels: {found['1']} pops found on channel 1 only, {found['2']} on channel 2 only, "
+            f"{found['both']} on both (where the sound was found, not which joint popped)"
+        )
     lines += [f"  failed: {one_line(file)}: {one_line(error)}" for file, error in summary.failed[:5]]
     if summary.n_failed > 5:
         lines.append(f"  … and {summary.n_failed - 5} more: see the column error in clips.csv")
@@ -66,8 +72,8 @@ def as_text(summary: Summary) -> str:
 
 def as_json(summary: Summary) -> dict[str, Any]:
     """Return the same as an object, with all file names."""
-    names = ("folder", "out", "n_clips", "n_new", "n_skipped", "n_failed", "n_pops", "n_uncertain_pops", "uncertain",
-             "truncated", "written")  # fmt: skip
+    names = ("folder", "out", "n_clips", "n_new", "n_skipped", "n_failed", "n_pops", "n_uncertain_pops",
+             "pops_found_on", "uncertain", "truncated", "written")  # fmt: skip
     row = {name: to_json(getattr(summary, name)) for name in names}
     row |= {f"n_{name}": n for name, n in summary.n_by_label.items()} | {"seconds": round(summary.seconds, 3)}
     failed = [{"file": file, "error": error} for file, error in summary.failed]

@@ -36,6 +36,8 @@ OPTIONS = (
     number("--pop-share", 0.5, 0, 1, "share of clips with pops", "P"),
     number("--max-pops", 7, 1, 20, "largest number of pops in a clip", unit="pops"),
     number("--max-distractors", 3, 0, 20, "largest number of other sounds in a clip", unit="sounds"),
+    number("--channels", 1, 1, 2, "2: two skin-mounted sensors; labels.csv then also has the differences between the "
+           "channels", unit="channels"),
     path("--sounds", "DIR", "mix recordings from this folder (with a MANIFEST.csv) instead of synthetic sounds"),
     text("--role", "NAME", "with --sounds: use only recordings with this role in MANIFEST.csv, such as train or "
          "dev-test"),
@@ -61,7 +63,7 @@ def run(args: Args) -> None:
     from popdetect.training.data.scenes import SceneRule
 
     check_options(args)
-    names = ("pop_share", "max_pops", "max_distractors")
+    names = ("pop_share", "max_pops", "max_distractors", "channels")
     rule = SceneRule(duration_s=args.seconds, rates_hz=(args.rate,), **chosen(args, *names))
     with terminal.progress("clips", args.quiet) as on_progress:
         shared = chosen(args, "seed", "sounds", "role") | {"rule": rule, "on_progress": on_progress}

@@ -16,6 +16,7 @@ from popdetect.detection.signal.dropouts import DEAD_SHARE, Dropouts
 from popdetect.detection.signal.onsets import Floats, Ints
 from popdetect.detection.signal.quality import Quality
 from popdetect.detection.signal.refinement import SnippetReader
+from popdetect.detection.signal.two_channels import Difference
 from popdetect.records import BURST_S, ROUNDING_S, Detection, Event, Label
 
 NO_EVENT_LOGIT = -12.0  # log-odds of a clip without a candidate, and the lowest of any clip
@@ -32,12 +33,12 @@ class ScoredCandidate(NamedTuple):
     sample: int  # onset
     p_event: float  # probability that it is a pop
     p_clip: float  # probability that a clip holds a pop if this is its likeliest candidate
-    duration_ms: float  # this and the next four as of `records.Event`
+    duration_ms: float  # this and the next three as of `records.Event`
     peak_hz: float
     centroid_hz: float
     snr_db: float
-    channel: str
     outside: bool  # whether it is out of distribution: unlike the sounds of the training data
+    difference: Difference = Difference()  # between two channels
 
 
 def context_logits(classifier: Classifier, rows: Floats) -> Floats:
@@ -113,11 +114,17 @@ def count_pops(
 
 
 def events_of(
-    point: OperatingPoint, scored: Sequence[ScoredCandidate], rate_hz: int, first_sample: int = 0
+    point: OperatingPoint,
+    scored: Sequence[ScoredCandidate],
+    rate_hz: int,
+    first_sample: int = 0,
+    *,
+    compare: bool = True,
 ) -> tuple[Event, ...]:
     """The events of a clip from its candidates, whose samples are counted from `first_sample` of the clip.
 
-    An out-of-distribution sound is not counted on its own.
+    An out-of-distribution sound is not counted on its own. Without `compare`, what compares two channels is left out,
+    because one of them is dead or both are the same signal; only the louder channel is given.
     """
     times = [max(c.sample - first_sample, 0) / rate_hz for c in scored]
     counted = count_pops(
@@ -128,7 +135,10 @@ def events_of(
         point.no_pop_below,
         point.burst_from,
     )
-    return tuple(Event(t, c.p_event, n, *c[3:8]) for c, t, n in zip(scored, times, counted, strict=True))
+    return tuple(
+        Event(t, c.p_event, n, *c[3:7], *(c.difference if compare else c.difference[:1]))
+        for c, t, n in zip(scored, times, counted, strict=True)
+    )
 
 
 def n_final(point: OperatingPoint, scored: Sequence[ScoredCandidate], known_until: int, rate_hz: int) -> int:
@@ -165,6 +175,7 @@ def conclude(
     dropouts: Dropouts,
     voice_s: float,
     first_sample: int = 0,
+    channel_flags: tuple[str, ...] = (),
 ) -> Detection:
     """The detection of a clip from its candidates, whose samples are counted from `first_sample` of the clip.
 
@@ -174,7 +185,7 @@ def conclude(
     An out-of-distribution sound does not make its clip a ``pop``. If it is the likeliest sound, and no other sound
     would make the clip a ``pop``, the label is ``uncertain`` with the flag ``outside``. A clip of which a drop-out has
     taken more than half is not called ``no_pop``, but ``uncertain`` with the flag ``dropout``. Only ``uncertain`` clips
-    with one of these flags may have no counted event.
+    with one of these flags may have no counted event. `channel_flags` are those of `signal.two_channels.ChannelCheck`.
     """
     is_sure = max(map(_p_alone, scored), default=0.0) >= point.pop_from
     unknown = bool(scored) and not is_sure and max(scored, key=attrgetter("p_event")).outside
@@ -186,28 +197,23 @@ def conclude(
     return Detection(
         label=label,
         p_pop=p_pop,
-        events=events_of(point, scored, rate_hz, first_sample),
+        events=events_of(point, scored, rate_hz, first_sample, compare=not channel_flags),
         duration_s=duration_s,
         sample_rate_hz=rate_hz,
         channels=channels,
-        quality=quality.flags(duration_s, voice_s, outside=unknown, dropout=has_dropout),
+        quality=quality.flags(duration_s, voice_s, outside=unknown, dropout=has_dropout) + channel_flags,
     )
 
 
-def spectral_summary(read: SnippetReader, starts: Ints, rate_hz: int) -> tuple[Floats, Floats, list[str]]:
-    """Peak and mean frequency of the first 6 ms of each event (above 60 Hz), Hz, and the louder channel of two."""
+def spectral_summary(read: SnippetReader, starts: Ints, rate_hz: int) -> tuple[Floats, Floats]:
+    """Peak and mean frequency of the first 6 ms of each event (above 60 Hz), Hz."""
     size = round(_SPECTRUM_MS * rate_hz / 1000)
     sound = read(starts, size).astype(np.float64)
     sound -= sound.mean(axis=2, keepdims=True)
-    power = np.square(sound).sum(axis=2)
     n_fft = 4 * size  # bins 42 Hz apart
     taper = 0.5 + 0.5 * np.cos(np.pi * np.arange(size) / size)
     spectra = np.square(np.abs(np.fft.rfft(sound * taper, n_fft, axis=2))).sum(axis=1)
     bins_hz = np.arange(spectra.shape[1]) * (rate_hz / n_fft)
     spectra[:, bins_hz < 60] = 0
     total = np.maximum(spectra.sum(axis=1), 1e-30)
-    channel = [""] * len(starts)
-    if sound.shape[1] == 2:
-        lead_db = 10 * np.log10(np.maximum(power[:, 0], 1e-20) / np.maximum(power[:, 1], 1e-20))
-        channel = ["both" if abs(db) < 1 else "1" if db > 0 else "2" for db in lead_db]
-    return bins_hz[spectra.argmax(axis=1)], (spectra * bins_hz).sum(axis=1) / total, channel
+    return bins_hz[spectra.argmax(axis=1)], (spectra * bins_hz).sum(axis=1) / total

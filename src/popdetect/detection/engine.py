@@ -12,12 +12,13 @@ from copy import copy
 
 import numpy as np
 
-from popdetect.detection.conclusion import ScoredCandidate, context_logits, spectral_summary
+from popdetect.detection.conclusion import NO_EVENT_LOGIT, ScoredCandidate, context_logits, spectral_summary
 from popdetect.detection.model.bundle import Model, OperatingPoint
 from popdetect.detection.signal import candidate_filter, context, features, frames, onsets
 from popdetect.detection.signal.frames import Array
 from popdetect.detection.signal.onsets import Floats, Ints
 from popdetect.detection.signal.refinement import AFTER_MS, Candidates, SnippetReader, candidate_type, locate
+from popdetect.detection.signal.two_channels import differences
 
 LISTED_FROM = 0.05  # less probable candidates are listed only if they are counted
 _KEEP_HOPS = 400  # frames kept before the last scored one: more than any feature looks back
@@ -34,13 +35,23 @@ class Engine:
     early_hops : int, optional
         Score each candidate once so many frames after it are known, as if the recording ended there (see `live`). By
         default a candidate waits for all that can change its result.
+    channel : int, optional
+        The channel that is searched, whose power is appended; by default the mean power of all channels.
     """
 
-    def __init__(self, model: Model, point: OperatingPoint, rate_hz: int, early_hops: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        point: OperatingPoint,
+        rate_hz: int,
+        early_hops: int | None = None,
+        channel: int | None = None,
+    ) -> None:
         self.first_hop = 0  # the first frame that is still needed; those before it are dropped
         self.scored: list[ScoredCandidate] = []  # those listed as events, in time order
         self.known_until = 0  # the first sample at which a candidate may still be added to `scored`
         self.logits: list[tuple[Ints, Floats]] = []  # samples and final log-odds of all candidates
+        self._channels = slice(None) if channel is None else slice(channel, channel + 1)
         self._model = model
         self._counts_from = point.no_pop_below
         self._rate_hz = rate_hz
@@ -67,8 +78,13 @@ class Engine:
         """Number of frames so far."""
         return self.first_hop + len(self._frames_db)
 
-    def append(self, power: Array) -> None:
-        """Add frames, given as power of shape (n, n_columns), which is overwritten."""
+    @property
+    def best_logit(self) -> float:
+        """The highest log-odds of all candidates so far."""
+        return max([NO_EVENT_LOGIT, *(float(logits.max(initial=NO_EVENT_LOGIT)) for _, logits in self.logits)])
+
+    def append(self, power: Array, each: Array | None = None) -> None:
+        """Add frames, given as power of shape (n, n_columns), which is overwritten; `each` channel is not used."""
         rule, transform = self._model.onset_rule, self._transform
         known = np.concatenate([self._tail, power]) if len(self._tail) else power
         rises = onsets.rise(known, transform.groups, self._window_hops, rule)[len(self._tail) :]
@@ -128,7 +144,8 @@ class Engine:
         if not len(found):
             return
         # the latest known candidate is located again, to recognise a frame that finds the same onset
-        fresh = locate(read, np.concatenate([self._last_found, found]), self._transform, self._rate_hz)
+        own = self._own(read)
+        fresh = locate(own, np.concatenate([self._last_found, found]), self._transform, self._rate_hz)
         self._last_found = found[-1:]
         if len(self._found):
             fresh = fresh[fresh["sample"] > self._found["sample"][-1]]
@@ -167,10 +184,17 @@ class Engine:
         p_event, p_clip = p_event[listed], p_clip[listed]
         likely = known[listed + wanted.start]
         snr_db = np.where(np.isnan(likely["level_db"]), features.HEADROOM_LIMIT_DB, likely["level_db"])
-        peak_hz, centroid_hz, channel = spectral_summary(read, likely["sample"], self._rate_hz)
+        peak_hz, centroid_hz = spectral_summary(self._own(read), likely["sample"], self._rate_hz)
+        between = differences(read, likely["sample"], self._rate_hz)
         columns = (likely["sample"], p_event, p_clip, likely["duration_ms"], peak_hz, centroid_hz, snr_db)
-        values = zip(*(column.tolist() for column in columns), channel, likely["outside"].tolist(), strict=True)
+        values = zip(*(column.tolist() for column in columns), likely["outside"].tolist(), between, strict=True)
         self.scored += [ScoredCandidate(*row) for row in values]
+
+    def _own(self, read: SnippetReader) -> SnippetReader:
+        """The reader of the channels that are searched."""
+        if self._channels == slice(None):
+            return read
+        return lambda starts, size: read(starts, size)[:, self._channels]
 
     def _drop(self) -> None:
         """Drop frames and candidates that no later result depends on."""

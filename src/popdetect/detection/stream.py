@@ -1,8 +1,9 @@
 """Recordings to detections: whole clips as a batch, and a long file or live sound block by block.
 
-Both use one `Engine`. In a batch the clips lie one after another on one time line, between them more digital silence
-than any feature or neighbour reaches across. A batch costs half the time of the clips one by one. A stream keeps the
-state of one recording between blocks. The results are the same to the last digit.
+Both use one `Engine`. Recordings of two channels also have a `ChannelSearch`. In a batch the clips lie one after
+another on one time line, between them more digital silence than any feature or neighbour reaches across. A batch costs
+half the time of the clips one by one. A stream keeps the state of one recording between blocks. The results are the
+same to the last digit.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from popdetect.detection.audio.arrays import Samples, as_block, check_recording
 from popdetect.detection.audio.silence import SilenceCheck
+from popdetect.detection.channel_search import ChannelSearch, TwoChannelEngine, merged
 from popdetect.detection.conclusion import NO_EVENT_LOGIT, ScoredCandidate, conclude, events_of, n_final
 from popdetect.detection.engine import Engine
 from popdetect.detection.model.bundle import Model, OperatingPoint
@@ -24,6 +26,7 @@ from popdetect.detection.signal.onsets import Ints
 from popdetect.detection.signal.quality import Quality
 from popdetect.detection.signal.refinement import snippets
 from popdetect.detection.signal.speech import STEP_HOPS, Voice, at_equal_times, energy_db, n_stretches, stretches
+from popdetect.detection.signal.two_channels import ChannelCheck
 from popdetect.records import Detection, Event
 
 _GAP_HOPS = 260  # between the clips of a batch: more than the 100 and the 150 ms that features and neighbours reach
@@ -42,7 +45,7 @@ class Stream:
     def __init__(self, model: Model, point: OperatingPoint, rate_hz: int, channels: int) -> None:
         self._model, self._point = model, point
         self._rate_hz, self._channels = rate_hz, channels
-        self._engine = Engine(model, point, rate_hz)
+        self._engine = (TwoChannelEngine if channels == 2 else Engine)(model, point, rate_hz)
         self._transform = transform(model.front_end, rate_hz)
         self._samples: Samples = np.empty((0, channels), np.float32)  # from hop `first_hop` of the engine on
         self._pending: list[Samples] = []  # blocks that are not in `_samples` yet
@@ -52,6 +55,7 @@ class Stream:
         self._quality = Quality()
         self._dropouts = Dropouts(self._transform.hop, rate_hz, model.front_end.n_columns - 1)
         self._voice = Voice()
+        self._channel_check = ChannelCheck(rate_hz, channels)
 
     def feed(self, block: npt.ArrayLike) -> tuple[Event, ...]:
         """Process the next block, and return the events that have become final.
@@ -82,6 +86,7 @@ class Stream:
         self._silence.add(samples)
         self._quality.add(samples)
         self._dropouts.add(samples)
+        self._channel_check.add(samples)
         self._pending.append(samples)
         self._n_samples += len(samples)
         # segments lie at fixed places in the recording, whatever the blocks
@@ -92,7 +97,7 @@ class Stream:
         waiting = self._engine.scored[self.n_final :]
         final = waiting[: n_final(self._point, waiting, self._engine.known_until, self._rate_hz)]
         self.n_final += len(final)
-        return events_of(self._point, final, self._rate_hz)
+        return self._events(final)
 
     def provisional(self) -> tuple[Event, ...]:
         """Events that are not final yet, as if the recording ended here; the stream stays as it is.
@@ -104,10 +109,10 @@ class Stream:
         samples = np.concatenate([self._samples, *self._pending])
         origin = engine.first_hop * self._transform.hop
         if (n_frames := self._n_ready()) > 0:
-            engine.append(self._power(samples, n_frames))
+            engine.append(*self._power(samples, n_frames))
         engine.advance(partial(read_snippets, [samples], [origin], np.empty(0, np.intp)), to_the_end=True)
         waiting = self._engine.scored[self.n_final :] + engine.scored
-        return events_of(self._point, waiting, self._rate_hz)
+        return self._events(waiting)
 
     def finish(self) -> Detection:
         """Process the rest and return the detection of the whole recording; to be called once.
@@ -118,30 +123,32 @@ class Stream:
         """
         check_recording(self._n_samples, self._rate_hz, self._silence)
         self._process(max(0, self._n_ready()), to_the_end=True)
-        best = max([NO_EVENT_LOGIT, *(float(logits.max()) for _, logits in self._engine.logits)])
         return conclude(
             self._point,
             self._engine.scored,
-            float(self._model.clip_calibration(np.array([best]))[0]),
+            float(self._model.clip_calibration(np.array([self._engine.best_logit]))[0]),
             self._n_samples,
             self._rate_hz,
             self._channels,
             self._quality,
             self._dropouts,
             self._voice.seconds(self._model.front_end.hop_ms / 1000),
+            channel_flags=self._channel_check.flags(),
         )
+
+    def _events(self, scored: Sequence[ScoredCandidate]) -> tuple[Event, ...]:
+        return events_of(self._point, scored, self._rate_hz, compare=not self._channel_check.flags())
 
     def _n_ready(self) -> int:
         """How many more frames the samples so far make."""
         return self._transform.n_frames(self._n_samples) - self._engine.n_hops
 
-    def _power(self, samples: Samples, n_frames: int) -> Array:
-        """Power of the next frames; `samples` begin with hop `first_hop` of the engine."""
-        power = np.empty((n_frames, self._model.front_end.n_columns), np.float32)
-        mean_power(
-            samples[(self._engine.n_hops - self._engine.first_hop) * self._transform.hop :], power, self._transform
-        )
-        return power
+    def _power(self, samples: Samples, n_frames: int) -> tuple[Array, Array | None]:
+        """Power of the next frames, and of each channel of two; `samples` begin with hop `first_hop` of the engine."""
+        power, each = _empty_power(n_frames, self._model.front_end.n_columns, self._channels)
+        begin = (self._engine.n_hops - self._engine.first_hop) * self._transform.hop
+        mean_power(samples[begin:], power, self._transform, each)
+        return power, each
 
     def _process(self, n_frames: int, *, to_the_end: bool) -> None:
         engine, hop = self._engine, self._transform.hop
@@ -149,11 +156,11 @@ class Stream:
         self._pending.clear()
         first = engine.first_hop
         if n_frames:
-            power = self._power(self._samples, n_frames)
+            power, each = self._power(self._samples, n_frames)
             total = total_power(power)
             self._dropouts.feed(power[:, 0], total)
             self._voice.feed(at_equal_times(energy_db(total), engine.n_hops, self._rate_hz, self._model.front_end))
-            engine.append(power)
+            engine.append(power, each)
         engine.advance(
             partial(read_snippets, [self._samples], [first * hop], np.empty(0, np.intp)), to_the_end=to_the_end
         )
@@ -169,8 +176,15 @@ def detect_batch(model: Model, point: OperatingPoint, rate_hz: int, clips: Seque
     steps = [STEP_HOPS * -(-(-(-len(clip) // front.hop) + _GAP_HOPS) // STEP_HOPS) for clip in clips]
     first_hops = np.cumsum([0, *steps[:-1]])
     power = np.zeros((int(first_hops[-1]) + n_frames[-1], model.front_end.n_columns), np.float32)
+    single = []
     for clip, first, n in zip(clips, first_hops.tolist(), n_frames, strict=True):
-        mean_power(clip, power[first : first + n], front)
+        _, each = _empty_power(n, model.front_end.n_columns, clip.shape[1])
+        mean_power(clip, power[first : first + n], front, each)
+        if each is not None:
+            search = ChannelSearch(model, point, rate_hz)
+            search.append(each)
+            search.advance(partial(snippets, clip), to_the_end=True)
+            single.append(search)
     low, total = power[:, 0].copy(), total_power(power)  # the engine overwrites `power`
     energy = energy_db(total)
     n_times = []
@@ -191,11 +205,15 @@ def detect_batch(model: Model, point: OperatingPoint, rate_hz: int, clips: Seque
     scored: list[list[ScoredCandidate]] = [[] for _ in clips]
     for candidate in engine.scored:
         scored[int(np.searchsorted(borders, candidate.sample, side="right"))].append(candidate)
+    for index, search in enumerate(single):
+        best[index] = max(best[index], search.best_logit)
+        scored[index] = merged(scored[index], search.scored, rate_hz, int(origins[index]))
     detections = []
     p_pops = model.clip_calibration(best).tolist()
     for index, (clip, origin, first) in enumerate(zip(clips, origins.tolist(), first_hops.tolist(), strict=True)):
-        quality, voice = Quality(), Voice()
+        quality, voice, channel_check = Quality(), Voice(), ChannelCheck(rate_hz, clip.shape[1])
         dropouts = Dropouts(front.hop, rate_hz, model.front_end.n_columns - 1)
+        channel_check.add(clip)
         quality.add(clip)
         dropouts.add(clip)
         part = slice(first, first + n_frames[index])
@@ -214,9 +232,16 @@ def detect_batch(model: Model, point: OperatingPoint, rate_hz: int, clips: Seque
                 dropouts,
                 voice.seconds(model.front_end.hop_ms / 1000),
                 origin,
+                channel_check.flags(),
             )
         )
     return detections
+
+
+def _empty_power(n_frames: int, n_columns: int, channels: int) -> tuple[Array, Array | None]:
+    """Arrays for the power of frames, and for that of each channel if there are two."""
+    each = np.empty((2, n_frames, n_columns), np.float32) if channels == 2 else None
+    return np.empty((n_frames, n_columns), np.float32), each
 
 
 def read_snippets(clips: Sequence[Samples], origins: Sequence[int], borders: Ints, starts: Ints, size: int) -> Samples:

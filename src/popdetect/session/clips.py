@@ -2,14 +2,14 @@
 
 The only module that parses or renders these tables. Records hold numbers as the files do: probabilities with 4
 decimals, times in seconds with 5, clip lengths in seconds with 3, event lengths in ms with 2, dB with 1, Hz with none.
-None, or NaN in an `Event`, is an empty cell and means "not known".
+Differences of arrival, in ms, have 3 decimals. None, or NaN in an `Event`, is an empty cell and means "not known".
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -85,10 +85,12 @@ _EVENT = (
     _number("onset_s", 5, required=True), _number("p_pop", 4, required=True, limits=_SHARE), _IS_POP,
     _number("duration_ms", 2, empty=math.nan), _number("peak_hz", 0, empty=math.nan),
     _number("centroid_hz", 0, empty=math.nan), _number("snr_db", 1, empty=math.nan), _Column("channel"),
+    _word("found_on", "1", "2", "both", ""), _number("level_difference_db", 1), _number("arrival_difference_ms", 3),
 )  # fmt: skip
 _BURST = (
     _number("start_s", 5, required=True), _number("end_s", 5, required=True),
     _number("n_pops", None, required=True, limits=_COUNT), _number("p_pop", 4, required=True, limits=_SHARE),
+    *(_number(name, None, limits=_COUNT) for name in ("n_found_on_1", "n_found_on_2", "n_found_on_both")),
 )  # fmt: skip
 CLIP_COLUMNS = tuple(column.name for column in _CLIP)
 EVENT_COLUMNS = ("file", *(column.name for column in _EVENT))
@@ -176,6 +178,9 @@ def clip_record(number: int, verdict: Verdict, model: str, model_sha256: str, ve
                 _rounded(event.centroid_hz, 0, math.nan),
                 _rounded(event.snr_db, 1, math.nan),
                 event.channel,
+                event.found_on,
+                _rounded(event.level_difference_db, 1, None),
+                _rounded(event.arrival_difference_ms, 3, None),
             )
             for event in found.events
         ]
@@ -199,7 +204,12 @@ def clip_record(number: int, verdict: Verdict, model: str, model_sha256: str, ve
         events=events,
         bursts=tuple(
             [
-                Burst(round(burst.start_s, 5), round(burst.end_s, 5), burst.n_pops, round(burst.p_pop, 4))
+                replace(
+                    burst,
+                    start_s=round(burst.start_s, 5),
+                    end_s=round(burst.end_s, 5),
+                    p_pop=round(burst.p_pop, 4),
+                )
                 for burst in found.bursts
             ]
         ),

@@ -24,7 +24,7 @@ from popdetect import __version__
 from popdetect.detection.detector import Detector
 from popdetect.detection.model.bundle import DEFAULT_NAME, DEFAULT_OPERATING_POINT, load
 from popdetect.errors import LeftOutWarning, UsageError
-from popdetect.records import LABELS, Label, Verdict, to_json
+from popdetect.records import LABELS, Label, Verdict, found_on_channels, to_json
 from popdetect.session.clips import LabelledClip, clip_record
 from popdetect.session.files import OUT_NAME, Clip, find_clips, make_folder, unwritable, write_text
 from popdetect.session.label_files import FORMATS, label_file
@@ -104,6 +104,11 @@ class Summary:
     def n_pops(self) -> int:
         """Pops in all clips labelled ``pop`` together."""
         return _n_pops(self.session.clips, "pop")
+
+    @property
+    def pops_found_on(self) -> Mapping[str, int]:
+        """Pops of two channels, in clips labelled ``pop``: found on channel ``1`` only, ``2`` only, or ``both``."""
+        return found_on_counts(self.session.clips)
 
     @property
     def n_uncertain_pops(self) -> int:
@@ -311,10 +316,17 @@ def _describe(
             "uncertain_pops": _n_pops(clips, "uncertain"),
             "bursts": sum(len(clip.bursts) for clip in clips if clip.label == "pop"),
             "uncertain_bursts": sum(len(clip.bursts) for clip in clips if clip.label == "uncertain"),
+            "pops_found_on": found_on_counts(clips),
         },
         "unlisted": [{"folder": folder, "error": error} for folder, error in unlisted],
         "inputs": [{"file": clip.file, "status": clip.status, "sha256": clip.sha256} for clip in clips],
     }
+
+
+def found_on_counts(clips: Sequence[LabelledClip]) -> dict[str, int]:
+    """Return how many pops of clips labelled ``pop`` are found on channel 1 only, on channel 2 only, and on both."""
+    pops = [event for clip in clips if clip.label == "pop" for event in clip.events if event.is_pop]
+    return {place: n or 0 for place, n in zip(("1", "2", "both"), found_on_channels(pops), strict=True)}
 
 
 def _n_pops(clips: Sequence[LabelledClip], label: Label) -> int:

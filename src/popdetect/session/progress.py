@@ -19,7 +19,7 @@ from typing import Any
 from popdetect.records import Detection, Event, Verdict
 from popdetect.session.files import Clip, read_bytes, unwritable, write_text
 
-FORMAT = 1
+FORMAT = 2
 
 _dump = json.JSONEncoder(separators=(",", ":")).encode
 _event_values = attrgetter(*(field.name for field in fields(Event)))

@@ -139,18 +139,24 @@ def _groups(present: npt.NDArray[np.bool_]) -> Array:
     return weights
 
 
-def mean_power(samples: Array, out: Array, transform: Transform) -> None:
+def mean_power(samples: Array, out: Array, transform: Transform, each: Array | None = None) -> None:
     """Write the power of the first frames of a recording, mean over channels, to `out`, shape (n_frames, n_columns).
 
-    `samples` have the shape (n_samples, n_channels); `SEGMENT_HOPS` frames are computed at once.
+    `samples` have the shape (n_samples, n_channels); `SEGMENT_HOPS` frames are computed at once. The power of each
+    channel is written to `each`, shape (n_channels, n_frames, n_columns), if it is given.
     """
     hop, n_channels = transform.hop, samples.shape[1]
     for start in range(0, len(out), SEGMENT_HOPS):
         size = min(SEGMENT_HOPS, len(out) - start)
         sound = samples[start * hop : (start + size + len(transform.kernels) - 1) * hop]
         power = transform.power(np.ascontiguousarray(sound[:, 0]))
+        if each is not None:
+            each[0, start : start + size] = power
         for channel in range(1, n_channels):
-            power += transform.power(np.ascontiguousarray(sound[:, channel]))
+            own = transform.power(np.ascontiguousarray(sound[:, channel]))
+            if each is not None:
+                each[channel, start : start + size] = own
+            power += own
         if n_channels > 1:
             power *= np.float32(1 / n_channels)
         out[start : start + size] = power

@@ -33,7 +33,7 @@ from popdetect.study.fields import session_fields
 from popdetect.study.journal.session_table import NAME
 from popdetect.study.simulation.study import SIMULATED_MODEL, Known, StudyPlan, simulate_known
 from popdetect.training.data import simulated_sessions as sessions
-from popdetect.training.data.scenes import SceneRule, compose
+from popdetect.training.data.scenes import SceneRule
 
 TRUTH_TABLE, TRUTH = "study_truth.csv", "study_truth.json"
 TRUTH_COLUMNS = ("file", "patient_id", "label", "n_pops", "effect_points")
@@ -182,7 +182,7 @@ def _with_sound(
 
     def pops(patient: int, thrust_no: int, popped: bool) -> int:
         rng = np.random.default_rng([seed, 7, patient, thrust_no])
-        scene = compose(rng, bank, replace(rule, pop_share=float(popped)))
+        scene = sessions.draw_scene(rng, bank, replace(rule, pop_share=float(popped)))
         truths.append(sessions.make_clip(draft, scene, patient, thrust_no))
         if on_progress:
             on_progress(len(truths), max(n_planned, len(truths)))

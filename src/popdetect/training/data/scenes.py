@@ -46,18 +46,23 @@ class SceneRule:
     degraded_share: float = 0.0  # of the clips (see `degradation`)
     room_share: float = 0.5  # of the bursts and of the distractors, through the impulse response of a room
     contact_share: float = 0.0  # of the clips, recorded by a skin-mounted sensor (bandwidth 0.8 to 2.5 kHz)
+    channels: int = 1  # 2: two skin-mounted sensors (see `two_sensors`), with no rooms and no degradations
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
     """A mixed clip."""
 
-    samples: Sound  # shape (n,), within ±1
+    samples: Sound  # shape (n,), or (n, 2) of two sensors, within ±1
     rate_hz: int
     onsets_s: tuple[float, ...]  # true onsets, increasing; empty without pops
     what: str  # pops, distractors, degradation and background, in words, for a table
     groups: tuple[str, ...]  # the sources of the sounds
-    levels_db: tuple[float, ...] = ()  # of the pops
+    levels_db: tuple[float, ...] = ()  # of the pops; of two sensors, on the louder channel
+    # of the pops, with two sensors: channel 1 minus channel 2; arrival on channel 2 minus channel 1; 1, 2 or both
+    level_differences_db: tuple[float, ...] = ()
+    arrival_differences_ms: tuple[float, ...] = ()
+    found_on: tuple[str, ...] = ()
 
 
 class _Placed(NamedTuple):
@@ -91,15 +96,15 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
             continue
         gain = 10 ** (float(rng.uniform(*rule.distractor_db)) / 20) / loudest
         start = int(rng.uniform(-0.1, rule.duration_s - 0.05) * RATE_HZ)
-        _add(mix, sound * np.float32(gain), start)
+        add(mix, sound * np.float32(gain), start)
         parts.append(thing.what)
         groups.add(thing.group)
 
     placed: list[_Placed] = []
     if rng.random() < rule.pop_share:
-        placed, what, group = _burst(rng, bank, rule, mix, floor, contact=contact)
+        placed, what, group = burst(rng, bank, rule, mix, floor, contact=contact)
         for one in placed:
-            _add(mix, one.sound, one.start)
+            add(mix, one.sound, one.start)
         if placed:
             parts.insert(0, f"{len(placed)} pop{'s' if len(placed) > 1 else ''} ({what})")
             groups.add(group)
@@ -138,12 +143,12 @@ def number_of_pops(rng: Rng, most: int) -> int:
     return int(rng.integers(low, high + 1))
 
 
-def _burst(
+def burst(
     rng: Rng, bank: SoundBank, rule: SceneRule, mix: Sound, floor: npt.NDArray[np.float64], *, contact: bool
 ) -> tuple[list[_Placed], str, str]:
     """Draw a burst of pops and its place in `mix`; return the audible pops, what they are, and their group."""
     n_pops = number_of_pops(rng, rule.max_pops)
-    burst = bank.contact_pops(rng, n_pops) if contact else bank.pops(rng, n_pops)
+    drawn = bank.contact_pops(rng, n_pops) if contact else bank.pops(rng, n_pops)
     gaps_ms = rule.least_gap_ms + rng.gamma(1.2, 22.0, n_pops - 1)
     if rng.random() < 0.1:  # a slow burst, as when fingers are pulled one by one
         gaps_ms = rng.uniform(60, 250, n_pops - 1)
@@ -151,7 +156,7 @@ def _burst(
     response = bank.room(rng) if rng.random() < rule.room_share and not contact else None
     level_db = float(rng.uniform(*rule.pop_db))
     pops, octaves = [], []
-    for sound, limit_db, lead_s in zip(burst.pops, burst.limits_db, burst.leads_s, strict=True):
+    for sound, limit_db, lead_s in zip(drawn.pops, drawn.limits_db, drawn.leads_s, strict=True):
         recorded = sound if response is None else convolve(sound, response)
         octave, loudest = dsp.own_octave(recorded)
         own_db = min(float(np.clip(level_db + rng.normal(0, _WIDEST_STEP_DB), *rule.pop_db)), limit_db)
@@ -165,15 +170,15 @@ def _burst(
         for time, (sound, own_db, lead), (octave, level) in zip(begin + times, pops, octaves, strict=True):
             onset = round(float(time) * RATE_HZ)
             inside = onset < len(mix) - 0.02 * RATE_HZ
-            if inside and _loudest_around(mix, onset, octave) * 10 ** (AUDIBLE_DB / 20) <= level:
+            if inside and loudest_around(mix, onset, octave) * 10 ** (AUDIBLE_DB / 20) <= level:
                 placed.append(_Placed(sound, onset - lead, onset, own_db))
         best = max(best, placed, key=len)
         if len(best) == n_pops:
             break
-    return best, burst.what, burst.group
+    return best, drawn.what, drawn.group
 
 
-def _loudest_around(mix: Sound, onset: int, octave: int) -> float:
+def loudest_around(mix: Sound, onset: int, octave: int) -> float:
     """Return the RMS of the loudest 3 ms within 20 ms of a sample, in an octave band."""
     reach, margin = int(_AUDIBLE_WITHIN_S * RATE_HZ), int(0.01 * RATE_HZ)
     begin = max(onset - reach, 0)
@@ -182,7 +187,7 @@ def _loudest_around(mix: Sound, onset: int, octave: int) -> float:
     return dsp.loudest_rms(part[begin - first : onset + reach - first])
 
 
-def _add(mix: Sound, sound: Sound, start: int) -> None:
+def add(mix: Sound, sound: Sound, start: int) -> None:
     """Add `sound` to `mix` from sample `start`, which may be negative."""
     skip = max(0, -start)
     stop = min(len(mix), start + len(sound))

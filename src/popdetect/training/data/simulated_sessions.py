@@ -18,6 +18,7 @@ from popdetect.errors import UsageError
 from popdetect.records import Label
 from popdetect.session.files import write_text
 from popdetect.session.labels import TABLE_NAME, Truth, write_labels
+from popdetect.training.data import two_sensors
 from popdetect.training.data.manifest import read_manifest
 from popdetect.training.data.scenes import Scene, SceneRule, compose
 from popdetect.training.data.sounds import Recorded, SoundBank
@@ -66,7 +67,7 @@ def simulate(
         for index in range(n_clips):
             patient = index % n_patients
             rng = np.random.default_rng([seed, patient, index])
-            truths.append(make_clip(draft, compose(rng, bank, rule), patient, index // n_patients + 1))
+            truths.append(make_clip(draft, draw_scene(rng, bank, rule), patient, index // n_patients + 1))
             if on_progress:
                 on_progress(index + 1, n_clips)
         about = {
@@ -82,6 +83,11 @@ def simulate(
         write_truth(draft, truths, about)
     n_pops = sum(len(truth.onsets_s or ()) for truth in truths)
     return Simulated(folder, n_clips, sum(truth.label == "pop" for truth in truths), n_pops)
+
+
+def draw_scene(rng: np.random.Generator, bank: SoundBank, rule: SceneRule) -> Scene:
+    """Draw and mix one scene, of one channel or of two sensors."""
+    return (two_sensors.compose if rule.channels == 2 else compose)(rng, bank, rule)
 
 
 def bank_of(sounds: Path | None = None, role: str | None = None) -> SoundBank:
@@ -108,7 +114,14 @@ def make_clip(folder: Path, scene: Scene, patient: int, thrust_no: int) -> Truth
     except RuntimeError as error:  # soundfile's errors
         raise UsageError(f"{file}: cannot be written: {error}") from error
     label: Label = "pop" if scene.onsets_s else "no_pop"
-    return Truth(file, folder / file, label, tuple(scene.onsets_s), patient_name(patient), {"what": scene.what})
+    extra = {"what": scene.what}
+    if scene.samples.ndim == 2:
+        extra |= {
+            "level_differences_db": " ".join(f"{difference:.2f}" for difference in scene.level_differences_db),
+            "arrival_differences_ms": " ".join(f"{difference:.4f}" for difference in scene.arrival_differences_ms),
+            "found_on": " ".join(scene.found_on),
+        }
+    return Truth(file, folder / file, label, tuple(scene.onsets_s), patient_name(patient), extra)
 
 
 def write_truth(folder: Path, truths: Sequence[Truth], about: Mapping[str, Any]) -> None:
