@@ -161,7 +161,7 @@ ANALYSIS = (  # of a study; their names are ANALYSIS_NAMES
          choices=("thrust", "session")),
     text("--time-point", "NAME", "when pain after was asked, as in the table (default: that with most scores)"),
     text("--adjust", "COLUMN", "adjust for a further column, such as therapist, site, region, technique or one of your "
-         "own; can be given several times", action="append", default=()),
+         "own; can be given several times", action="append"),
     text("--sensitivity", "K/N", "of N clips in which a person heard a pop, the detector labelled K as pop; such as "
          "46/50", type=_counts),
     text("--specificity", "K/N", "of N clips in which a person heard no pop, the detector labelled K as no pop. With "

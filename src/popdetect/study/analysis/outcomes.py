@@ -78,7 +78,7 @@ def outcomes(
     scale: PainScale | None = None,
     unit: Unit | None = None,
     time_point: str | None = None,
-    adjust: Sequence[str] = (),
+    adjust: Sequence[str] | None = None,
     sensitivity: Counts | None = None,
     specificity: Counts | None = None,
     seed: int = 0,
@@ -97,7 +97,7 @@ def outcomes(
         What has its own pain scores; recognised by default (see `units`).
     time_point : str, optional
         When pain after was asked; by default the time point with most scores.
-    adjust : sequence of str
+    adjust : sequence of str, optional
         Further columns to adjust for, such as ``therapist``: those of `columns.ADJUSTABLE`, or the clinic's own.
     sensitivity, specificity : (right, n), optional
         Counts behind the detector's figures, of decided clips (see `detector_errors`); both or none.
@@ -117,6 +117,7 @@ def outcomes(
     accuracy = _accuracy(sensitivity, specificity)
     own = [thrust for thrust in thrusts if thrust.pain_scale == chosen]
     units = units_of(own, unit, time_point)
+    adjust = adjust or ()
     columns = columns_of(units.rows, chosen, adjust)
     clips = columns if units.unit == "thrust" else columns_of(units.thrusts, chosen)
 

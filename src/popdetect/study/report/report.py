@@ -66,7 +66,7 @@ def write(
     scale: PainScale | None = None,
     unit: Unit | None = None,
     time_point: str | None = None,
-    adjust: Sequence[str] = (),
+    adjust: Sequence[str] | None = None,
     sensitivity: Counts | None = None,
     specificity: Counts | None = None,
     seed: int = 0,
@@ -144,7 +144,7 @@ def write(
     n_clips_only = sum(known not in asked for known in journal.recordings(book))
     command = [f"popdetect report STUDY.db -o report.html --margin {margin:g}", f"--scale {scale}" if scale else ""]
     command += [f"--unit {unit}" if unit else "", f'--time-point "{time_point}"' if time_point else ""]
-    command += [f'--adjust "{name}"' for name in adjust]
+    command += [f'--adjust "{name}"' for name in adjust or ()]
     for name, counts in (("sensitivity", sensitivity), ("specificity", specificity)):
         command.append(f"--{name} {counts[0]}/{counts[1]}" if counts else "")
     command += [f"--seed {seed}", *["--session DIR"] * len(sessions), '--title "…"' if title else ""]
