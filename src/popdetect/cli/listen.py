@@ -27,7 +27,8 @@ OPTIONS = (
     options.number("--seconds", 0.0, 0, 1e6, "stop after so much sound; 0 is until Ctrl-C", "S", "s"),
     options.number("--calibrate", 2.0, 0, 60, "measure the room for so long, before the first thrust; 0 is not at all",
                    "S", "s"),
-    options.path("--record", "DIR", "write a clip of 1 s before and after each thrust to a new folder"),
+    options.path("--record", "DIR", "cut out 1 s before and after each thrust, and label these clips; DIR must be new "
+                   "or empty"),
     options.flag("--thrust-key", "each key press marks a thrust; each is reported as with or without a pop"),
     options.number("--window", 3.0, 0.5, 30, "the pops of a marked thrust start at most so long after the key press, "
                    "or 1 s before it", "S", "s"),
@@ -50,9 +51,11 @@ def run(args: options.Args) -> int:
     if args.pace != 1 and not args.from_file:
         raise UsageError("--pace needs --from-file: a microphone has its own pace")
     from popdetect.cli.keyboard import key_presses
-    from popdetect.session import listening
+    from popdetect.session import excerpts, listening
 
     detector = options.load_detector(args)
+    name = str(args.from_file or "microphone")
+    clips = excerpts.ClipFolder(args.record, [name], detector.model.front_end.hop_ms) if args.record else None
     screen = _Screen(args)
     with (
         key_presses() if args.thrust_key else nullcontext(lambda: False) as marked,
@@ -69,13 +72,17 @@ def run(args: options.Args) -> int:
             gaps=source.gaps,
             calibrate_s=args.calibrate,
             seconds=args.seconds or None,
-            record=args.record,
+            clips=clips,
+            name=name,
             marked=marked,
             window_s=args.window,
             stopped=stopped,
         )
         for item in told:
             screen.show(item)
+            if clips is not None and isinstance(item, Listened):
+                clips.finish(detector, args.model)
+                options.report_clips(clips, args.quiet)
     return 0
 
 
@@ -252,9 +259,6 @@ class _Screen:
             share = f"{counted(len(heard.attempts), 'attempt')}, {heard.n_hits} with a pop"
             middle = f", median {heard.median_pops:g} pops" if heard.median_pops else ""
             lines.append(f"  {share}{middle}")
-        if heard.clips:
-            lines.append(f"  {counted(len(heard.clips), 'clip')} in {one_line(self._args.record)}")
-            lines.append(terminal.steps(terminal.command("label", self._args.record)))
         terminal.result("\n".join(lines))
 
     def _line(self, text: str) -> None:

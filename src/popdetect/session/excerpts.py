@@ -10,8 +10,9 @@ Times are in seconds from the start of the recording; samples have the shape (n_
 from __future__ import annotations
 
 import io
+import math
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -29,6 +30,8 @@ from popdetect.session.tables import csv_text
 
 AROUND_S = 1.0  # before and after a thrust: more than any feature and neighbour reaches
 SOURCES = "sources.csv"
+_FINAL_S = 2.0  # all bursts that started so long ago are known (see `Stream.feed`)
+_KEPT_S = 10.0  # of live sound before the latest block: a thrust, and the second before it
 SOURCE_COLUMNS = ("file", "source", "start_s", "end_s", "n_bursts", "n_pops")
 
 Source = str | os.PathLike[str] | BinaryIO
@@ -126,16 +129,20 @@ class ClipFolder:
         made: list[str] = []
         excerpts = cut(source, [(start, end) for start, end, _ in parts], self._hop_ms)
         for excerpt, (_, _, members) in zip(excerpts, parts, strict=True):
-            name = f"{self._names[file]}_{_time(members[0].start_s)}.wav"
-            sound = io.BytesIO()
-            write_wav(sound, excerpt.samples, excerpt.rate_hz, exact=True)
-            write_files({self.folder / name: sound.getvalue()}, durable=False)
-            made.append(name)
-            end_s = excerpt.start_s + len(excerpt.samples) / excerpt.rate_hz
-            values = (name, file, f"{excerpt.start_s:.5f}", f"{end_s:.5f}", str(len(members)))
-            n_pops = str(sum(burst.n_pops for burst in members))
-            self._rows.append(dict(zip(SOURCE_COLUMNS, (*values, n_pops), strict=True)))
+            made.append(self.write(excerpt, file, members))
         return made
+
+    def write(self, excerpt: Excerpt, file: str, members: Sequence[Burst]) -> str:
+        """Write one clip, with the bursts in it; return its name. Raises UsageError."""
+        name = f"{self._names[file]}_{_time(members[0].start_s)}.wav"
+        sound = io.BytesIO()
+        write_wav(sound, excerpt.samples, excerpt.rate_hz, exact=True)
+        write_files({self.folder / name: sound.getvalue()}, durable=False)
+        end_s = excerpt.start_s + len(excerpt.samples) / excerpt.rate_hz
+        values = (name, file, f"{excerpt.start_s:.5f}", f"{end_s:.5f}", str(len(members)))
+        n_pops = str(sum(burst.n_pops for burst in members))
+        self._rows.append(dict(zip(SOURCE_COLUMNS, (*values, n_pops), strict=True)))
+        return name
 
     def finish(self, detector: Detector, model: str | os.PathLike[str] | None = None) -> None:
         """Write ``sources.csv`` and label the clips, so that the folder is a session; does nothing without clips."""
@@ -148,6 +155,52 @@ class ClipFolder:
             operating_point=detector.operating_point,
             detector_factory=lambda _model, _point: detector,
         )
+
+
+class LiveExcerpts:
+    """The parts of one sound around its bursts, while it goes on; only the latest sound is in memory.
+
+    Parameters
+    ----------
+    rate_hz : int
+    hop_ms : float
+        As of `cut`.
+    """
+
+    def __init__(self, rate_hz: int, hop_ms: float = 1.0) -> None:
+        self._rate_hz = rate_hz
+        self._hop = max(1, int(rate_hz * hop_ms / 1000 + 1e-9))
+        self._blocks: deque[Samples] = deque()
+        self._first = self._n_samples = 0  # where the blocks begin and end, in samples
+        self._waiting: list[Burst] = []
+
+    def add(self, block: Samples, found: Sequence[Burst]) -> Iterator[tuple[Excerpt, list[Burst]]]:
+        """Add the next samples, which are kept, and the bursts that became final with them; yield complete parts."""
+        oldest = self._n_samples - int(_KEPT_S * self._rate_hz)
+        if self._waiting:
+            oldest = min(oldest, int((self._waiting[0].start_s - AROUND_S) * self._rate_hz) - self._hop)
+        while self._blocks and self._first + len(self._blocks[0]) <= oldest:
+            self._first += len(self._blocks.popleft())
+        self._blocks.append(block)
+        self._n_samples += len(block)
+        self._waiting += found
+        return self._parts(self._n_samples / self._rate_hz - _FINAL_S)
+
+    def finish(self, found: Sequence[Burst] = ()) -> Iterator[tuple[Excerpt, list[Burst]]]:
+        """Yield the other parts, after the last bursts."""
+        self._waiting += found
+        return self._parts(math.inf)
+
+    def _parts(self, until_s: float) -> Iterator[tuple[Excerpt, list[Burst]]]:
+        """Yield the parts that end before this time."""
+        for start_s, end_s, members in spans(self._waiting):
+            if end_s > until_s:
+                return
+            self._waiting = self._waiting[len(members) :]
+            first = max(int(start_s * self._rate_hz) // self._hop * self._hop, self._first)
+            last = math.ceil(end_s * self._rate_hz)
+            samples = np.concatenate(self._blocks)[first - self._first : last - self._first]
+            yield Excerpt(first / self._rate_hz, samples, self._rate_hz), members
 
 
 def _stems(files: Sequence[str]) -> dict[str, str]:

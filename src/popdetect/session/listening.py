@@ -6,7 +6,6 @@ Times are in seconds from the first sample.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -17,7 +16,7 @@ from popdetect.detection.detector import Detector
 from popdetect.detection.signal.room import measure_room, to_dbfs
 from popdetect.errors import AudioError, DeviceLost, Empty, NothingFound, TooShort
 from popdetect.records import Attempt, Burst, Level, Listened, LiveEvent, Room
-from popdetect.session.thrust_clips import ThrustClips
+from popdetect.session.excerpts import ClipFolder, LiveExcerpts
 
 Told = Room | Level | LiveEvent | Attempt | Listened
 
@@ -36,7 +35,8 @@ def listen(
     gaps: Sequence[tuple[float, float]] = (),
     calibrate_s: float = 0.0,
     seconds: float | None = None,
-    record: Path | None = None,
+    clips: ClipFolder | None = None,
+    name: str = "live",
     marked: Callable[[], bool] = lambda: False,
     window_s: float = 3.0,
     stopped: Callable[[], bool] = lambda: False,
@@ -55,8 +55,10 @@ def listen(
         Yield a `Room` after so much sound; 0 for none. Pops in it are found too.
     seconds : float, optional
         Stop after so much sound.
-    record : path, optional
-        Write a clip of each thrust to this new folder.
+    clips : ClipFolder, optional
+        Write the sound around each thrust as clips of this folder; `ClipFolder.finish` is left to the caller.
+    name : str
+        What the source is called there, one of the `files` of the folder.
     marked, stopped : callable
         Asked after each block: whether a person has marked a thrust, and whether to stop.
     window_s : float
@@ -73,11 +75,12 @@ def listen(
     UsageError
     """
     live = detector.live(rate_hz, channels)
-    clips = ThrustClips(record, int(rate_hz)) if record else None
+    excerpts = LiveExcerpts(int(rate_hz), detector.model.front_end.hop_ms)
     attempts = _Attempts(window_s)
     level = _LevelMeter(int(rate_hz))
     room: list[Samples] = []
     thrusts: list[Burst] = []
+    written: list[str] = []
     n_gaps = 0
     failed: DeviceLost | AudioError | None = None
     n_left = round(seconds * rate_hz) if seconds is not None else None
@@ -95,7 +98,8 @@ def listen(
             n_known = len(thrusts)
             yield from told(live.feed(samples))
             if clips:
-                clips.add(samples, thrusts[n_known:])
+                for excerpt, members in excerpts.add(samples, thrusts[n_known:]):
+                    written.append(clips.write(excerpt, name, members))
             if len(samples):
                 yield from level.add(samples)
             if calibrate_s and len(samples):
@@ -123,7 +127,8 @@ def listen(
             raise NothingFound(f"nothing to hear: {error}") from error
     finally:
         if clips:
-            clips.finish(thrusts[n_known:])
+            for excerpt, members in excerpts.finish(thrusts[n_known:]):
+                written.append(clips.write(excerpt, name, members))
     yield from attempts.decided(thrusts, np.inf)
     yield Listened(
         live.duration_s,
@@ -133,7 +138,7 @@ def listen(
         median([attempt.n_pops for attempt in attempts.done if attempt.n_pops] or [0]) or None,
         sum(length_s for _, length_s in gaps),
         tuple(flag for flag in quality if flag != "long"),
-        tuple(clips.files) if clips else (),
+        tuple(written),
     )
     if failed:
         raise failed
