@@ -24,8 +24,7 @@ from popdetect.detection.detector import Detector
 from popdetect.errors import UsageError
 from popdetect.records import Burst
 from popdetect.session import labelling
-from popdetect.session.files import make_folder, readable, write_files, write_text
-from popdetect.session.plots import distinct_names
+from popdetect.session.files import distinct_names, make_folder, readable, write_files, write_text
 from popdetect.session.tables import csv_text
 
 AROUND_S = 1.0  # before and after a thrust: more than any feature and neighbour reaches

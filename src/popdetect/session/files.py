@@ -12,7 +12,7 @@ import stat
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,6 +147,36 @@ def readable(name: str) -> str:
     except UnicodeEncodeError:
         return os.fsencode(name).decode("utf-8", "backslashreplace")
     return name
+
+
+def distinct_names(files: Sequence[str]) -> dict[str, str]:
+    """Return a name for each different file; a few systems take names that differ in case only for one."""
+    parts = {file: ("stdin",) if file == "-" else _parts(file) for file in files}
+    named: dict[str, str] = {}
+    taken: set[str] = set()
+
+    def take(file: str, name: str) -> None:
+        if file not in named and name.casefold() not in taken:
+            named[file] = name
+            taken.add(name.casefold())
+
+    for depth in range(1, max(map(len, parts.values())) + 1):
+        tried = {file: "_".join(parts[file][-depth:]) for file in parts if file not in named}
+        seen = Counter(name.casefold() for name in tried.values())
+        for file, name in tried.items():
+            if seen[name.casefold()] == 1:
+                take(file, name)
+    for file, whole in ((file, "_".join(parts[file])) for file in parts):
+        # one file by two names, or a folder like `a_b` beside `a/b`: they are numbered
+        take(file, whole)
+        for number in range(2, len(parts) + 2):
+            take(file, f"{whole} ({number})")
+    return {file: named[file] for file in parts}
+
+
+def _parts(file: str) -> tuple[str, ...]:
+    path = Path(file)
+    return path.relative_to(path.anchor).parts or ("clip",)
 
 
 def make_folder(path: Path) -> None:

@@ -12,7 +12,6 @@ make it different from the others.
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,7 +22,7 @@ import numpy.typing as npt
 from popdetect.detection.audio.recording import Samples, read
 from popdetect.errors import UsageError
 from popdetect.records import Detection, Event
-from popdetect.session.files import make_folder, write_files
+from popdetect.session.files import distinct_names, make_folder, write_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,36 +103,6 @@ def png(figure: Figure) -> bytes:
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=100, metadata={"Software": "popdetect"})
     return out.getvalue()
-
-
-def distinct_names(files: Sequence[str]) -> dict[str, str]:
-    """Return a name for each different file; a few systems take names that differ in case only for one."""
-    parts = {file: ("stdin",) if file == "-" else _parts(file) for file in files}
-    named: dict[str, str] = {}
-    taken: set[str] = set()
-
-    def take(file: str, name: str) -> None:
-        if file not in named and name.casefold() not in taken:
-            named[file] = name
-            taken.add(name.casefold())
-
-    for depth in range(1, max(map(len, parts.values())) + 1):
-        tried = {file: "_".join(parts[file][-depth:]) for file in parts if file not in named}
-        seen = Counter(name.casefold() for name in tried.values())
-        for file, name in tried.items():
-            if seen[name.casefold()] == 1:
-                take(file, name)
-    for file, whole in ((file, "_".join(parts[file])) for file in parts):
-        # one file by two names, or a folder like `a_b` beside `a/b`: they are numbered
-        take(file, whole)
-        for number in range(2, len(parts) + 2):
-            take(file, f"{whole} ({number})")
-    return {file: named[file] for file in parts}
-
-
-def _parts(file: str) -> tuple[str, ...]:
-    path = Path(file)
-    return path.relative_to(path.anchor).parts or ("clip",)
 
 
 def points_of_interest(events: Sequence[Event]) -> list[float]:
