@@ -25,6 +25,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 LIBRARIES = {
     "soundfile": {"detection", "training"},
     "av": {"detection"},
+    "distributed": {"session"},
     "librosa": {"training"},
     "sklearn": {"training"},
     "scipy": {"training", "study"},

@@ -88,6 +88,7 @@ EXTRAS = {
     "uvicorn": "app",
     "av": "phone",
     "sounddevice": "live",
+    "distributed": "cluster",
 }
 
 

@@ -87,3 +87,13 @@ class TellingDetector(FakeDetector):
 
 def make_telling(model: str | None, operating_point: str) -> FakeDetector:
     return TellingDetector(model, operating_point)
+
+
+class SlowDetector(FakeDetector):
+    def verdict(self, path: str, name: str) -> Verdict:
+        time.sleep(0.05)
+        return super().verdict(path, name)
+
+
+def make_slow(model: str | None, operating_point: str) -> FakeDetector:
+    return SlowDetector(model, operating_point)

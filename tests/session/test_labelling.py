@@ -453,7 +453,7 @@ def test_the_number_of_processes_has_limits(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("n_clips", [1, 7, 240, 500])
 def test_chunks_are_all_clips_in_order_and_small_enough_for_all_processes(n_clips: int, jobs: int) -> None:
     clips = [Clip(f"{number}.wav", "", 0, 0) for number in range(n_clips)]
-    chunks = list(pool._chunks(clips, jobs))
+    chunks = list(pool.chunks(clips, jobs))
     sizes = [len(chunk) for chunk in chunks]
 
     assert [clip for chunk in chunks for clip in chunk] == clips

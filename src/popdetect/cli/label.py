@@ -18,6 +18,13 @@ OPTIONS = (
     options.path("--out", "DIR", "folder for the results (default: DIR/popdetect)"),
     options.text("--formats", "LIST", "also write label files: audacity, raven, textgrid, separated by commas"),
     options.number("--jobs", 1, 1, 256, "number of processes that run in parallel", unit="processes"),
+    options.text(
+        "--cluster",
+        "ADDRESS",
+        "run on the Dask cluster of this scheduler, such as tcp://10.0.0.5:8786; its "
+        "workers read the recordings under the same paths",
+    ),
+    options.flag("--ship-bytes", "send the recordings to the cluster, for workers that do not see the folder"),
     options.flag("--force", "process finished clips again"),
     *options.MODEL,
 )
@@ -31,7 +38,7 @@ def run(args: options.Args) -> int:
     from popdetect.session import labelling
 
     formats = tuple(name for name in (args.formats or "").replace(" ", "").split(",") if name)
-    settings = options.chosen(args, "out", "model", "operating_point", "jobs", "force")
+    settings = options.chosen(args, "out", "model", "operating_point", "jobs", "cluster", "ship_bytes", "force")
     with terminal.progress("clips", args.quiet) as on_progress:
         summary = labelling.label(args.folder, formats=formats, on_progress=on_progress, **settings)
     for name, error in summary.unlisted:

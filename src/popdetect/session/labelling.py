@@ -13,7 +13,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -31,12 +31,13 @@ from popdetect.session.label_files import FORMATS, label_file
 from popdetect.session.label_folders import is_corrected, written_clips
 from popdetect.session.progress import ProgressFile
 from popdetect.session.session import Session
-from popdetect.session.workers import Make, check_jobs, detect_all
+from popdetect.session.workers import Result, check_jobs, detect_all
 
 SCHEMA_VERSION = 1  # of run.json
 
 Factory = Callable[[str | None, str], Detector]
 OnProgress = Callable[[int, int], None]
+Work = Callable[[Sequence[Clip]], Generator[Result, None, None]]  # processes every clip once, in any order
 
 
 def load_detector(model: str | None, operating_point: str) -> Detector:
@@ -124,6 +125,8 @@ def label(
     operating_point: str = DEFAULT_OPERATING_POINT,
     formats: Iterable[str] = (),
     jobs: int = 1,
+    cluster: str | None = None,
+    ship_bytes: bool = False,
     force: bool = False,
     on_progress: OnProgress | None = None,
     detector_factory: Factory = load_detector,
@@ -136,6 +139,10 @@ def label(
 
     Parameters
     ----------
+    cluster : str, optional
+        Address of a Dask scheduler, such as ``tcp://10.0.0.5:8786``, whose workers do the work in place of `jobs`.
+    ship_bytes : bool
+        Send the recordings to the cluster, which then needs no shared storage.
     on_progress : callable (done, total), optional
         Called at the start with the number of skipped clips, then after each clip.
     detector_factory : callable (model, operating_point), optional
@@ -162,6 +169,10 @@ def label(
         if name not in FORMATS:
             raise UsageError(f"format {name!r}; there are: {', '.join(FORMATS)}")
     check_jobs(jobs)
+    if cluster is not None and jobs != 1:
+        raise UsageError(f"jobs {jobs} with a cluster; the number of its workers is that of the cluster")
+    if ship_bytes and cluster is None:
+        raise UsageError("ship_bytes without a cluster; there is nothing to send the recordings to")
     make = partial(detector_factory, os.fspath(model) if model is not None else None, operating_point)
     detector = make()
     clips, unlisted = find_clips(root, target)
@@ -173,7 +184,12 @@ def label(
         "operating_point": operating_point,
     }
     with ProgressFile(target / "progress.jsonl", fingerprint, fresh=force) as progress:
-        done, n_skipped = _detect(clips, progress, detector, make, jobs, on_progress or (lambda done, total: None))
+        work: Work = partial(detect_all, detector=detector, make=make, jobs=jobs)
+        if cluster is not None:
+            from popdetect.session import cluster as dask_cluster  # loads distributed: 0.5 s
+
+            work = partial(dask_cluster.detect_all, detector=detector, address=cluster, ship_bytes=ship_bytes)
+        done, n_skipped = _detect(clips, progress, detector, work, on_progress or (lambda done, total: None))
         verdicts, records = zip(*(done[clip] for clip in clips), strict=True)
         progress.compact(zip(clips, verdicts, strict=True))
 
@@ -189,6 +205,8 @@ def label(
         "jobs": jobs,
         "force": force,
     }
+    if cluster is not None:
+        settings |= {"cluster": True, "ship_bytes": ship_bytes}  # without the address, which names a computer
     bundle = Path(model).resolve().name if model is not None else DEFAULT_NAME
     ended = started + timedelta(seconds=time.perf_counter() - begun)
     run = _describe(detector, bundle, records, n_skipped, unlisted, settings, started, ended)
@@ -201,8 +219,7 @@ def _detect(
     clips: Sequence[Clip],
     progress: ProgressFile,
     detector: Detector,
-    make: Make,
-    jobs: int,
+    work: Work,
     on_progress: OnProgress,
 ) -> tuple[dict[Clip, tuple[Verdict, LabelledClip]], int]:
     """Return verdict and record of every clip, and how many verdicts were remembered."""
@@ -221,7 +238,7 @@ def _detect(
     on_progress(n_skipped, len(clips))
     to_do = [clip for clip in clips if clip not in done]
     # closing: an interruption here stops the workers before it goes on
-    with contextlib.closing(detect_all(to_do, detector, make, jobs)) as results:
+    with contextlib.closing(work(to_do)) as results:
         for clip, verdict in results:
             progress.add(clip, verdict)
             keep(clip, verdict)

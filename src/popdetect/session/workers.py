@@ -51,15 +51,15 @@ def detect_all(clips: Sequence[Clip], detector: Detector, make: Make, jobs: int)
         _keep_memory()
         with one_thread():
             for chunk in _small(clips):
-                yield from zip(chunk, _detect(detector, chunk), strict=True)
+                yield from zip(chunk, detect_chunk(detector, chunk), strict=True)
         return
-    chunks = deque(_chunks(clips, jobs))
-    while chunks:
-        suspects = yield from _in_parallel(chunks, detector, make, min(jobs, len(chunks)))
+    waiting = deque(chunks(clips, jobs))
+    while waiting:
+        suspects = yield from _in_parallel(waiting, detector, make, min(jobs, len(waiting)))
         yield from _one_by_one(suspects, detector, make)
 
 
-def _chunks(clips: Sequence[Clip], jobs: int) -> Iterator[Sequence[Clip]]:
+def chunks(clips: Sequence[Clip], jobs: int) -> Iterator[Sequence[Clip]]:
     """Divide the clips so that all processes have work, with smaller chunks at the end, so that they end together."""
     size = max(1, min(CHUNK, len(clips) // (4 * jobs)))
     start = 0
@@ -103,7 +103,7 @@ def _keep_memory() -> None:
     np.empty(31 << 20, np.uint8)
 
 
-def _detect(detector: Detector, clips: Sequence[Clip]) -> list[Verdict]:
+def detect_chunk(detector: Detector, clips: Sequence[Clip]) -> list[Verdict]:
     """Process clips together, or one by one if that raises an error."""
     try:
         return detector.verdicts([(clip.path, clip.file) for clip in clips])
@@ -237,4 +237,4 @@ def _end_with_parent() -> None:
 def _detect_chunk(clips: Sequence[Clip]) -> list[Verdict]:
     if _Worker.detector is None:  # made here, as an error in `_start` would look like a dead process
         _Worker.detector = _Worker.make()
-    return [] if _Worker.stop.value else _detect(_Worker.detector, clips)  # stopped: nobody reads the verdicts
+    return [] if _Worker.stop.value else detect_chunk(_Worker.detector, clips)  # stopped: nobody reads the verdicts
