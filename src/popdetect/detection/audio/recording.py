@@ -119,12 +119,11 @@ class Recording:
         check_recording(self.n_samples, self.rate_hz, silence)
 
     def _read(self, size: int) -> tuple[Samples, float, float]:
-        """The next samples, the highest and the lowest of them."""
+        """The next samples, and two numbers that are finite if all of them are: the highest and the lowest."""
         if self._file.subtype == "PCM_16":
             # equal to the floats of libsndfile to the bit, and 0.17 ms faster for 3 s at 48 kHz: 6 % of `label`
-            block = as_float(self._file.read(size, dtype="int16", always_2d=True))
-        else:
-            block = self._file.read(size, dtype="float32", always_2d=True)
+            return as_float(self._file.read(size, dtype="int16", always_2d=True)), 0.0, 0.0  # integers are finite
+        block = self._file.read(size, dtype="float32", always_2d=True)
         return (block, float(block.max()), float(block.min())) if len(block) else (block, 0.0, 0.0)
 
     @property
