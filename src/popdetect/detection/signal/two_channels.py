@@ -59,6 +59,8 @@ def differences(read: SnippetReader, onsets: Ints, rate_hz: int) -> list[Differe
 
 def _difference(piece: Array, n_before: int, rate_hz: int) -> Difference:
     """Compare two channels, shape (2, n), of which the first `n_before` samples are background."""
+    if np.array_equal(piece[0], piece[1]):
+        return Difference("both")  # one microphone recorded twice
     step = round(_STEP_MS * rate_hz / 1000)
     n_fft = _fast_size(piece.shape[1] + step)
     gains = _octave_gains(n_fft, rate_hz)
@@ -85,15 +87,17 @@ def _difference(piece: Array, n_before: int, rate_hz: int) -> Difference:
         return Difference(channel)
     if not found.all():
         return Difference(channel, "1" if found[0] else "2", level_db)
-    arrival_ms = _arrival_ms(sound[:, n_before - step // 2 :], ratio, gains, n_fft, rate_hz)
+    arrival_ms = _arrival_ms(sound[:, n_before - step // 2 :], ratio, rate_hz)
     return Difference(channel, "both", level_db, arrival_ms)
 
 
-def _arrival_ms(sound: Floats, ratio: Floats, gains: Floats, n_fft: int, rate_hz: int) -> float | None:
+def _arrival_ms(sound: Floats, ratio: Floats, rate_hz: int) -> float | None:
     """How much later a sound, shape (2, n), is on the second channel, ms; None if the channels do not match.
 
     Each octave is weighted by how much of it is the event, not background, so that noise has no say.
     """
+    n_fft = _fast_size(sound.shape[1] + round(MAX_ARRIVAL_MS * rate_hz / 1000) + 1)
+    gains = _octave_gains(n_fft, rate_hz)
     weight = np.sqrt(np.prod(np.maximum(1 - 1 / ratio, 0.0) * (ratio >= 10 ** (FOUND_DB / 10)), axis=0))
     spectra = np.fft.rfft(sound, n_fft, axis=1) * (weight[:, None] * gains).sum(axis=0)
     power = np.square(np.abs(spectra)).sum(axis=1)
@@ -136,7 +140,7 @@ def _fast_size(n: int) -> int:
 
 # --- the whole recording ---------------------------------------------------------------------------------------------
 
-WINDOW_S, NEXT_S = 0.085, 0.5  # of sound that is compared, and from one such window to the next
+WINDOW_S, NEXT_S = 0.085, 1.0  # of sound that is compared, and from one such window to the next
 MAX_DELAY_MS = 20.0
 SAME_FROM = 0.9  # mean agreement of the phases; independent noise 10 dB below the sound on each channel gives 0.9
 _ROUNDING = 2.0**-30 / 12  # variance of rounding to 16 bits
@@ -145,7 +149,7 @@ _LEAST_BINS = 32
 _MAYBE_FROM = 0.25  # agreement at the best whole sample, before the two stretches of sound are aligned
 _OTHER = (math.nan, math.nan, math.nan)  # another signal: NaN equals nothing
 _GAIN_DB, _DELAY_SAMPLES = 1.0, 0.5  # how far gain and delay may differ from one window to the next
-_FINER_DELAY = 8
+_FINER_DELAY = 4
 
 
 class ChannelCheck:
