@@ -139,3 +139,22 @@ def test_a_sound_without_a_likelier_neighbour_keeps_its_base_score() -> None:
     rows[:, names.index("best_before")] = [-8.0, 0.9, 1.1]
 
     assert conclusion.context_logits(Low(), rows).tolist() == [1.0, 1.0, -3.0]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_later_candidate_changes_events_that_are_final(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    point = OperatingPoint(0.5, 0.8, 0.4)
+    samples = np.cumsum(rng.choice([5, 30, 100, 149, 150, 151, 400], 40)).tolist()  # at 1 kHz: ms
+    scored = [
+        conclusion.ScoredCandidate(s, *rng.choice([0.1, 0.45, 0.9], 2), 2.0, 2500.0, 3000.0, 30.0, False)
+        for s in samples
+    ]
+    whole = conclusion.events_of(point, scored, 1000)
+    n_returned = 0
+    for known in range(len(scored)):
+        n_final = conclusion.n_final(point, scored[:known], samples[known], 1000)
+        assert conclusion.events_of(point, scored[:n_final], 1000) == whole[:n_final]
+        assert n_final >= n_returned
+        n_returned = n_final
+    assert n_returned > 0
