@@ -314,7 +314,8 @@ def test_json_has_the_bursts_of_every_recording(treatment: Path, with_pop: Path,
         (3, 35.0),
     ]
     assert sum(burst["n_pops"] for burst in short["bursts"]) == short["n_pops"] > 0
-    assert list(long["bursts"][0]) == ["start_s", "end_s", "n_pops", "p_pop"]
+    assert list(long["bursts"][0])[:4] == ["start_s", "end_s", "n_pops", "p_pop"]
+    assert list(long["bursts"][0].values())[4:] == [None] * 3  # no channels to compare
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a pipe of the shell")
