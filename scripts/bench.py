@@ -43,6 +43,7 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 import numpy as np
 import soundfile
 
+import bench_live
 import bench_long
 import bench_study
 from popdetect.detection.audio import recording as audio
@@ -69,6 +70,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     parser.add_argument("--study", action="store_true", help="measure log, outcomes and report instead")
     parser.add_argument("--long", action="store_true", help="measure long recordings instead")
+    parser.add_argument("--live", action="store_true", help="measure how soon listen says a pop instead (a minute)")
     parser.add_argument("--accuracy", action="store_true", help="measure accuracy instead")
     parser.add_argument("--scenes", type=int, default=2000, metavar="N", help="mixed clips for training (2000)")
     parser.add_argument(
@@ -88,7 +90,9 @@ def main() -> int:
         accuracy.run(args.sounds, out=args.json, **how)
         return 0
     with tempfile.TemporaryDirectory(prefix="popdetect-bench-") as folder:
-        if args.study:
+        if args.live:
+            figures = bench_live.run()
+        elif args.study:
             figures = bench_study.run(Path(folder), args.repeat)
             targets(figures, bench_study.targets())
         elif args.long:
