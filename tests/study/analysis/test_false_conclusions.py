@@ -4,101 +4,29 @@ Each kind is drawn 60 times with fixed seeds; `scripts/benchmarks/interval_cover
 of 5 % gives more than 8 of 60 in 1 of 200 such tests.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
-from outcome_fakes import thrust
 
+from hard_studies import (
+    Draw,
+    confounded_patients,
+    first_thrust_helps_most,
+    less_pops_in_worse_pain,
+    rare_pops,
+    rare_thrusts_without,
+    repeated_until_it_pops,
+    scored,
+    session_pain,
+    skilled_therapists,
+    unequal_patients,
+)
 from popdetect.study.analysis.adjusted import Difference
 from popdetect.study.analysis.outcomes import Outcomes, disagree, outcomes
-from popdetect.study.analysis.thrusts import Thrust
 from popdetect.study.analysis.units import units_of
 
 N_STUDIES = 60
 MOST = 8
 pytestmark = pytest.mark.slow
-
-
-def scored(rng: np.random.Generator, patient: int, pop: bool, before: float, after: float, **more: object) -> Thrust:
-    pain = [float(np.clip(np.rint(score), 0, 10)) for score in (before, after)]
-    return thrust("pop" if pop else "no_pop", *pain, patient=f"p{patient}", **more)
-
-
-def rare_pops(rng: np.random.Generator) -> list[Thrust]:
-    """12 patients, 4 thrusts each, 2 pops in all."""
-    pops = rng.choice(48, 2, replace=False)
-    own = rng.normal(0, 0.7, 12)
-    drawn = rng.normal(6, 1, 48)
-    return [
-        scored(rng, i // 4, i in pops, drawn[i], drawn[i] - 1 + own[i // 4] + rng.normal(), session_no=i % 4 + 1)
-        for i in range(48)
-    ]
-
-
-def rare_no_pops(rng: np.random.Generator) -> list[Thrust]:
-    """80 patients with one thrust, 95 % of them pops."""
-    return [scored(rng, i, i >= 4, before := rng.normal(6, 1), before - 1 + rng.normal(0, 1.2)) for i in range(80)]
-
-
-def repeated_until_it_pops(rng: np.random.Generator) -> list[Thrust]:
-    """Up to three thrusts a session, until one pops; the first helps most."""
-    rows = []
-    for patient in range(30):
-        own, share = rng.normal(0, 0.7), 1 / (1 + np.exp(-rng.normal(0.2, 0.8)))
-        for session in (1, 2):
-            pain = rng.normal(6.3, 0.9)
-            for number, relief in enumerate((1.2, 0.5, 0.1), 1):
-                after = pain - relief + 0.4 * own + rng.normal(0, 0.8)
-                pop = rng.random() < share
-                place = {"session": f"s{patient}-{session}", "session_no": session, "thrust_no": number}
-                rows.append(scored(rng, patient, pop, pain, after, **place))
-                pain = after
-                if pop:
-                    break
-    return rows
-
-
-def first_thrust_helps_most(rng: np.random.Generator) -> list[Thrust]:
-    """Later thrusts pop less and help less."""
-    rows = []
-    for patient in range(25):
-        own = rng.normal(0, 0.7)
-        for session in (1, 2):
-            for number, (share, relief) in enumerate(((0.8, 1.2), (0.5, 0.5), (0.3, 0.1)), 1):
-                pain = rng.normal(6.3, 0.9)
-                after = pain - relief + own + rng.normal(0, 0.8)
-                place = {"session": f"s{patient}-{session}", "session_no": session, "thrust_no": number}
-                rows.append(scored(rng, patient, rng.random() < share, pain, after, **place))
-    return rows
-
-
-def patients_who_pop_fare_better(rng: np.random.Generator) -> list[Thrust]:
-    """A trait of the patient makes both pops and relief likelier."""
-    rows = []
-    for patient in range(40):
-        trait = rng.normal()
-        for session in range(1, 5):
-            pop = rng.random() < 1 / (1 + np.exp(-(0.4 + 1.2 * trait)))
-            pain = rng.normal(6.3, 0.9)
-            rows.append(scored(rng, patient, pop, pain, pain - 1 - 0.6 * trait + rng.normal(), session_no=session))
-    return rows
-
-
-def skilled_therapists(rng: np.random.Generator) -> list[Thrust]:
-    """A therapist's skill makes both pops and relief likelier; one thrust per patient."""
-    skill = rng.normal(0, 1, 6)
-    return [
-        scored(
-            rng,
-            i,
-            rng.random() < 1 / (1 + np.exp(-(0.3 + skill[i % 6]))),
-            before := rng.normal(6.3, 0.9),
-            before - 1 - 0.5 * skill[i % 6] + rng.normal(),
-            therapist=f"t{i % 6}",
-        )
-        for i in range(90)
-    ]
 
 
 def excludes_0(difference: Difference) -> bool:
@@ -110,13 +38,15 @@ def crude(found: Outcomes) -> Difference:
     return found.others[-1]
 
 
-KINDS: dict[str, tuple[Callable[[np.random.Generator], list[Thrust]], tuple[str, ...], bool]] = {
+KINDS: dict[str, tuple[Draw, tuple[str, ...], bool]] = {
     "rare pops": (rare_pops, (), False),
-    "rare thrusts without a pop": (rare_no_pops, (), False),
+    "rare thrusts without a pop": (rare_thrusts_without, (), False),
+    "unequal patients": (unequal_patients, (), False),
     "thrusts repeated until one pops": (repeated_until_it_pops, (), False),
     "the first thrust helps most": (first_thrust_helps_most, (), True),
-    "patients who pop fare better": (patients_who_pop_fare_better, (), True),
+    "patients who pop fare better": (confounded_patients, (), True),
     "skilled therapists": (skilled_therapists, ("therapist",), True),
+    "pain of a session": (session_pain, (), False),
 }
 
 
@@ -138,7 +68,7 @@ def test_within_patients_holds_for_repeated_thrusts() -> None:
 
 
 def test_confounding_between_patients_is_shown_beside_the_answer() -> None:
-    found = outcomes(patients_who_pop_fare_better(np.random.default_rng(4)))
+    found = outcomes(confounded_patients(np.random.default_rng(4)))
     between = next(d for d in found.others if d.title.startswith("between patients"))
 
     assert found.main.is_within
@@ -150,7 +80,7 @@ def test_confounding_between_patients_is_shown_beside_the_answer() -> None:
 def test_patients_compared_with_others_are_said_to_be() -> None:
     warning = "Patients are compared with other patients here"
     single = outcomes(skilled_therapists(np.random.default_rng(1)))
-    repeated = outcomes(patients_who_pop_fare_better(np.random.default_rng(1)))
+    repeated = outcomes(confounded_patients(np.random.default_rng(1)))
 
     assert any(caveat.startswith(warning) for caveat in single.caveats)
     assert not any(caveat.startswith(warning) for caveat in repeated.caveats)
@@ -160,12 +90,7 @@ def test_a_pop_that_is_rarer_in_worse_pain_is_warned_of() -> None:
     """Pain before is recorded with error: the adjusted difference is biased, that of changes is not."""
     warned = found = 0
     for seed in range(N_STUDIES):
-        rng = np.random.default_rng([7, seed])
-        rows = []
-        for i in range(150):
-            true = rng.normal(5.5, 1.5)
-            pop = rng.random() < 1 / (1 + np.exp(1.2 * (true - 5.5)))
-            rows.append(scored(rng, i, pop, true + rng.normal(0, 1.2), true - 1 + rng.normal(0, 0.8)))
+        rows = less_pops_in_worse_pain(np.random.default_rng([7, seed]))
         made = outcomes(rows)
         found += excludes_0(made.main)
         warned += disagree(made.main, made.others[3])
@@ -187,7 +112,7 @@ def test_belief_fakes_no_interaction_on_the_relative_scale() -> None:
                 before = 2.5 + 1.2 * belief + rng.normal(0, 0.5)
                 pop = rng.random() < 0.5
                 after = before * (0.7 if pop else 1.0) * (1 + rng.normal(0, 0.12))
-                rows.append(scored(rng, patient, pop, before, after, session_no=number, believes_pop_needed=belief))
+                rows.append(scored(patient, pop, before, after, session_no=number, believes_pop_needed=belief))
         made = outcomes(rows).belief
         absolute += excludes_0(made.interaction)
         low, high = made.relative.low, made.relative.high
@@ -200,16 +125,7 @@ def test_belief_fakes_no_interaction_on_the_relative_scale() -> None:
 def test_no_study_of_copied_scores_shows_equivalence() -> None:
     """One session each, its scores copied to every thrust, a true difference of -1.5."""
     for seed in range(20):
-        rng = np.random.default_rng([11, seed])
-        rows = []
-        for patient in range(30):
-            pops = rng.random(4) < 0.35
-            before = float(np.rint(rng.normal(6.3, 1)))
-            after = float(np.clip(np.rint(before - 0.5 - 1.5 * pops.any() + rng.normal(0, 0.7)), 0, 10))
-            rows += [
-                scored(rng, patient, bool(pop), before, after, session=f"s{patient}", thrust_no=i + 1)
-                for i, pop in enumerate(pops)
-            ]
+        rows = session_pain(np.random.default_rng([11, seed]), -1.5)
         assert units_of(rows).unit == "session"
         for unit in (None, "thrust"):
             assert outcomes(rows, unit=unit).equivalence.conclusion != "equivalence"
