@@ -137,6 +137,7 @@ def test_the_tree_of_errors_has_each_error_and_its_exit_code() -> None:
         "benchmarks/plain_script.py",
         "benchmarks/interval_coverage.py",
         "benchmarks/adaptation.py",
+        "benchmarks/cluster_cost.py",
     ],
 )
 def test_scripts_help(script: str) -> None:
