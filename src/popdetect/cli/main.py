@@ -37,6 +37,7 @@ COMMANDS = {
     "evaluate": "measure how well a model agrees with clips that people labelled",
     "simulate": "make a session folder of simulated clips whose correct labels are known",
     "log": "add a labelled session and its pain scores (session.csv) to the journal of a study",
+    "plan": "simulate how many patients a study needs, and write its plan before the data",
     "outcomes": "compare pain after thrusts with and without a pop, from the journal of a study",
     "report": "write the results of a study as one web page with pictures, to read, print or send",
     "export": "write the journal of a study as tables for other programs",

@@ -157,6 +157,7 @@ ANALYSIS = (  # of a study; their names are ANALYSIS_NAMES
     "analysis",
     number("--margin", 1.0, 0.01, 100, "a smaller difference does not matter to patients", "POINTS", "NPRS points"),
     text("--scale", "SCALE", "NPRS or VAS100; needed if the journal contains both", choices=("NPRS", "VAS100")),
+    path("--plan", "PLAN", "follow this plan, made by `popdetect plan` before the data, and name what differs from it"),
     text("--unit", "UNIT", "what has pain scores of its own: thrust or session (default: recognised from the scores)",
          choices=("thrust", "session")),
     text("--time-point", "NAME", "when pain after was asked, as in the table (default: that with most scores)"),
@@ -168,7 +169,7 @@ ANALYSIS = (  # of a study; their names are ANALYSIS_NAMES
          "both options, the results are corrected for the errors of the detector", type=_counts),
     number("--seed", 0, *SEEDS, "seed of the bootstrap intervals"),
 )  # fmt: skip
-ANALYSIS_NAMES = ("margin", "scale", "unit", "time_point", "adjust", "sensitivity", "specificity", "seed")
+ANALYSIS_NAMES = ("margin", "scale", "plan", "unit", "time_point", "adjust", "sensitivity", "specificity", "seed")
 _OUTPUT = (
     "output",
     flag("--json", "print JSON, one object per line"),

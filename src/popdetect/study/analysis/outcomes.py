@@ -7,8 +7,10 @@ robust it is, or are exploratory. A figure for which there are too few data is N
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -29,6 +31,7 @@ from popdetect.study.analysis.detector_errors import Accuracy, Counts, Dilution,
 from popdetect.study.analysis.equivalence import Equivalence, Power, equivalence, power
 from popdetect.study.analysis.estimates import Estimate
 from popdetect.study.analysis.groups import Group, Responders, groups_of, responders
+from popdetect.study.analysis.plan_file import Plan, read_plan, settings
 from popdetect.study.analysis.relations import Belief, Dose, Speed, belief, dose, speed
 from popdetect.study.analysis.thrusts import PainScale, Thrust
 from popdetect.study.analysis.units import Unit, Units, units_of
@@ -40,6 +43,16 @@ ALWAYS = (
     "One comparison, the adjusted difference, is the answer. The other figures are exploratory; of many 95 % intervals "
     "one in twenty does not hold the true value.",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan made before the data, and what differs from it."""
+
+    made: str  # ISO 8601 date, as the plan says
+    sha256: str
+    n_patients: int | None
+    deviations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,7 @@ class Outcomes:
     dilution: Dilution
     equivalence: Equivalence
     power: Power
+    planned: Planned | None  # the plan that this analysis follows
     caveats: tuple[str, ...]  # sentences about the limits of the answer
 
 
@@ -79,6 +93,7 @@ def outcomes(
     unit: Unit | None = None,
     time_point: str | None = None,
     adjust: Sequence[str] | None = None,
+    plan: Plan | str | os.PathLike[str] | None = None,
     sensitivity: Counts | None = None,
     specificity: Counts | None = None,
     seed: int = 0,
@@ -99,6 +114,8 @@ def outcomes(
         When pain after was asked; by default the time point with most scores.
     adjust : sequence of str, optional
         Further columns to adjust for, such as ``therapist``: those of `columns.ADJUSTABLE`, or the clinic's own.
+    plan : Plan or the path of its file, optional
+        Settings with their default take the planned value; the others are named as deviations.
     sensitivity, specificity : (right, n), optional
         Counts behind the detector's figures, of decided clips (see `detector_errors`); both or none.
     seed : int ≥ 0
@@ -110,12 +127,20 @@ def outcomes(
         Two pain scales and no choice, a margin out of range, an unknown time point or column, one of the two counts
         only, or impossible counts.
     """
+    planned = None
+    if plan:
+        given = {"margin": margin, "scale": scale, "unit": unit, "time_point": time_point, "adjust": adjust or ()}
+        plan = plan if isinstance(plan, Plan) else read_plan(Path(plan))
+        used, deviations = settings(plan, given)
+        margin, scale, unit, time_point, adjust = (used[name] for name in given)
+        planned = Planned(plan.made, plan.sha256, plan.n_patients, deviations)
     if not 0 < margin <= 10:
         raise UsageError(f"margin {margin:g}: allowed are NPRS points above 0 and up to 10 (VAS100: times 10)")
     chosen = scale_of(thrusts, scale)
     points = UNITS[chosen]
     accuracy = _accuracy(sensitivity, specificity)
     own = [thrust for thrust in thrusts if thrust.pain_scale == chosen]
+    n_other_scale = len(thrusts) - len(own)
     units = units_of(own, unit, time_point)
     adjust = adjust or ()
     columns = columns_of(units.rows, chosen, adjust)
@@ -138,7 +163,7 @@ def outcomes(
         scale=chosen,
         n_thrusts=len(columns),
         n_patients=len(np.unique(columns.patient)),
-        n_other_scale=len(thrusts) - len(own),
+        n_other_scale=n_other_scale,
         n_not_judged=int((columns.label == "").sum()),
         unit=units.unit,
         unit_why=units.why,
@@ -160,8 +185,24 @@ def outcomes(
         dilution=diluted,
         equivalence=equivalence(main, margin * points, diluted.corrected),
         power=power(main, margin * points),
-        caveats=_caveats(columns, units, own, accuracy, len(thrusts) - len(own), main, change),
+        planned=planned,
+        caveats=(*_of_plan(planned, columns), *_caveats(columns, units, own, accuracy, n_other_scale, main, change)),
     )
+
+
+def _of_plan(planned: Planned | None, columns: Columns) -> tuple[str, ...]:
+    """Sentences about the plan and what differs from it."""
+    if planned is None:
+        return ()
+    n_patients = len(np.unique(columns.patient))
+    found = [
+        f"Analysed after the plan of {planned.made} (sha256 {planned.sha256[:12]}); its date cannot be checked here."
+    ]
+    if planned.deviations:
+        found.append(f"It differs from the plan: {'; '.join(planned.deviations)}.")
+    if planned.n_patients and n_patients < planned.n_patients:
+        found.append(f"{planned.n_patients} patients were planned, {n_patients} are there.")
+    return tuple(found)
 
 
 def _caveats(

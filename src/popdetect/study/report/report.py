@@ -25,6 +25,7 @@ from popdetect.study.analysis.adjusted import Difference
 from popdetect.study.analysis.columns import columns_of
 from popdetect.study.analysis.detector_errors import Counts
 from popdetect.study.analysis.outcomes import MARGIN, outcomes
+from popdetect.study.analysis.plan_file import Plan
 from popdetect.study.analysis.regression import WORDS
 from popdetect.study.analysis.thrusts import PainScale, Thrust
 from popdetect.study.analysis.units import Unit, units_of
@@ -67,6 +68,7 @@ def write(
     unit: Unit | None = None,
     time_point: str | None = None,
     adjust: Sequence[str] | None = None,
+    plan: Plan | str | os.PathLike[str] | None = None,
     sensitivity: Counts | None = None,
     specificity: Counts | None = None,
     seed: int = 0,
@@ -83,7 +85,7 @@ def write(
         The page to write, ``report.html``.
     sessions : sequence of paths
         Folders of labelled sessions; a few of their clips are shown as examples.
-    margin, scale, unit, time_point, adjust, sensitivity, specificity, seed
+    margin, scale, unit, time_point, adjust, plan, sensitivity, specificity, seed
         As for `outcomes`; without `scale`, the scale of most thrusts.
     title : str, optional
     force : bool
@@ -115,6 +117,7 @@ def write(
         unit=unit,
         time_point=time_point,
         adjust=adjust,
+        plan=plan,
         sensitivity=sensitivity,
         specificity=specificity,
         seed=seed,
@@ -123,7 +126,7 @@ def write(
         shipped = bundle.load()
     except ModelError:
         shipped = None  # a report does not fail if the card of the model is missing
-    units = units_of([t for t in thrusts if t.pain_scale == o.scale], unit, time_point)
+    units = units_of([t for t in thrusts if t.pain_scale == o.scale], o.unit, o.time_point or None)
     columns, on_scale = columns_of(units.rows, o.scale), units.thrusts
     records = journal.records(book)
     known, points = find_known(sessions, {str(record["sha256"]) for record in records if record["sha256"]})
@@ -143,6 +146,7 @@ def write(
     asked = {(t.session, t.file) for t in thrusts}
     n_clips_only = sum(known not in asked for known in journal.recordings(book))
     command = [f"popdetect report STUDY.db -o report.html --margin {margin:g}", f"--scale {scale}" if scale else ""]
+    command.append("--plan PLAN" if plan else "")
     command += [f"--unit {unit}" if unit else "", f'--time-point "{time_point}"' if time_point else ""]
     command += [f'--adjust "{name}"' for name in adjust or ()]
     for name, counts in (("sensitivity", sensitivity), ("specificity", specificity)):
