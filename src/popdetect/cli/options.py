@@ -163,13 +163,18 @@ ANALYSIS = (  # of a study; their names are ANALYSIS_NAMES
     text("--time-point", "NAME", "when pain after was asked, as in the table (default: that with most scores)"),
     text("--adjust", "COLUMN", "adjust for a further column, such as therapist, site, region, technique or one of your "
          "own; can be given several times", action="append"),
+    flag("--sensitivity-analyses", "also make the comparison under other assumptions: uncertain clips, missing "
+         "answers, errors of the detector that depend on pain"),
     text("--sensitivity", "K/N", "of N clips in which a person heard a pop, the detector labelled K as pop; such as "
          "46/50", type=_counts),
     text("--specificity", "K/N", "of N clips in which a person heard no pop, the detector labelled K as no pop. With "
          "both options, the results are corrected for the errors of the detector", type=_counts),
     number("--seed", 0, *SEEDS, "seed of the bootstrap intervals"),
 )  # fmt: skip
-ANALYSIS_NAMES = ("margin", "scale", "plan", "unit", "time_point", "adjust", "sensitivity", "specificity", "seed")
+ANALYSIS_NAMES = (
+    "margin", "scale", "plan", "unit", "time_point", "adjust", "sensitivity_analyses", "sensitivity", "specificity",
+    "seed",
+)  # fmt: skip
 _OUTPUT = (
     "output",
     flag("--json", "print JSON, one object per line"),

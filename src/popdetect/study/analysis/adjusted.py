@@ -146,11 +146,12 @@ def adjusted_difference(
     covariates: Mapping[str, Covariate],
     title: str = "adjusted difference",
     *,
+    exposure: Floats | None = None,
     split: bool = True,
 ) -> Difference:
     """Difference in pain after, adjusted for pain before and covariates; the model is that of `regression.fit`."""
     try:
-        data = ready(columns, covariates, split=split)
+        data = ready(columns, covariates, exposure=exposure, split=split)
         made = fit(data.rows.after, {"pop": data.exposure, **data.terms}, data.rows.patient, data.rows.session)
     except TooLittle as reason:
         return Difference(title, missing(reason))

@@ -50,6 +50,7 @@ class Columns:
     belief: Floats
     n_pops: Floats
     speed: Floats
+    p_pop: Floats
     thrust_no: Words  # number within the session, as text
     by_patient: Words  # ``yes``, ``no``, ``unsure``, or empty
     by_therapist: Words
@@ -111,7 +112,7 @@ def columns_of(thrusts: Sequence[Thrust], scale: PainScale, adjust: Sequence[str
     rows = [row for block in blocks for row in block]
     patient = np.repeat(np.arange(len(patients)), [sum(map(len, patient)) for patient in patients])
     session = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
-    numbers = np.array([row[0] for row in rows], float).reshape(len(rows), 6)
+    numbers = np.array([row[0] for row in rows], float).reshape(len(rows), 7)
     numbers[np.isneginf(numbers)] = np.nan
     words = np.array([row[1] for row in rows], np.str_).reshape(len(rows), 5)
     columns = [_as_covariate(name, [row[2][i] for row in rows]) for i, name in enumerate(more)]
@@ -125,6 +126,7 @@ def columns_of(thrusts: Sequence[Thrust], scale: PainScale, adjust: Sequence[str
         belief=numbers[:, 3],
         n_pops=numbers[:, 4],
         speed=numbers[:, 5],
+        p_pop=numbers[:, 6],
         thrust_no=words[:, 1],
         by_patient=words[:, 2],
         by_therapist=words[:, 3],
@@ -162,7 +164,8 @@ def has(column: Covariate) -> Bools:
 
 def _row(thrust: Thrust, unit: float, more: Sequence[str]) -> _Row:
     pain = [None if p is None else p / unit for p in (thrust.pain_before, thrust.pain_after)]
-    numbers = (*pain, thrust.expects_relief, thrust.believes_pop_needed, thrust.n_pops, thrust.thrust_speed)
+    answers = (thrust.expects_relief, thrust.believes_pop_needed, thrust.n_pops, thrust.thrust_speed, thrust.p_pop)
+    numbers = (*pain, *answers)
     words = (
         thrust.label or "",
         "" if thrust.thrust_no is None else str(thrust.thrust_no),

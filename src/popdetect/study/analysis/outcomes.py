@@ -26,6 +26,7 @@ from popdetect.study.analysis.adjusted import (
     within_patients,
 )
 from popdetect.study.analysis.agreement import Agreement, agreements
+from popdetect.study.analysis.alternatives import alternatives
 from popdetect.study.analysis.columns import UNITS, Columns, columns_of, scale_of
 from popdetect.study.analysis.detector_errors import Accuracy, Counts, Dilution, Prevalence, dilution, prevalence
 from popdetect.study.analysis.equivalence import Equivalence, Power, equivalence, power
@@ -82,6 +83,7 @@ class Outcomes:
     equivalence: Equivalence
     power: Power
     planned: Planned | None  # the plan that this analysis follows
+    alternatives: tuple[Difference, ...]  # the main difference under other assumptions; empty if not asked for
     caveats: tuple[str, ...]  # sentences about the limits of the answer
 
 
@@ -97,6 +99,7 @@ def outcomes(
     sensitivity: Counts | None = None,
     specificity: Counts | None = None,
     seed: int = 0,
+    sensitivity_analyses: bool = False,
 ) -> Outcomes:
     """Analyse a study.
 
@@ -119,7 +122,9 @@ def outcomes(
     sensitivity, specificity : (right, n), optional
         Counts behind the detector's figures, of decided clips (see `detector_errors`); both or none.
     seed : int ≥ 0
-        Of the draws behind the interval of the corrected difference.
+        Of the draws behind the interval of the corrected difference, and of the sensitivity analyses.
+    sensitivity_analyses : bool
+        Whether to make those of `alternatives`; they take about a hundred times as long as the answer.
 
     Raises
     ------
@@ -186,6 +191,7 @@ def outcomes(
         equivalence=equivalence(main, margin * points, diluted.corrected),
         power=power(main, margin * points),
         planned=planned,
+        alternatives=alternatives(columns, points, seed) if sensitivity_analyses else (),
         caveats=(*_of_plan(planned, columns), *_caveats(columns, units, own, accuracy, n_other_scale, main, change)),
     )
 

@@ -72,6 +72,7 @@ def write(
     sensitivity: Counts | None = None,
     specificity: Counts | None = None,
     seed: int = 0,
+    sensitivity_analyses: bool = False,
     title: str | None = None,
     force: bool = False,
 ) -> Written:
@@ -85,7 +86,7 @@ def write(
         The page to write, ``report.html``.
     sessions : sequence of paths
         Folders of labelled sessions; a few of their clips are shown as examples.
-    margin, scale, unit, time_point, adjust, plan, sensitivity, specificity, seed
+    margin, scale, unit, time_point, adjust, plan, sensitivity, specificity, seed, sensitivity_analyses
         As for `outcomes`; without `scale`, the scale of most thrusts.
     title : str, optional
     force : bool
@@ -121,6 +122,7 @@ def write(
         sensitivity=sensitivity,
         specificity=specificity,
         seed=seed,
+        sensitivity_analyses=sensitivity_analyses,
     )
     try:
         shipped = bundle.load()
@@ -147,6 +149,7 @@ def write(
     n_clips_only = sum(known not in asked for known in journal.recordings(book))
     command = [f"popdetect report STUDY.db -o report.html --margin {margin:g}", f"--scale {scale}" if scale else ""]
     command.append("--plan PLAN" if plan else "")
+    command.append("--sensitivity-analyses" if sensitivity_analyses else "")
     command += [f"--unit {unit}" if unit else "", f'--time-point "{time_point}"' if time_point else ""]
     command += [f'--adjust "{name}"' for name in adjust or ()]
     for name, counts in (("sensitivity", sensitivity), ("specificity", specificity)):

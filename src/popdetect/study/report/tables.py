@@ -68,6 +68,7 @@ class Sheet:
 def sheets(o: Outcomes) -> list[Sheet]:
     """Return all tables of figures, in the order of the report."""
     made = [_groups(o), _differences(o), _conclusion(o), _responders(o), _dose(o), _belief(o)]
+    made += [_alternatives(o)] if o.alternatives else []
     made += [_speed(o.speed, o.scale)] if o.speed is not None else []
     return [*made, _agreement_counts(o), _agreement(o), _errors(o)]
 
@@ -101,6 +102,16 @@ def _differences(o: Outcomes) -> Sheet:
     caption = f"Pain after, pop minus no pop, in {UNIT_WORDS[o.scale]}"
     notes = ["Below 0 is less pain after a pop. The first line is the answer.", *_details(o.main)]
     return _sheet("differences", caption, figures, notes, _details(*o.others))
+
+
+def _alternatives(o: Outcomes) -> Sheet:
+    figures = [
+        _adjusted("the answer", o.main, o.scale),
+        *(_adjusted(made.title, made, o.scale) for made in o.alternatives),
+    ]
+    notes = ("If the figures lead to different conclusions, the answer depends on the assumption.",)
+    caption = f"Sensitivity analyses: the same difference under other assumptions, in {UNIT_WORDS[o.scale]}"
+    return _sheet("alternatives", caption, figures, notes, _details(*o.alternatives))
 
 
 def _details(*differences: Difference) -> list[str]:
