@@ -8,11 +8,10 @@ A session's folder is recognised by a random code in ``DIR/popdetect/session_id.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +22,10 @@ from popdetect.session.files import OUT_NAME, read_bytes, write_text
 from popdetect.session.session import Session
 from popdetect.study.fields import Value
 from popdetect.study.journal import journal
+from popdetect.study.journal.clip_names import clip_name, nearest
 from popdetect.study.journal.pseudonyms import Pseudonyms, key_beside, make_key, new_code, open_key
-from popdetect.study.journal.session_folder import Entry, entries_of, own_columns, read_scores
-from popdetect.study.journal.session_table import SessionTable, clip_name
+from popdetect.study.journal.session_folder import Entry, entries_of, own_columns, read_scores, with_clips
+from popdetect.study.journal.session_table import SessionTable
 
 CODE_FILE = "session_id.txt"
 _CODE = re.compile(r"S-[0-9a-z]{8}")
@@ -98,7 +98,7 @@ def log(
     """
     root, place = Path(folder), Path(journal_path)
     verdicts = {clip_name(clip.file): clip for clip in Session.read(root).clips}
-    table = read_scores(root)
+    table = with_clips(read_scores(root), root, verdicts)
     key_path = Path(key) if key is not None else key_beside(place)
     key_check = journal.key_check(place)
     if key_path.resolve() == place.resolve():
@@ -149,7 +149,7 @@ def log(
         written=written,
         clips_without_scores=tuple(without_scores),
         scores_without_clips=tuple(without_clips),
-        nearest=_nearest(without_clips, without_scores),
+        nearest=nearest(without_clips, without_scores),
         gone=tuple(gone),
         own_columns=tuple(own),
         left_out=tuple(left_out),
@@ -279,10 +279,3 @@ def _hints(
             first = seen.setdefault(clip.sha256, name)
             if first != name:
                 yield f"{name} is the same recording as {first}; it counts as a thrust of its own"
-
-
-def _nearest(names: Sequence[str], candidates: Sequence[str]) -> dict[str, str]:
-    """Return the most similar clip for the first few names; comparing all would take long."""
-    few = list(candidates[:500])
-    near = {name: difflib.get_close_matches(name, few, 1, 0.6) for name in names[:5]}
-    return {name: found[0] for name, found in near.items() if found}

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from popdetect.errors import NothingFound, UsageError
+from popdetect.errors import NothingFound, TableError, UsageError
 from popdetect.session.clips import LabelledClip
+from popdetect.session.files import readable
 from popdetect.study import fields
 from popdetect.study.fields import Value, clip_columns
+from popdetect.study.journal.clip_names import meant, nearest
 from popdetect.study.journal.pseudonyms import Mentions, Pseudonyms
 from popdetect.study.journal.schema import own_json
 from popdetect.study.journal.session_table import NAME, SessionRow, SessionTable, read_session_table
@@ -50,6 +52,40 @@ def read_scores(root: Path) -> SessionTable:
     if not table.rows:
         raise NothingFound(f"{path}: no line is filled in; write at least patient_id, pain_before and pain_after")
     return table
+
+
+def with_clips(table: SessionTable, root: Path, clips: Collection[str]) -> SessionTable:
+    """Return the table with the names of the clips that its lines mean; lines that mean none keep theirs.
+
+    Raises
+    ------
+    UsageError
+        If no line means a clip of the session: then the table is not of this folder.
+    TableError
+        If two lines mean the same clip.
+    """
+    path = readable(str(root / NAME))
+    found = meant([row.file for row in table.rows], clips)
+    if not found:
+        first = table.rows[0].file
+        near = nearest([first], clips)
+        hint = f"is {near[first]!r} meant?" if near else f"the first clip is {min(clips, default='')!r}"
+        n = len(table.rows)
+        none = f"none of the {n} names in file is" if n > 1 else "the name in file is not"
+        raise UsageError(f"{path}: {none} a clip of this session; nothing was written: {first!r}: {hint}")
+    problems: list[str] = []
+    lines_of: dict[str, int] = {}
+    for row in table.rows:
+        clip = found.get(row.file, row.file)
+        if clip in lines_of:
+            problems.append(
+                f"{path}:{row.line}: file: {row.file!r} is the clip {clip!r}, as in line {lines_of[clip]}; each clip "
+                "has one line: delete one of them"
+            )
+        lines_of.setdefault(clip, row.line)
+    if problems:
+        raise TableError(*problems)
+    return replace(table, rows=tuple(replace(row, file=found.get(row.file, row.file)) for row in table.rows))
 
 
 def own_columns(table: SessionTable, with_notes: bool) -> tuple[list[str], list[str]]:

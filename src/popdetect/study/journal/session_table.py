@@ -13,7 +13,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -26,6 +25,7 @@ from popdetect.session.session import Session, is_labelled
 from popdetect.session.tables import Row, csv_text, read_table
 from popdetect.study.analysis.thrusts import PainScale
 from popdetect.study.fields import Field, Value, plain_header, session_fields
+from popdetect.study.journal.clip_names import clip_name, leads_elsewhere
 
 NAME = "session.csv"
 _MOST_REPORTED = 20
@@ -71,11 +71,12 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
     filled: list[tuple[int, Row]] = []
     unfilled: list[str] = []
     lines_of: dict[str, tuple[int, str]] = {}
+    elsewhere: dict[str, list[tuple[int, str]]] = {}  # lines and paths, by what is wrong with them
     # the scale may be filled in beforehand, as may values that are the same for all clips of a day
     needed = [column for column, field in fields.items() if field.required and not field.is_key]
     for line, raw in zip(table.lines, table.rows, strict=True):
         row = {column: raw[header].strip() for column, header in known.items()}
-        row["file"] = clip_name(row["file"])
+        written, row["file"] = row["file"], clip_name(row["file"])
         others = {header: raw[header].strip() for header in own}
         if not any(row.values()) and not any(others.values()):
             continue  # spreadsheets leave lines of separators behind
@@ -83,6 +84,9 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
             report(line, f"{raw['']!r} stands in a column without a name; name it in the first line")
         if not row["file"]:
             report(line, "file: empty; the name of the clip is expected")
+            continue
+        if wrong := leads_elsewhere(row["file"]):
+            elsewhere.setdefault(wrong, []).append((line, written))
             continue
         if row["file"] in lines_of:
             report(line, _twice(row, *lines_of[row["file"]]))
@@ -92,6 +96,10 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
             filled.append((line, {**row, **others}))
         else:
             unfilled.append(row["file"])
+    for wrong, paths in elsewhere.items():
+        (first, path), n = paths[0], len(paths)
+        some = f"{n} lines have {wrong}, such as" if n > 1 else wrong
+        report(first, f"file: {some} {path!r}; allowed: a name relative to the session folder, such as a/clip_01.wav")
     scale = _scale(filled, report)
     rows = [_session_row(line, row, fields, own, scale, report) for line, row in filled]
     if problems:
@@ -116,12 +124,6 @@ def write_template(folder: str | os.PathLike[str]) -> tuple[Path, int]:
     rows = ({"file": file, "pain_scale": "NPRS"} for file in sorted(clip.file for clip in clips))
     write_text(path, csv_text(tuple(session_fields()), rows))
     return path, len(clips)
-
-
-def clip_name(text: str) -> str:
-    """Name of a clip as tables have it: relative, with ``/``, accents composed (macOS decomposes them)."""
-    name = unicodedata.normalize("NFC", text.strip()).replace("\\", "/")
-    return re.sub(r"^(\./)+", "", name)
 
 
 def _columns(
