@@ -26,6 +26,7 @@ LIBRARIES = {
     "soundfile": {"detection", "training"},
     "av": {"detection"},
     "distributed": {"session"},
+    "openpyxl": {"session"},
     "librosa": {"training"},
     "sklearn": {"training"},
     "scipy": {"training", "study"},

@@ -84,6 +84,7 @@ EXTRAS = {
     "jinja2": "study",
     "markupsafe": "study",
     "pandas": "study",
+    "openpyxl": "study",
     "starlette": "app",
     "uvicorn": "app",
     "av": "phone",

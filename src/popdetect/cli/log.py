@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = ("popdetect log session_07 --init", "popdetect log session_07 --journal STUDY.db")
 OPTIONS = (
-    path("folder", "DIR", "folder of the session, already labelled, with its session.csv"),
+    path("folder", "DIR", "folder of the session, already labelled, with its session.csv or session.xlsx"),
     path("--journal", "FILE", "the journal, one file for the whole study; made if it does not exist"),
-    flag("--init", "only write a session.csv to fill in, with one line for each clip"),
+    flag("--init", "only write a session.csv to fill in, with one line for each clip; to a table that exists, add "
+         "lines for new clips"),
+    flag("--xlsx", "with --init: write an Excel workbook, session.xlsx, with lists to choose from"),
     flag("--update", "replace values in the journal that differ; its history keeps the old values"),
     path("--key", "FILE", "key file that turns patient ids into pseudonyms (default: STUDY.key beside STUDY.db; made "
          "on first use)"),
@@ -30,18 +32,12 @@ def run(args: Args) -> int:
 
     Adding the same session again changes nothing.
     """
-    from popdetect.study.journal import logging, session_table
+    from popdetect.study.journal import logging
 
     if args.init:
-        table, n_lines = session_table.write_template(args.folder)
-        next_steps = command("label", table.parent), command("log", table.parent, "--journal", "STUDY.db")
-        text = (
-            f"{one_line(table)}: {n_lines} lines, one for each clip. Fill in patient_id, pain_before, pain_after\n"
-            "and the other columns that you need. An empty cell means: not asked.\n"
-            "NPRS: whole numbers from 0 to 10. For a line of 100 mm, write VAS100 in the column pain_scale.\n"
-        )
-        terminal.show(args, {"written": str(table), "lines": n_lines}, text + terminal.steps(*next_steps))
-        return 0
+        return _init(args)
+    if args.xlsx:
+        raise UsageError("log: --xlsx is for --init, which makes the table; a session.xlsx that is there is read")
     if args.journal is None:
         raise UsageError("log: name the journal with --journal STUDY.db; it is made if it does not exist")
     done = logging.log(args.folder, args.journal, update=args.update, key=args.key, with_notes=args.with_notes)
@@ -51,6 +47,29 @@ def run(args: Args) -> int:
         terminal.message(f"nothing was written: {n} differ from the journal; use --update to replace them")
         return UsageError.exit_code
     return terminal.FAILED_SOME if done.clips_without_scores or done.scores_without_clips else 0
+
+
+def _init(args: Args) -> int:
+    """Write the table to fill in, or add new clips to it."""
+    from popdetect.study.journal.template import write_template
+
+    made = write_template(args.folder, excel=args.xlsx)
+    next_steps = command("label", made.path.parent), command("log", made.path.parent, "--journal", "STUDY.db")
+    text = (
+        f"{one_line(made.path)}: {made.n_lines} lines, one for each clip. Fill in patient_id, pain_before, pain_after\n"
+        "and the other columns that you need. An empty cell means: not asked.\n"
+        "NPRS: whole numbers from 0 to 10. For a line of 100 mm, write VAS100 in the column pain_scale.\n"
+    )
+    if made.n_added < made.n_lines:
+        text = (
+            f"{one_line(made.path)}: {made.n_lines} lines, {made.n_added} of them for new clips. What is filled in was "
+            "not changed.\n"
+        )
+    if made.n_patients:
+        text += f"patient_id is filled in from the folders ({counted(made.n_patients, 'patient')}): check it.\n"
+    row = {"written": str(made.path), "lines": made.n_lines, "added": made.n_added, "patients": made.n_patients}
+    terminal.show(args, row, text + terminal.steps(*next_steps))
+    return 0
 
 
 def _text(done: Logged) -> str:

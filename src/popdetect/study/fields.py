@@ -17,6 +17,7 @@ from functools import partial
 from typing import Final, Literal
 
 from popdetect.records import LABELS
+from popdetect.study import cells
 from popdetect.study.analysis.thrusts import PainScale
 
 Kind = Literal["text", "integer", "number", "choice"]
@@ -37,8 +38,6 @@ NEVER_EMPTY: Final = "never empty"
 
 _NUMBER = re.compile(r"[-+]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)")
 _MOST = 1e9  # larger numbers are typing errors
-_ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})")
-_DOTTED_DATE = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,11 @@ class Field:
         return self.unit == PAIN_UNIT
 
     @property
+    def is_answer(self) -> bool:
+        """Whether a cell says that somebody answered, or that something happened."""
+        return self.source in (PATIENT, THERAPIST) or self.name in ("thrust_speed", "adverse_event", "notes")
+
+    @property
     def is_date(self) -> bool:
         """Whether ``session.csv`` has a date, of which the journal keeps a number of days."""
         return self.column == "date"
@@ -100,19 +104,32 @@ class Field:
         yes = [choice for choice in self.choices if choice not in ("no", "no_pop")]
         return {choice: str(yes.index(choice) + 1 if choice in yes else 0) for choice in self.choices}
 
-    def parse(self, cell: str, scale: PainScale = "NPRS") -> str | int | float | date:
-        """Value of a cell of ``session.csv`` that is not empty. A decimal comma is read as a point.
+    def parse(self, cell: str, scale: PainScale = "NPRS", *, day_first: bool | None = None) -> Value | date:
+        """Value of a cell of ``session.csv`` that is not empty; None (for text, "") if it says "not asked".
 
-        Pain scores are on the `scale`. Raises ValueError for a value that is not allowed; it says what is allowed.
+        A decimal comma is read as a point. What other words and dates are understood is the task of `cells`. Pain
+        scores are on the `scale`; `day_first` is the order of a date with slashes. Raises ValueError for a value that
+        is not allowed; it says what is allowed.
         """
+        # NA can be the initials of a person
+        if cells.is_not_asked(cell) and not (self.may_identify and cell.casefold() == "na"):
+            return "" if self.kind == "text" else None
         if self.kind == "text":
-            return cell
+            return "" if self.name == "adverse_event" and cells.is_no_event(cell) else cell
         if self.is_date:
-            return _date(cell)
+            found = cells.read_date(cell, day_first)
+            if found is None:
+                unclear = cells.has_two_readings(cell) and day_first is None
+                hint = "; day and month cannot be told apart in this column" if unclear else ""
+                raise ValueError(f"allowed: a date as YYYY-MM-DD (or DD.MM.YYYY){hint}")
+            return found
         if self.kind == "choice":
             for choice in self.choices:
                 if choice.lower() == cell.lower():
                     return choice
+            word = cells.answer(cell)
+            if word in self.choices:
+                return word
             raise ValueError(f"allowed: {self.allowed}; leave it empty where it was not asked")
         kind, high = SCALES[scale] if self.is_pain else (self.kind, self.high)
         low = self.low
@@ -174,8 +191,8 @@ FIELDS: tuple[Field, ...] = (
     _detected("model", "Model that judged the clip", "text", missing="no clip", by_default=True),
     Field("file", "Name of the clip; ids and dates in it are replaced", "text", CLINIC, missing=NEVER_EMPTY,
           level="clip", by_default=False, may_identify=True, required=True, is_key=True),
-    Field("adverse_event", "Adverse event", "text", CLINIC, by_default=False, may_identify=True,
-          short="adverse event noted"),
+    Field("adverse_event", "Adverse event", "text", CLINIC, missing="no event, or not asked", by_default=False,
+          may_identify=True, short="adverse event noted"),
     Field("notes", "Notes", "text", CLINIC, missing="none, or not kept (log --with-notes)", by_default=False,
           may_identify=True),
     _detected("status", "Whether the clip could be judged: ok, or why not", "text", missing="no clip"),
@@ -241,16 +258,3 @@ def _number_words(kind: Kind, low: float | None, high: float | None) -> str:
     if low is None:
         return number
     return f"{number}, at least {low:g}" if high is None else f"{number} {low:g} to {high:g}"
-
-
-def _date(cell: str) -> date:
-    """A date, as 2024-03-05 or 5.3.2024; dates with slashes are ambiguous and not allowed."""
-    iso, dotted = _ISO_DATE.fullmatch(cell), _DOTTED_DATE.fullmatch(cell)
-    try:
-        if iso:
-            return date(int(iso[1]), int(iso[2]), int(iso[3]))
-        if dotted:
-            return date(int(dotted[3]), int(dotted[2]), int(dotted[1]))
-    except ValueError:
-        pass  # the 31st of June
-    raise ValueError("allowed: a date as YYYY-MM-DD (or DD.MM.YYYY)")

@@ -146,7 +146,7 @@ def test_ids_stay_when_more_is_logged(study: Path) -> None:
 
 def test_no_pain_is_nothing_to_export(tmp_path: Path) -> None:
     folder = make_session(tmp_path)
-    write_scores(folder, [row | {"pain_before": "", "pain_after": ""} for row in scores()])
+    write_scores(folder, [row | {"pain_before": "", "pain_after": "", "expects_relief": "3"} for row in scores()])
     log(folder, tmp_path / "S.db")
     with pytest.raises(NothingFound, match="no pain score"):
         export(tmp_path / "S.db", "fhir")

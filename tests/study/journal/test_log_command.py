@@ -82,13 +82,17 @@ def test_json_is_one_object_with_everything(folder: Path, capsys: Capture) -> No
     assert made["not_kept"] == ["notes (free text may hold names; --with-notes keeps it)"]
 
 
-def test_every_problem_of_a_table_has_its_line(folder: Path, capsys: Capture) -> None:
-    write_scores(folder, [{**row, "pain_after": "x"} for row in scores()])
+def test_every_kind_of_problem_of_a_table_has_one_line(folder: Path, capsys: Capture) -> None:
+    write_scores(folder, [{**row, "pain_after": "x", "pain_before": str(9 + i)} for i, row in enumerate(scores())])
     code, out, err = run(capsys, folder, "--journal", folder.parent / "STUDY.db")
     assert (code, out) == (2, "")
-    assert len(err.splitlines()) == 6
-    for i, line in enumerate(err.splitlines()):
-        assert line.startswith(f"popdetect: {folder / 'session.csv'}:{i + 2}: pain_after: 'x': not a number")
+    where = f"popdetect: {folder / 'session.csv'}"
+    assert err.splitlines() == [
+        f"{where}:2: pain_after: 'x' in 6 lines (2, 3, 4, 5 …): not a number; allowed: whole number 0 to 10 (NPRS), "
+        "without a unit",
+        f"{where}:4: pain_before: '11', '12', '13', '14' in 4 lines (4, 5, 6, 7): allowed: whole number 0 to 10 "
+        "(NPRS); if pain was asked on a line of 100 mm, write VAS100 as pain_scale",
+    ]
     assert not (folder.parent / "STUDY.db").exists()
     assert not (folder.parent / "STUDY.key").exists()
 
@@ -101,9 +105,14 @@ def test_init_then_fill_in_then_log(folder: Path, capsys: Capture) -> None:
     code, out, err = run(capsys, folder, "--journal", folder.parent / "STUDY.db")
     assert (code, out) == (4, "")
     assert "no line is filled in" in err
-    code, _, err = run(capsys, "--init", folder)
-    assert code == 2
-    assert "is not overwritten" in err
+    before = (folder / "session.csv").read_bytes()
+    code, out, err = run(capsys, "--init", folder)
+    assert (code, err) == (0, "")
+    assert "6 lines, 0 of them for new clips. What is filled in was not changed." in out
+    assert (folder / "session.csv").read_bytes() == before
+    code, out, err = run(capsys, "--xlsx", folder, "--journal", folder.parent / "STUDY.db")
+    assert (code, out) == (2, "")
+    assert "--xlsx is for --init" in err
 
 
 def test_the_journal_must_be_named(folder: Path, capsys: Capture) -> None:

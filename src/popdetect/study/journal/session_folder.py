@@ -21,7 +21,7 @@ from popdetect.study.fields import Value, clip_columns
 from popdetect.study.journal.clip_names import meant, nearest
 from popdetect.study.journal.pseudonyms import Mentions, Pseudonyms
 from popdetect.study.journal.schema import own_json
-from popdetect.study.journal.session_table import NAME, SessionRow, SessionTable, read_session_table
+from popdetect.study.journal.session_table import NAME, SessionRow, SessionTable, read_session_table, table_of
 
 # headers of own columns that are likely to identify a person; in English and German
 _PERSONAL = re.compile(
@@ -44,10 +44,12 @@ class Entry:
 
 
 def read_scores(root: Path) -> SessionTable:
-    """Read ``session.csv``; raises UsageError, TableError, or NothingFound if no line is filled in."""
-    path = root / NAME
-    if not path.exists():
-        raise UsageError(f"{path}: not there; `popdetect log --init {root}` makes one, with a line for each clip")
+    """Read the session's table; raises UsageError, TableError, or NothingFound if no line is filled in."""
+    path = table_of(root)
+    if path is None:
+        raise UsageError(
+            f"{root / NAME}: not there; `popdetect log --init {root}` makes one, with a line for each clip"
+        )
     table = read_session_table(path)
     if not table.rows:
         raise NothingFound(f"{path}: no line is filled in; write at least patient_id, pain_before and pain_after")

@@ -1,8 +1,8 @@
-"""Read and check ``session.csv``, or write one to fill in.
+"""Read and check ``session.csv`` or ``session.xlsx``, as people fill them in.
 
-Every problem of the table is reported at once, with its line and column. A line with a file and nothing else, as
-`popdetect log --init` writes them, is not filled in yet and is no score. All pain scores of a table are on one scale;
-without ``pain_scale`` it is NPRS. An empty cell means "not asked".
+Every problem of the table is reported at once, with its lines and column: one message for each kind of problem. A line
+of a patient without any answer, as `popdetect log --init` writes them, is not filled in yet and is no score. All pain
+scores of a table are on one scale; without ``pain_scale`` it is NPRS. An empty cell means "not asked".
 
 Names of columns may be in capitals, with spaces or underscores. The unit of the thrust's speed stands in its header:
 ``thrust_speed_mm_s``, ``thrust_speed_deg_per_s`` and ``thrust_speed (mm/s)`` are all understood.
@@ -13,22 +13,26 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import get_args
 
 from popdetect.errors import TableError, UsageError
-from popdetect.session.files import find_clips, readable, write_text
-from popdetect.session.session import Session, is_labelled
-from popdetect.session.tables import Row, csv_text, read_table
+from popdetect.session import workbook
+from popdetect.session.files import readable
+from popdetect.session.tables import Row, Table, read_table
+from popdetect.study import cells
 from popdetect.study.analysis.thrusts import PainScale
 from popdetect.study.fields import Field, Value, plain_header, session_fields
 from popdetect.study.journal.clip_names import clip_name, leads_elsewhere
 
 NAME = "session.csv"
+EXCEL_NAME = "session.xlsx"
+SHEET = "session"  # of the workbook; without a sheet of this name, the first one is read
 _MOST_REPORTED = 20
+_MOST_SHOWN = 4  # different cells of one kind of problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +54,32 @@ class SessionTable:
     unfilled: tuple[str, ...]  # files whose lines hold nothing else yet
     pain_scale: PainScale
     thrust_speed_unit: str  # such as ``mm/s``; empty if the header has none
-    hints: tuple[str, ...]  # own columns whose names are close to a known one
+    hints: tuple[str, ...]  # how cells were understood; own columns whose names are close to a known one
+
+
+def table_of(folder: Path) -> Path | None:
+    """Return the table of a session folder, or None if there is none; raises UsageError if there are two."""
+    found = [folder / name for name in (NAME, EXCEL_NAME) if os.path.lexists(folder / name)]
+    if len(found) > 1:
+        raise UsageError(f"{readable(str(folder))}: there are {NAME} and {EXCEL_NAME}; keep the one that is right")
+    return found[0] if found else None
+
+
+def read_table_of_people(path: str | os.PathLike[str]) -> Table:
+    """Read the cells of a table, from a workbook if the name ends with ``.xlsx``, else from a csv file."""
+    if Path(path).suffix.lower() == workbook.SUFFIX:
+        return workbook.read_workbook(path, SHEET)
+    return read_table(path, by_hand=True)
 
 
 def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
-    """Read and check a table; commas, semicolons or tabs, decimal commas and a byte order mark are all understood.
+    """Read and check a table: an Excel workbook, or csv with commas, semicolons or tabs and any decimal mark.
 
     Raises TableError with every problem in its `lines` (``file:line: column: value: rule``), or UsageError if there is
     no such file.
     """
     name = os.fspath(path)
-    table = read_table(path, by_hand=True)
+    table = read_table_of_people(path)
     fields = session_fields()
     known, own, unit, hints = _columns(fields, table.columns, f"{name}:{table.header_line}")
     problems: list[tuple[int, str]] = []
@@ -69,11 +88,10 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
         problems.append((line, f"{name}:{line}: {what}"))
 
     filled: list[tuple[int, Row]] = []
-    unfilled: list[str] = []
     lines_of: dict[str, tuple[int, str]] = {}
     elsewhere: dict[str, list[tuple[int, str]]] = {}  # lines and paths, by what is wrong with them
-    # the scale may be filled in beforehand, as may values that are the same for all clips of a day
-    needed = [column for column, field in fields.items() if field.required and not field.is_key]
+    answers = [column for column, field in fields.items() if field.is_answer]
+    answered: set[str] = set()  # patients with an answer
     for line, raw in zip(table.lines, table.rows, strict=True):
         row = {column: raw[header].strip() for column, header in known.items()}
         written, row["file"] = row["file"], clip_name(row["file"])
@@ -92,38 +110,29 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
             report(line, _twice(row, *lines_of[row["file"]]))
             continue
         lines_of[row["file"]] = line, row["patient_id"]
-        if any(row[column] for column in needed):
-            filled.append((line, {**row, **others}))
-        else:
-            unfilled.append(row["file"])
+        if _any(row, answers):
+            answered.add(row["patient_id"])
+        filled.append((line, {**row, **others}))
+    # patient, scale, and what is the same for all clips of a day may be filled in before anything is asked
+    answered.discard("")
+    unfilled = [row["file"] for _, row in filled if row["patient_id"] not in answered and not _any(row, answers)]
+    filled = [(line, row) for line, row in filled if row["file"] not in set(unfilled)]
     for wrong, paths in elsewhere.items():
         (first, path), n = paths[0], len(paths)
         some = f"{n} lines have {wrong}, such as" if n > 1 else wrong
         report(first, f"file: {some} {path!r}; allowed: a name relative to the session folder, such as a/clip_01.wav")
     scale = _scale(filled, report)
-    rows = [_session_row(line, row, fields, own, scale, report) for line, row in filled]
+    found = _Cells(fields, scale, [row.get("date", "") for _, row in filled])
+    rows = [_session_row(line, row, found, own) for line, row in filled]
+    problems += [(lines[0], f"{name}:{lines[0]}: {what}") for lines, what in found.problems()]
     if problems:
         lines = [what for _, what in sorted(problems, key=lambda problem: problem[0])]
         more = len(lines) - _MOST_REPORTED
         raise TableError(*lines[:_MOST_REPORTED], *([f"{name}: … and {more} more problems"] if more > 0 else []))
-    return SessionTable(tuple(rows), tuple(unfilled), scale, unit, tuple(hints))
-
-
-def write_template(folder: str | os.PathLike[str]) -> tuple[Path, int]:
-    """Write a ``session.csv`` to fill in, with one line for each clip; return its path and its number of lines.
-
-    The clips are those of the labelled session, or the recordings in the folder if it is not labelled yet. A table that
-    exists is never overwritten (UsageError); without a clip, NothingFound is raised.
-    """
-    root = Path(folder)
-    path = root / NAME
-    if os.path.lexists(path):
-        raise UsageError(f"{readable(str(path))}: exists already and is not overwritten; move it away to get a new one")
-    clips = Session.read(root).clips if is_labelled(root) else find_clips(root).clips
-    # the scale is written out, because the numbers depend on it
-    rows = ({"file": file, "pain_scale": "NPRS"} for file in sorted(clip.file for clip in clips))
-    write_text(path, csv_text(tuple(session_fields()), rows))
-    return path, len(clips)
+    if table.encoding == "cp1252":
+        odd = next((text for row in table.rows for text in row.values() if not text.isascii()), "")
+        hints.append(f"{name} is not UTF-8 and was read with the letters of Windows (cp1252), such as {odd!r}")
+    return SessionTable(tuple(rows), tuple(unfilled), scale, unit, (*hints, *found.hints()))
 
 
 def _columns(
@@ -184,7 +193,7 @@ def _scale(filled: list[tuple[int, Row]], report: Callable[[int, str], None]) ->
         named = _named_scale(cell)
         if named is not None:
             lines_of.setdefault(named, []).append(line)
-        elif cell:
+        elif cell and not cells.is_not_asked(cell):
             report(line, f"pain_scale: {cell!r}: allowed: NPRS (0 to 10), VAS100 (0 to 100)")
     if len(lines_of) > 1:
         scales = " and ".join(f"{scale} in {_some(lines)}" for scale, lines in lines_of.items())
@@ -199,32 +208,84 @@ def _named_scale(cell: str) -> PainScale | None:
     return next((scale for scale in get_args(PainScale) if scale == cell.upper()), None)
 
 
-def _session_row(
-    line: int,
-    row: Row,
-    fields: Mapping[str, Field],
-    own: list[str],
-    scale: PainScale,
-    report: Callable[[int, str], None],
-) -> SessionRow:
-    values: dict[str, Value | date] = {}
-    if not row["patient_id"]:
-        report(line, "patient_id: empty; whose pain it is must be known")
-    here = _named_scale(row.get("pain_scale", "")) or scale  # of mixed scales, each cell is checked by its own
-    for column, field in fields.items():
-        if column in ("file", "patient_id", "pain_scale"):
-            continue
-        cell = row.get(column, "")
+class _Cells:
+    """The cells of one table: their values, what was understood, and what cannot be."""
+
+    def __init__(self, fields: Mapping[str, Field], scale: PainScale, dates: list[str]) -> None:
+        self.fields = fields
+        self._scale = scale
+        self._dates = dates
+        self._day_first = cells.day_first(dates)
+        self._wrong: dict[tuple[str, str], dict[str, list[int]]] = {}  # column and rule: lines by cell
+        self._read_as: dict[str, str] = {}  # words: their meaning
+
+    def value(self, line: int, column: str, cell: str, scale: PainScale | None) -> Value | date:
+        """Return the value of a cell, or None if it is not allowed."""
+        field = self.fields[column]
+        nothing = "" if field.kind == "text" else None
         if not cell:
-            values[field.name] = "" if field.kind == "text" else None
-            continue
+            return nothing
         try:
-            values[field.name] = field.parse(cell, here)
+            value = field.parse(cell, scale or self._scale, day_first=self._day_first)
         except ValueError as error:
-            report(line, f"{column}: {cell!r}: {error}")
-    return SessionRow(line, row["file"], row["patient_id"], values, {name: row[name] for name in own if row[name]})
+            self.report(line, column, cell, str(error))
+            return nothing
+        if field.choices and value is not None and str(value).lower() != cell.lower():
+            self._read_as[cell] = str(value)
+        elif value == nothing:
+            is_event = column == "adverse_event" and not cells.is_not_asked(cell)
+            self._read_as[cell] = "no adverse event" if is_event else "not asked"
+        return value
+
+    def report(self, line: int, column: str, cell: str, rule: str) -> None:
+        """Note a cell that is not allowed."""
+        self._wrong.setdefault((column, rule), {}).setdefault(cell, []).append(line)
+
+    def problems(self) -> Iterator[tuple[list[int], str]]:
+        """Yield the lines of each kind of problem, and its message."""
+        for (column, rule), lines_of in self._wrong.items():
+            lines = sorted(line for found in lines_of.values() for line in found)
+            shown = ", ".join(map(repr, list(lines_of)[:_MOST_SHOWN]))
+            more = len(lines_of) - _MOST_SHOWN
+            shown += f" and {more} more" if more > 0 else ""
+            where = f" in {len(lines)} lines ({_numbers(lines)})" if len(lines) > 1 else ""
+            given = f": {shown}" if any(lines_of) else ""
+            yield lines, f"{column}{given}{where}: {rule}"
+
+    def hints(self) -> Iterator[str]:
+        """Yield how words and dates were understood."""
+        if self._read_as:
+            yield "read " + ", ".join(f"{cell!r} as {meaning}" for cell, meaning in self._read_as.items())
+        if self._day_first is not None and (unclear := [cell for cell in self._dates if cells.has_two_readings(cell)]):
+            order = "day/month/year" if self._day_first else "month/day/year"
+            yield f"dates such as {unclear[0]!r} were read as {order}, the only order that gives dates in all lines"
+        serial = next((cell for cell in self._dates if cells.is_serial_date(cell)), None)
+        if serial is not None:
+            yield f"dates such as {serial!r} were read as Excel's number of a day: {cells.read_date(serial)}"
+
+
+def _session_row(line: int, row: Row, found: _Cells, own: list[str]) -> SessionRow:
+    patient = row["patient_id"]
+    if not patient:
+        found.report(line, "patient_id", "", "empty; whose pain it is must be known")
+    elif cells.is_not_asked(patient):
+        found.report(line, "patient_id", patient, "no patient; whose pain it is must be known")
+    here = _named_scale(row.get("pain_scale", ""))  # of mixed scales, each cell is checked by its own
+    values = {
+        field.name: found.value(line, column, row.get(column, ""), here)
+        for column, field in found.fields.items()
+        if column not in ("file", "patient_id", "pain_scale")
+    }
+    return SessionRow(line, row["file"], patient, values, {name: row[name] for name in own if row[name]})
+
+
+def _any(row: Row, columns: Iterable[str]) -> bool:
+    return any(row.get(column) for column in columns)
+
+
+def _numbers(lines: list[int]) -> str:
+    return ", ".join(map(str, lines[:4])) + (" …" if len(lines) > 4 else "")
 
 
 def _some(lines: list[int]) -> str:
-    shown = ", ".join(map(str, lines[:4]))
-    return f"line{'s' if len(lines) > 1 else ''} {shown}{' …' if len(lines) > 4 else ''}"
+    return f"line{'s' if len(lines) > 1 else ''} {_numbers(lines)}"
