@@ -140,10 +140,11 @@ UNNOTICED: dict[str, tuple[str, ...]] = {
     "a default; the bundle has its own value": (
         "rise_db: float", "background_hops: int", "radius_hops: int", "prominence_db: float", "base_hops: int",
     ),
+    "a default; the engine always gives the value": ("first_hop: int = 0",),
     "only the order of sums depends on it": ("SEGMENT_HOPS",),
     "the fine envelope is calculated a little further than it is used": ("AFTER_MS",),
     "it avoids a division by 0, or a logarithm of 0, far below any sound": (
-        "_TINY", "1e-30", "1e-6)", "1e-9)", "max(mel.sum(), 1)", "np.maximum(count[fewer], 1)",
+        "_TINY", "- 1) * POWER_FLOOR", "1e-30", "1e-6)", "1e-9)", "max(mel.sum(), 1)", "np.maximum(count[fewer], 1)",
         "np.maximum(n_known, 1)", "count[count == 0]", "where=total > 0",
     ),
     "an index of an axis with one entry, or a place where every channel or band says the same": (

@@ -25,7 +25,7 @@ from popdetect.records import Detection, Event
 from popdetect.session.files import distinct_names, make_folder, write_files
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.axes import Axes as Axes
     from matplotlib.figure import Figure
 
 POP, OTHER, WAVE = "#D55E00", "#56B4E9", "#333333"  # Okabe and Ito's palette
@@ -68,15 +68,13 @@ def make(source: str | BinaryIO, target: Path, detection: Detection, title: str)
 
 def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> bytes:
     """Draw a clip; return a PNG of 1400 × 900 pixels. `samples` have the shape (n_samples, n_channels)."""
-    from matplotlib.figure import Figure
-
     wave = samples.mean(axis=1)
     times = np.arange(len(wave)) / rate_hz
     views = [("the whole clip", (0.0, detection.duration_s), 8.0)]
     window = close_up(points_of_interest(detection.events), detection.duration_s)
     if window:
         views.append((f"closer: {1000 * (window[1] - window[0]):.0f} ms", window, 3.0))
-    figure = Figure(figsize=(14, 9), layout="constrained")
+    figure = new_figure(14, 9)
     axes = figure.subplots(2, len(views), squeeze=False, sharex="col")
     for (top, bottom), (name, span, window_ms) in zip(axes.T, views, strict=True):
         a, b = int(span[0] * rate_hz), int(span[1] * rate_hz) + 1
@@ -96,6 +94,13 @@ def draw(samples: Samples, rate_hz: int, detection: Detection, title: str) -> by
     found = f"{detection.label.replace('_', ' ')}, probability {detection.p_pop:.2f}, {detection.pops_in_words}"
     figure.suptitle(f"{title}: {found}", parse_math=False)
     return png(figure)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure; sizes in hundreds of pixels."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def png(figure: Figure) -> bytes:

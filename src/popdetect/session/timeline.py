@@ -13,10 +13,10 @@ import numpy as np
 
 from popdetect.detection.audio.recording import Recording, Samples
 from popdetect.records import Burst, Detection, clock
-from popdetect.session.plots import LEAST_CLOSE_S, POP, WAVE, mark, png
+from popdetect.session.plots import LEAST_CLOSE_S, POP, WAVE, mark, new_figure, png
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from popdetect.session.plots import Axes
 
 PANELS, PER_ROW = 16, 4
 COLUMNS = 1400  # of the whole recording
@@ -32,12 +32,10 @@ def draw(source: str | BinaryIO, detection: Detection, title: str) -> bytes:
     AudioError
         If the recording cannot be read again.
     """
-    from matplotlib.figure import Figure
-
     bursts = shown(detection.bursts)
     extremes, sounds, rate_hz = _read(source, [_span(burst) for burst in bursts])
     n_rows = -(-len(bursts) // PER_ROW)
-    figure = Figure(figsize=(14, 4.2 + 2.1 * n_rows), layout="constrained")
+    figure = new_figure(14, 4.2 + 2.1 * n_rows)
     grid = figure.add_gridspec(1 + n_rows, PER_ROW, height_ratios=[1.7, *[1.0] * n_rows])
     _whole(figure.add_subplot(grid[0, :]), extremes, _step(rate_hz) / rate_hz, detection)
     for number, (burst, sound) in enumerate(zip(bursts, sounds, strict=True)):
@@ -89,16 +87,14 @@ def _read(source: str | BinaryIO, spans: list[tuple[float, float]]) -> tuple[Sam
 
 
 def _whole(axis: Axes, extremes: Samples, step_s: float, detection: Detection) -> None:
-    from matplotlib.ticker import FuncFormatter, MultipleLocator
-
     size = max(1, len(extremes) // COLUMNS)
     starts = np.arange(0, len(extremes), size)
     low, high = np.minimum.reduceat(extremes[:, 0], starts), np.maximum.reduceat(extremes[:, 1], starts)
     axis.fill_between((starts + size / 2) * step_s, low, high, color=WAVE, linewidth=0.3)
     limit = float(np.abs(extremes).max(initial=1e-6)) * 1.25
     axis.set(xlim=(0, detection.duration_s), ylim=(-limit, limit), ylabel="amplitude", xlabel="time (h:mm:ss)")
-    axis.xaxis.set_major_locator(MultipleLocator(next(s for s in _TICKS_S if detection.duration_s / s <= 13)))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value, 0)))
+    ticks = np.arange(0, detection.duration_s, next(s for s in _TICKS_S if detection.duration_s / s <= 13))
+    axis.set_xticks(ticks, [clock(tick, 0) for tick in ticks.tolist()])
     if detection.bursts:
         is_sure = detection.label != "uncertain"
         axis.plot(
