@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from popdetect.session.clips import CLIP_COLUMNS
@@ -14,6 +15,7 @@ from popdetect.session.tables import csv_text
 from popdetect.study.analysis.thrusts import Thrust
 from popdetect.study.journal.journal import thrusts
 from popdetect.study.journal.logging import Logged, log
+from popdetect.study.journal.pseudonyms import key_beside, open_key
 
 CLINIC = "Praxis Sonnenhof"
 HEADER = ("file", "patient_id", "pain_before", "pain_after")
@@ -61,10 +63,19 @@ def told(logged: Logged) -> tuple[int, int, int, bool]:
 
 
 def bare(journal: Path) -> list[Thrust]:
-    """The thrusts, each session's code aside, which is drawn by chance."""
-    from dataclasses import replace
+    """The thrusts, each session's code aside, which is drawn by chance, and the clip's, which depends on it."""
+    return [replace(thrust, session="", file="") for thrust in thrusts(journal)]
 
-    return [replace(thrust, session="") for thrust in thrusts(journal)]
+
+def code_of(journal: Path, session: str, name: str) -> str:
+    """The code of a clip in the journal."""
+    return f"C-{open_key(key_beside(journal)).clip(session, name)}"
+
+
+def by_name(journal: Path, names: Sequence[str]) -> dict[str, Thrust]:
+    """The thrusts of clips that have these names, in any session."""
+    found = thrusts(journal)
+    return {name: t for t in found for name in names if t.file == code_of(journal, t.session, name)}
 
 
 def run(code: str, *args: object) -> subprocess.CompletedProcess[str]:
@@ -73,4 +84,16 @@ def run(code: str, *args: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
-__all__ = ["CLINIC", "bare", "log", "make_session", "run", "scores", "told", "write_clips", "write_scores"]
+__all__ = [
+    "CLINIC",
+    "bare",
+    "by_name",
+    "code_of",
+    "log",
+    "make_session",
+    "run",
+    "scores",
+    "told",
+    "write_clips",
+    "write_scores",
+]

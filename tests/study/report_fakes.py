@@ -18,29 +18,37 @@ from popdetect.session.tables import csv_text
 from popdetect.study.analysis.thrusts import Thrust
 from popdetect.study.fields import FIELDS, clip_columns, score_columns
 from popdetect.study.journal import journal
+from popdetect.study.journal.journal import CLIP, Part
+from popdetect.study.journal.pseudonyms import Pseudonyms
 from popdetect.study.report.report import Written, write
 from popdetect.study.simulation.study import StudyPlan, simulate_study
 
 FULL = StudyPlan(n_patients=30, speed=0.5, missing=0.05, unjudged=0.02, interaction=-0.2, pop_spread=0.5)
 
 
+KEY = Pseudonyms(b"1" * 32)
+
+
 def fill(place: Path, thrusts: Sequence[Thrust], sha256: str | None = None) -> Path:
     """A journal of these thrusts, judged by the shipped model unless another is named."""
     model = bundle.load()
-    with journal.writing(place) as book:
+    with journal.writing(place, KEY) as book:
         for session in dict.fromkeys(thrust.session for thrust in thrusts):
-            book.begin("key", session, 0)
+            book.begin("key", session, lambda run: 0)
+        for patient in dict.fromkeys(thrust.patient for thrust in thrusts):
+            first = min(thrust.day for thrust in thrusts if thrust.patient == patient)
+            book.set_patient(patient, patient, patient, first)
         for i, thrust in enumerate(thrusts):
-            number = book.add(thrust.session, f"{i}", f"{i} {thrust.file}")
+            number = book.thrust(thrust.session, f"{i}")
             verdict: dict[str, Any] = dict.fromkeys(clip_columns())
             verdict |= {"status": "ok" if thrust.label else "unreadable", "model": thrust.model or model.title}
             verdict |= {"label": thrust.label, "p_pop": thrust.p_pop, "n_pops": thrust.n_pops, "quality": ""}
             verdict |= {"model_sha256": sha256 or model.sha256, "sha256": hashlib.sha256(f"{i}".encode()).hexdigest()}
-            book.set_verdict(number, verdict)
+            book.put(number, CLIP, None, verdict)
             scores: dict[str, Any] = dict.fromkeys(score_columns())
             scores |= {field.name: "" for field in FIELDS if field.kind == "text" and field.name in scores}
             scores |= {column: getattr(thrust, column) for column in scores if hasattr(thrust, column)}
-            book.set_scores(number, scores | {"own": "{}"})
+            book.put(number, Part("scores", thrust.time_point), None, scores | {"own": "{}"})
     return place
 
 

@@ -23,7 +23,7 @@ from popdetect.study.journal.logging import log
 from popdetect.study.journal.session_table import read_session_table
 from popdetect.study.journal.template import write_template
 
-SLEEP = Field("sleep_h", "Sleep in the night before", "number", fields.PATIENT, "h", 0, 24, since=4)
+SLEEP = Field("sleep_h", "Sleep in the night before", "number", fields.PATIENT, "h", 0, 24, since=5)
 MOOD = Field("mood", "Mood", "choice", fields.PATIENT, choices=("good", "no", "bad"), since=5, csv_after="side")
 
 

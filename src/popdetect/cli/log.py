@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from popdetect.cli import terminal
-from popdetect.cli.options import Args, flag, path
+from popdetect.cli.options import Args, flag, path, text
 from popdetect.cli.terminal import command, counted, first, one_line
 from popdetect.errors import UsageError
 from popdetect.records import to_json
@@ -20,19 +20,26 @@ OPTIONS = (
     flag("--init", "only write a session.csv to fill in, with one line for each clip; to a table that exists, add "
          "lines for new clips"),
     flag("--xlsx", "with --init: write an Excel workbook, session.xlsx, with lists to choose from"),
+    flag("--undo", "take the last log of this session back; what it had written stays in the history"),
     flag("--update", "replace values in the journal that differ; its history keeps the old values"),
     path("--key", "FILE", "key file that turns patient ids into pseudonyms (default: STUDY.key beside STUDY.db; made "
          "on first use)"),
+    text("--ids", "ANSWER", "patient ids that differ only in leading zeros, spaces or hyphens, such as 001 and 1: "
+         "same or different patients (default: if there are such ids, nothing is written)",
+         choices=("same", "different")),
     flag("--with-notes", "also write the column notes; such free text may contain names"),
 )  # fmt: skip
 
 
 def run(args: Args) -> int:
-    """The journal contains pseudonyms instead of patient ids, and no sound, path or date.
+    """The journal contains pseudonyms instead of patient ids, codes instead of file names, and no sound or date.
 
-    Adding the same session again changes nothing.
+    Adding the same session again changes nothing. Names of files match in any case.
     """
     from popdetect.study.journal import logging
+
+    if args.undo and (args.init or args.update):
+        raise UsageError("log: --undo only takes a log back; leave out --init and --update")
 
     if args.init:
         return _init(args)
@@ -40,7 +47,20 @@ def run(args: Args) -> int:
         raise UsageError("log: --xlsx is for --init, which makes the table; a session.xlsx that is there is read")
     if args.journal is None:
         raise UsageError("log: name the journal with --journal STUDY.db; it is made if it does not exist")
-    done = logging.log(args.folder, args.journal, update=args.update, key=args.key, with_notes=args.with_notes)
+    if args.undo:
+        back = logging.undo(args.folder, args.journal, key=args.key)
+        left = (
+            f"{counted(back.n_left, 'thrust')} of the session left" if back.n_left else "nothing of the session is left"
+        )
+        about = (
+            f"{one_line(back.journal)}: session {back.session}: the last log was taken back: "
+            f"{counted(back.n_removed, 'thrust')} removed, {counted(back.n_restored, 'value')} as before; {left}"
+        )
+        terminal.show(args, to_json(back), about, summary=True)
+        return 0
+    done = logging.log(
+        args.folder, args.journal, update=args.update, key=args.key, with_notes=args.with_notes, ids=args.ids
+    )
     terminal.show(args, as_json(done), _text(done), summary=True)
     if not done.written:
         n = counted(len(done.changes), "value")
@@ -74,9 +94,10 @@ def _init(args: Args) -> int:
 
 def _text(done: Logged) -> str:
     """Return what was written, what was not, and which clips and scores have no partner."""
-    about = f"{done.n_new} new" if done.n_new or done.n_filled or done.changes else "nothing new"
+    about = f"{done.n_new} new" if done.n_new or done.n_filled or done.changes or done.n_removed else "nothing new"
     about += f", {done.n_filled} completed" if done.n_filled else ""
     about += f", {counted(len(done.changes), 'value')} changed" if done.changes else ""
+    about += f", {counted(done.n_removed, 'earlier score')} without a clip removed" if done.n_removed else ""
     about = f"{counted(done.n_thrusts, 'thrust')}, {about}" if done.written else "nothing written"
     lines = [f"{one_line(done.journal)}: session {done.session}: {about}"]
     changes = []

@@ -16,6 +16,9 @@ from popdetect.study.export.rows import cell
 from popdetect.study.fields import FIELDS, clip_columns, score_columns
 from popdetect.study.journal import journal
 from popdetect.study.journal.logging import log
+from popdetect.study.journal.pseudonyms import Pseudonyms
+
+KEY = Pseudonyms(b"1" * 32)
 
 
 @pytest.fixture
@@ -167,8 +170,8 @@ def test_an_unknown_format(study: Path) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_an_empty_journal_has_nothing_to_export(tmp_path: Path, format: str) -> None:
     study = tmp_path / "S.db"
-    with journal.writing(study) as book:
-        book.begin("check", "S-00000000", 1)
+    with journal.writing(study, KEY) as book:
+        book.begin("check", "S-00000000", lambda run: run)
     with pytest.raises(NothingFound, match=r"S\.db: no thrust with scores in it yet") as raised:
         export(study, format, tmp_path / "out")
     assert raised.value.exit_code == 4

@@ -16,12 +16,15 @@ from popdetect.session import files
 from popdetect.study.export import export as exporting
 from popdetect.study.journal import journal
 from popdetect.study.journal.logging import log
+from popdetect.study.journal.pseudonyms import Pseudonyms
 
 Capture = pytest.CaptureFixture[str]
 NAMES = {
     "redcap": ["redcap_data_dictionary.csv", "redcap_import.csv"],
     "codebook": ["codebook.csv", "codebook.md"],
 }
+
+KEY = Pseudonyms(b"1" * 32)
 
 
 @pytest.fixture
@@ -72,7 +75,7 @@ def test_an_own_header_with_a_comma_is_named_in_quotes(study: Path, capsys: Capt
 def test_what_is_left_out_is_told(study: Path, capsys: Capture) -> None:
     _, out, _ = run(capsys, study, "-o", study.parent / "a.csv")
     assert out.splitlines()[0] == f"{study.parent / 'a.csv'}: 8 thrusts"
-    assert "left out: file, adverse_event, notes" in out
+    assert "left out: technique, file, adverse_event, notes" in out
     assert "use --columns to choose the fields" in out
     _, out, _ = run(capsys, study, "--format", "redcap", "-o", study.parent / "r")
     assert "upload redcap_data_dictionary.csv, make the instrument 'thrust' repeatable" in out
@@ -109,8 +112,8 @@ def test_wrong_use_is_one_line(study: Path, capsys: Capture, args: list[str], sa
 
 
 def test_an_empty_journal_is_exit_code_4(tmp_path: Path, capsys: Capture) -> None:
-    with journal.writing(tmp_path / "S.db") as book:
-        book.begin("check", "S-00000000", 1)
+    with journal.writing(tmp_path / "S.db", KEY) as book:
+        book.begin("check", "S-00000000", lambda run: run)
     code, out, err = run(capsys, tmp_path / "S.db", "-o", tmp_path / "out.csv")
 
     assert (code, out, len(err.splitlines())) == (4, "", 1)

@@ -93,7 +93,7 @@ def test_types_are_those_of_redcap(study: Path) -> None:
         assert variable["Identifier?"] in ("", "y")
         assert bool(variable[CHECK]) >= bool(variable[LOW] or variable[HIGH])
     personal = {variable[NAME] for variable in dictionary if variable["Identifier?"]}
-    assert personal == {"file", "therapist", "site", "adverse_event", "notes", "bed", "room", "label_2"}
+    assert personal == {"technique", "therapist", "site", "adverse_event", "notes", "bed", "room", "label_2"}
 
 
 def test_records_are_patients_and_instances_their_thrusts(study: Path) -> None:

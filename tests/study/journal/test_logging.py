@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from journal_fakes import CLINIC, bare, log, make_session, scores, told, write_clips, write_scores
+from journal_fakes import CLINIC, bare, by_name, code_of, log, make_session, scores, told, write_clips, write_scores
 
 from popdetect.errors import NothingFound, TableError, UsageError
 from popdetect.study.journal import journal
@@ -29,7 +29,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def history(study: Path) -> list[tuple[str | None, ...]]:
-    return [(found.file, found.field, found.old, found.new) for found in journal.history(study)]
+    names = {code_of(study, t.session, f"c{i:02}.wav"): f"c{i:02}.wav" for t in thrusts(study) for i in range(9)}
+    return [(names[found.file], found.field, found.old, found.new) for found in journal.history(study)]
 
 
 # --- laws -----------------------------------------------------------------------------------------------------------
@@ -116,7 +117,6 @@ def test_nothing_of_the_clinic_is_in_the_bytes(tmp_path: Path, study: Path) -> N
     assert b"blue" in raw
     assert done.own_columns == ("room",)
     assert [line.split(" ")[0] for line in done.left_out] == ["Vorname", "birth_date", "seen", "notes"]
-    assert "3 names of files hold a patient's id or a date" in done.hints[0]
     assert len({thrust.file for thrust in thrusts(study)}) == 3
 
 
@@ -140,7 +140,7 @@ def test_a_changed_value_is_shown_and_waits_for_update(folder: Path, study: Path
     done = log(folder, study, update=True)
     assert told(done) == (1, 0, 2, True)
     assert history(study)[0] == ("c02.wav", "pain_after", "2", "1")
-    assert next(t for t in thrusts(study) if t.file == "c02.wav").pain_after == 1
+    assert by_name(study, ["c02.wav"])["c02.wav"].pain_after == 1
     assert told(log(folder, study)) == (0, 0, 0, True)
 
 
@@ -171,11 +171,12 @@ def test_a_new_verdict_is_a_change_too(folder: Path, study: Path) -> None:
 def test_dates_are_shown_as_dates_and_kept_as_days(folder: Path, study: Path) -> None:
     write_scores(folder, [{**row, "date": f"2024-02-2{i + 1}"} for i, row in enumerate(scores())])
     log(folder, study)
-    assert [thrust.day for thrust in thrusts(study)] == [0, 1, 2, 3, 4, 5]
+    assert [thrust.day for thrust in thrusts(study)] == [0, 0, 0, 3, 3, 3]  # of each patient
     earlier = make_session(study.parent, name="earlier")
     write_scores(earlier, [{**row, "date": "01.02.2024"} for row in scores()])
     log(earlier, study)
-    assert {thrust.day for thrust in thrusts(study)} == {0, 20, 21, 22, 23, 24, 25}
+    # the days of the first session stay
+    assert [thrust.day for thrust in thrusts(study)] == [0, 0, 0, 3, 3, 3, -20, -21, -22, -20, -21, -22]
 
     write_scores(folder, [{**row, "date": f"2024-02-1{i + 1}"} for i, row in enumerate(scores())])
     (change, *_) = log(folder, study).changes
@@ -205,7 +206,7 @@ def test_unmatched_are_named_and_not_dropped(folder: Path, study: Path) -> None:
     assert done.scores_without_clips == ("c1.wav",)
     assert done.nearest == {"c1.wav": "c01.wav"}
     assert done.n_new == done.n_thrusts == 7
-    found = {thrust.file: thrust for thrust in thrusts(study)}
+    found = by_name(study, ["c1.wav", "c01.wav"])
     assert "c01.wav" not in found
     assert (found["c1.wav"].label, found["c1.wav"].pain_after, found["c1.wav"].model) == (None, 2, "")
 
@@ -227,7 +228,8 @@ def test_what_left_the_folder_stays_in_the_journal(folder: Path, study: Path) ->
     write_clips(folder, [row["file"] for row in scores(5)])
     write_scores(folder, scores(5))
 
-    assert log(folder, study, update=True).gone == ("c05.wav",)
+    done = log(folder, study, update=True)
+    assert done.gone == (code_of(study, done.session, "c05.wav"),)
     assert len(thrusts(study)) == 6
 
 
@@ -241,7 +243,7 @@ def test_a_recording_counts_once(folder: Path, study: Path) -> None:
 
     table = folder / "popdetect" / "clips.csv"
     table.write_text(table.read_text().replace("c03.wav", "renamed.wav"))
-    with pytest.raises(UsageError, match=r"renamed.wav: this recording is in the journal as c03.wav"):
+    with pytest.raises(UsageError, match=r"renamed.wav: this recording is in the journal under another name"):
         log(folder, study)
     assert len(thrusts(study)) == 6
 
@@ -285,7 +287,7 @@ def test_own_columns_are_carried_through(folder: Path, study: Path) -> None:
 def test_recordings_can_be_found_again(folder: Path, study: Path) -> None:
     done = log(folder, study)
     assert {key: len(sha256) for key, sha256 in journal.recordings(study).items()} == {
-        (done.session, row["file"]): 64 for row in scores()
+        (done.session, code_of(study, done.session, row["file"])): 64 for row in scores()
     }
 
 

@@ -18,7 +18,8 @@ from journal_fakes import make_session, told
 
 from popdetect.study.export.export import export
 from popdetect.study.journal import journal
-from popdetect.study.journal.logging import log
+from popdetect.study.journal.logging import log, undo
+from popdetect.study.journal.pseudonyms import open_key
 
 WRITTEN_BY_0_1_0 = Path(__file__).parent / "journal_0_1_0"
 
@@ -41,7 +42,7 @@ def columns(path: Path, table: str) -> set[tuple[object, ...]]:
 
 
 def test_own_columns_of_the_same_name_become_the_new_fields(study: Path) -> None:
-    records = {str(record["file"]): record for record in journal.records(study)}
+    records = dict(zip((f"c{i}.wav" for i in range(6)), journal.records(study), strict=True))
     thrusts = journal.thrusts(study)
 
     assert [records[f"c{i}.wav"]["therapist"] for i in range(6)] == [
@@ -58,7 +59,13 @@ def test_own_columns_of_the_same_name_become_the_new_fields(study: Path) -> None
 def test_a_copy_of_the_old_journal_is_left_beside(study: Path) -> None:
     before = study.read_bytes()
     journal.thrusts(study)
+    assert study.read_bytes() == before  # to read it, a copy in memory is migrated
+    done = log(study.parent / "session", study)
 
+    assert done.hints[-1] == (
+        "the journal was of format 2, and names of files were in it; they are in its copy STUDY.format2.db still: "
+        "delete that when you do not need it"
+    )
     with closing(sqlite3.connect(study.with_name("STUDY.format2.db"))) as copy:
         dump = list(copy.iterdump())
     with closing(sqlite3.connect(":memory:")) as old:
@@ -70,8 +77,33 @@ def test_logging_the_same_session_again_changes_nothing(study: Path) -> None:
     assert told(log(study.parent / "session", study)) == (0, 0, 0, True)
 
 
+def test_a_migrated_journal_keeps_no_name_and_no_common_shift_of_days(study: Path) -> None:
+    key = open_key(study.with_suffix(".key"))
+    before = journal.thrusts(study)
+    log(study.parent / "session", study)
+
+    raw = study.read_bytes()
+    assert not [i for i in range(6) if f"c{i}.wav".encode() in raw]
+    with closing(sqlite3.connect(study)) as connection:
+        days = dict(connection.execute("SELECT patient, day FROM scores"))
+        (run, logged), *_ = connection.execute("SELECT id, day FROM logs")
+    assert {key.date(day, patient).isoformat() for patient, day in days.items()} == {"2024-03-05"}
+    assert len({*days.values(), logged}) == 4
+    assert key.date(logged, f"log {run}").year in (2026, 2027)
+    assert journal.thrusts(study) == before
+
+
+def test_what_an_older_version_logged_can_be_taken_back(study: Path) -> None:
+    log(study.parent / "session", study)  # migrates it
+    changed = undo(study.parent / "session", study)
+    assert (changed.n_removed, changed.n_restored) == (0, 1)  # the change of a score
+    assert journal.thrusts(study)[0].pain_after == 4
+    assert undo(study.parent / "session", study).n_left == 0
+    assert journal.thrusts(study) == []
+
+
 def test_a_migrated_journal_has_the_columns_of_a_new_one(study: Path, tmp_path: Path) -> None:
-    journal.thrusts(study)
+    log(study.parent / "session", study)
     log(make_session(tmp_path), tmp_path / "new.db")
 
     for table in ("meta", "logs", "sessions", "thrusts", "scores", "history"):

@@ -47,14 +47,15 @@ def test_capitals_spaces_and_accents_make_no_other_patient() -> None:
 
 @given(st.dates(), st.dates())
 def test_differences_of_days_are_true(a: date, b: date) -> None:
-    assert ONE.day(a) - ONE.day(b) == (a - b).days
-    assert ONE.date(ONE.day(a)) == a
+    assert ONE.day(a, "P-1") - ONE.day(b, "P-1") == (a - b).days
+    assert ONE.date(ONE.day(a, "P-1"), "P-1") == a
 
 
 def test_days_are_shifted_by_the_key() -> None:
     when = date(2024, 3, 5)
-    assert len({Pseudonyms(bytes([i]) * 32).day(when) for i in range(50)}) > 45
-    assert all(8_000 < Pseudonyms(bytes([i]) * 32).day(when) < 46_000 for i in range(50))
+    assert len({Pseudonyms(bytes([i]) * 32).day(when, "P-1") for i in range(50)}) > 45
+    assert len({ONE.day(when, f"P-{i}") for i in range(50)}) > 45  # and by the patient
+    assert all(8_000 < Pseudonyms(bytes([i]) * 32).day(when, "P-1") < 46_000 for i in range(50))
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,10 @@ BAD = {
     "no file": (",P1,3,2", ["2: file: empty; the name of the clip is expected"]),
     "a row twice": (
         "a.wav,P1,3,2\na.wav,P1,3,2",
-        ["3: file: 'a.wav' stands in line 2 already; each clip has one line: delete one of them"],
+        [
+            "3: file: 'a.wav' stands in line 2 already; each clip has one line for each time_point: delete one of "
+            "them, or say in time_point when pain was asked"
+        ],
     ),
     "two patients on one clip": (
         "a.wav,P1,3,2\nb.wav,P1,3,2\na.wav,P2,4,1",

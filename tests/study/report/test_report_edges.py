@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from outcome_fakes import one_each, thrust
-from report_fakes import fill, full_study, parsed, report, scored_session, words
+from report_fakes import KEY, fill, full_study, parsed, report, scored_session, words
 
 from popdetect.cli import main as cli
 from popdetect.detection.model import bundle
@@ -20,6 +20,7 @@ from popdetect.errors import NothingFound, UsageError
 from popdetect.session import labelling as batch
 from popdetect.session.session import Session
 from popdetect.study.journal import journal
+from popdetect.study.journal.journal import CLIP
 from popdetect.study.journal.logging import log
 from popdetect.study.report.report import write
 from popdetect.training.data import simulated_sessions as practice
@@ -68,10 +69,11 @@ def test_two_scales_are_never_mixed_and_the_greater_is_told(tmp_path: Path) -> N
 
 def test_two_models_are_told(tmp_path: Path) -> None:
     study = fill(tmp_path / "STUDY.db", full_study())
-    with journal.writing(study) as book:
+    with journal.writing(study, KEY) as book:
+        book.begin("key", "s01", lambda run: run)
         for stored in book.stored("s01").values():
-            assert stored.verdict
-            book.set_verdict(stored.id, stored.verdict | {"model": "ours-1", "model_sha256": "cd" * 32})
+            verdict = stored.parts[CLIP]
+            book.put(stored.id, CLIP, verdict, verdict | {"model": "ours-1", "model_sha256": "cd" * 32})
     done = write(study, tmp_path / "report.html")
     text = words(parsed(done.path.read_text(encoding="utf-8")))
 

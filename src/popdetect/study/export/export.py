@@ -136,7 +136,7 @@ def _wide(rows: Rows, names: Sequence[str]) -> tuple[Sequence[str], list[dict[st
     """Return the columns and a row for each patient and session.
 
     The fields of a session come first, once. Then the fields of each thrust follow, numbered from 1: ``label_1``,
-    ``pain_before_1``, ``label_2``, ... in the order of `thrust_no`, then of the files. `n_thrusts` is the number of
+    ``pain_before_1``, ``label_2``, ... in the order of `thrust_no`, then of logging. `n_thrusts` is the number of
     thrusts, which distinguishes a missing thrust from an empty value.
     """
     of_session = session_level()
@@ -148,7 +148,7 @@ def _wide(rows: Rows, names: Sequence[str]) -> tuple[Sequence[str], list[dict[st
         visits.setdefault(tuple(row[name] for name in of_session), []).append(row)
     lines = []
     for visit in visits.values():
-        visit.sort(key=lambda row: (float("inf" if row["thrust_no"] is None else row["thrust_no"]), str(row["file"])))
+        visit.sort(key=lambda row: float("inf" if row["thrust_no"] is None else row["thrust_no"]))
         line = {name: cell(visit[0][name]) for name in once} | {"n_thrusts": str(len(visit))}
         lines.append(line | {f"{name}_{i}": cell(row[name]) for i, row in enumerate(visit, 1) for name in each})
     most = max(map(len, visits.values()))

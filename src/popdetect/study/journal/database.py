@@ -14,12 +14,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from popdetect import __version__
 from popdetect.errors import UsageError
 from popdetect.session.files import readable
 from popdetect.study.journal import schema
+
+if TYPE_CHECKING:
+    from popdetect.study.journal.pseudonyms import Pseudonyms
 
 Connection = sqlite3.Connection
 
@@ -65,21 +68,60 @@ def must_be_begun(path: Path) -> None:
 
 
 @contextmanager
-def opened(path: Path, wait_s: float | None = None, *, migrate: bool = True) -> Iterator[Connection]:
-    """Connect to a journal; with `migrate`, an older one is migrated, and tables are created in an empty file.
+def opened(path: Path, pseudonyms: Pseudonyms, wait_s: float | None = None) -> Iterator[Connection]:
+    """Connect to a journal to write: an older one is migrated, and tables are created in an empty or missing file.
 
-    Other runs are waited for, `WAIT_S` by default. Raises UsageError, also for errors of SQLite, in one line with the
-    probable cause.
+    Only the owner may read a file that is made or migrated (POSIX). Other runs are waited for, `WAIT_S` by default.
+    Raises UsageError, also for errors of SQLite, in one line with the probable cause.
     """
-    try:
-        with closing(_connect(path, WAIT_S if wait_s is None else wait_s)) as connection:
-            if migrate and format_of(connection, path) < schema.newest_format():
-                with transaction(connection):
-                    version = format_of(connection, path)  # again: another run may have migrated it meanwhile
-                    if 0 < version < schema.newest_format():
-                        _back_up(path, version)
-                    schema.migrate(connection, version)
+    with suppress(OSError):  # the error of SQLite says more
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    with _errors_of(path), closing(_connect(path, WAIT_S if wait_s is None else wait_s)) as connection:
+        if format_of(connection, path) < schema.newest_format():
+            with transaction(connection):
+                version = format_of(connection, path)  # again: another run may have migrated it meanwhile
+                if 0 < version < schema.newest_format():
+                    _back_up(path, version)
+                schema.migrate(connection, version, pseudonyms)
+            if version:
+                connection.execute("VACUUM")  # removes what older versions left in unused pages
+                _for_owner_only(path)
+        yield connection
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Connection]:
+    """Connect to a journal that exists, to read. Of an older one, a copy in memory is migrated; raises UsageError."""
+    with _errors_of(path), closing(_connect(path, WAIT_S)) as connection:
+        version = format_of(connection, path)
+        if version == schema.newest_format():
             yield connection
+            return
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+            connection.execute("BEGIN")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # locks it until it is copied
+            connection.backup(copy)
+            connection.execute("ROLLBACK")
+            schema.migrate(copy, version)
+            yield copy
+
+
+@contextmanager
+def looking(path: Path) -> Iterator[Connection]:
+    """Connect to a journal of any format that exists, without migrating it; raises UsageError."""
+    with _errors_of(path), closing(_connect(path, WAIT_S)) as connection:
+        yield connection
+
+
+def others_may_read(path: Path) -> bool:
+    """Return whether other users of this computer can read the file (POSIX)."""
+    return os.name == "posix" and bool(path.stat().st_mode & 0o077)
+
+
+@contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (sqlite3.Error, OSError) as error:
         raise UsageError(f"{_name(path)}: {_why(error, path)}") from error
 
@@ -96,6 +138,7 @@ def _connect(path: Path, wait_s: float) -> Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = EXTRA")  # a session reported as logged survives a power cut
         connection.execute("PRAGMA trusted_schema = OFF")  # the file may come from anywhere
+        connection.execute("PRAGMA secure_delete = ON")  # a value that is replaced does not stay in unused space
     except BaseException:
         connection.close()
         raise
@@ -137,10 +180,16 @@ def _back_up(path: Path, version: int) -> None:
     try:
         with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(temporary)) as copy:
             source.backup(copy)
+        _for_owner_only(temporary)
         temporary.replace(target)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _for_owner_only(path: Path) -> None:
+    if os.name == "posix":
+        path.chmod(0o600)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Read and write the journal of a study. The file itself is the task of `database`, its tables that of `schema`.
 
-Times are in seconds. Days count as in `schema`; in `thrusts` and `records` they count from the first session.
+Times are in seconds. Days count as in `schema`; in `thrusts` and `records` they count from the patient's first day.
 """
 
 from __future__ import annotations
@@ -8,38 +8,65 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from popdetect import __version__
+from popdetect.study import fields
 from popdetect.study.analysis.thrusts import SIMULATED, Thrust
 from popdetect.study.fields import Value, clip_columns, score_columns
-from popdetect.study.journal import database
+from popdetect.study.journal import database, schema
 from popdetect.study.journal.database import Connection
+
+if TYPE_CHECKING:
+    from popdetect.study.journal.pseudonyms import Pseudonyms
 
 Values = Mapping[str, Value]
 
 
+Kind = Literal["clip", "scores", "answer"]
+
+
+class Part(NamedTuple):
+    """A row of the journal about a thrust: its clip, its scores at a time point, or the answer of a rater."""
+
+    kind: Kind
+    key: str = ""  # time point, or code of the rater
+
+
+CLIP: Final = Part("clip")
+_TABLES: Final[Mapping[Kind, tuple[str, str, str]]] = {  # table, columns of the thrust's id and of the key
+    "clip": ("thrusts", "id", ""),
+    "scores": ("scores", "thrust", "time_point"),
+    "answer": ("answers", "thrust", "rater"),
+}
+
+
 class Stored(NamedTuple):
-    """A thrust in the journal; `verdict` is None if there is no clip, `scores` if there is no line of scores."""
+    """A thrust in the journal, with the parts that it has."""
 
     id: int
-    file: str
-    verdict: dict[str, Value] | None
-    scores: dict[str, Value] | None
+    parts: dict[Part, dict[str, Value]]
 
 
 class Replaced(NamedTuple):
-    """A value that was replaced, as text; None is "not asked". `day` is that of the run that replaced it."""
+    """A value that was replaced, as text; None is "not asked"."""
 
     session: str
     file: str
     field: str
     old: str | None
     new: str | None
-    day: int
+    day: int  # of the run that replaced it, under a shift that the key determines for each run
+
+
+class Undone(NamedTuple):
+    """What `Writing.undo` took back."""
+
+    n_thrusts: int  # that are in the journal no more
+    n_values: int  # of the others that are as before
 
 
 class Writing:
@@ -49,33 +76,41 @@ class Writing:
         self._run = connection.execute
         self._connection = connection
         self._log: int | None = None
-        self._clip_columns, self._score_columns = clip_columns(), score_columns()
+        self._columns: dict[Kind, tuple[str, ...]] = {
+            "clip": clip_columns(), "scores": score_columns(), "answer": schema.ANSWER_COLUMNS,
+        }  # fmt: skip
 
     @property
     def key_check(self) -> str | None:
         """The check value of the study's key; None in a new journal."""
         return _key_check(self._connection)
 
-    def begin(self, key_check: str, session: str, day: int) -> None:
-        """Record the run: check value of its key, its session, and its day."""
+    def begin(self, key_check: str, session: str, day_of: Callable[[int], int]) -> int:
+        """Record the run: check value of its key, its session, and its day (`day_of` its number); return its number."""
         self._run("INSERT INTO meta VALUES ('key_check', ?) ON CONFLICT DO NOTHING", (key_check,))
-        done = self._run("INSERT INTO logs (day, popdetect_version) VALUES (?, ?)", (day, __version__))
-        self._log = done.lastrowid
+        done = self._run("INSERT INTO logs (day, popdetect_version) VALUES (0, ?)", (__version__,))
+        self._log = int(done.lastrowid or 0)
         self._run("INSERT INTO sessions VALUES (?, ?) ON CONFLICT DO NOTHING", (session, self._log))
+        self._run("UPDATE logs SET day = ?, session = ? WHERE id = ?", (day_of(self._log), session, self._log))
+        return self._log
 
     def stored(self, session: str) -> dict[str, Stored]:
-        """Return all thrusts of a session, by `clip`."""
-        rows = self._run(
-            f"SELECT id, clip, file, thrust, {_list(self._clip_columns)}, {_list(self._score_columns, 's.')} "
-            "FROM thrusts LEFT JOIN scores AS s ON thrust = id WHERE session = ?",
-            (session,),
-        )
-        found = {}
-        for thrust, clip, file, scored, *values in rows:
-            verdict = dict(zip(self._clip_columns, values, strict=False))
-            scores = dict(zip(self._score_columns, values[len(verdict) :], strict=True))
-            clip_known = verdict["status"] is not None
-            found[clip] = Stored(thrust, file, verdict if clip_known else None, None if scored is None else scores)
+        """Return all thrusts of a session that have a clip or scores, by `clip`."""
+        by_id: dict[int, Stored] = {}
+        found: dict[str, Stored] = {}
+        for kind, (table, id_, key) in _TABLES.items():
+            columns = self._columns[kind]
+            rows = self._run(
+                f"SELECT t.id, t.clip, {f'p.{key}' if key else repr('')}, {_list(columns, 'p.')} "
+                f"FROM thrusts AS t JOIN {table} AS p ON p.{id_} = t.id WHERE t.session = ? ORDER BY t.id, p.rowid",
+                (session,),
+            )
+            for thrust, clip, part_key, *values in rows:
+                one = by_id.setdefault(thrust, Stored(thrust, {}))
+                row = dict(zip(columns, values, strict=True))
+                if kind != "clip" or row["status"] is not None:
+                    one.parts[Part(kind, part_key)] = row
+                    found[clip] = one
         return found
 
     def recordings(self) -> dict[str, tuple[str, str]]:
@@ -88,43 +123,123 @@ class Writing:
         query = "SELECT DISTINCT pain_scale FROM scores JOIN thrusts ON thrust = id WHERE session <> ?"
         return {scale for (scale,) in self._run(query, (session,))}
 
-    def add(self, session: str, clip: str, file: str) -> int:
-        """Add a thrust without values; return its id."""
-        done = self._run("INSERT INTO thrusts (session, clip, file) VALUES (?, ?, ?)", (session, clip, file))
-        return int(done.lastrowid or 0)
+    def patients(self) -> dict[str, tuple[str, str]]:
+        """Return the pseudonym under which scores are kept, and the code of near ids, by the pseudonym of an id."""
+        return {row[0]: (row[1], row[2]) for row in self._run("SELECT written, patient, near FROM patients")}
 
-    def rename(self, thrust: int, file: str) -> None:
-        """Change the name under which a thrust's file is shown; it stays the same clip."""
-        self._run("UPDATE thrusts SET file = ? WHERE id = ?", (file, thrust))
-
-    def set_verdict(self, thrust: int, verdict: Values) -> None:
-        """Write the detector's results; `verdict` has every one of `clip_columns`."""
-        columns = self._clip_columns
-        assigned = ", ".join(f"{column} = ?" for column in columns)
-        self._run(f"UPDATE thrusts SET {assigned} WHERE id = ?", (*(verdict[column] for column in columns), thrust))
-
-    def set_scores(self, thrust: int, scores: Values) -> None:
-        """Write the answers; `scores` has every one of `score_columns`."""
-        columns = self._score_columns
+    def set_patient(self, written: str, patient: str, near: str, first_day: int | None) -> None:
+        """Write a row of ``patients``; a known first day stays."""
         self._run(
-            f"INSERT OR REPLACE INTO scores (thrust, {_list(columns)}) VALUES (?{', ?' * len(columns)})",
-            (thrust, *(scores[column] for column in columns)),
+            "INSERT INTO patients VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE "
+            "SET near = excluded.near, first_day = coalesce(first_day, excluded.first_day)",
+            (written, patient, near, first_day),
         )
 
-    def keep(self, thrust: int, field: str, old: str | None, new: str | None) -> None:
-        """Write a value that is replaced to the history."""
-        query = "INSERT INTO history (log, thrust, field, old, new) VALUES (?, ?, ?, ?, ?)"
-        self._run(query, (self._log, thrust, field, old, new))
+    def thrust(self, session: str, clip: str) -> int:
+        """Return the id of a thrust, which is added if it is not there."""
+        row = self._run("SELECT id FROM thrusts WHERE session = ? AND clip = ?", (session, clip)).fetchone()
+        if row is None:
+            return int(self._run("INSERT INTO thrusts (session, clip) VALUES (?, ?)", (session, clip)).lastrowid or 0)
+        return int(row[0])
+
+    def put(self, thrust: int, part: Part, before: Values | None, now: Values | None) -> int:
+        """Write a part of a thrust, None for "not there", and what it replaces to the history; return its changes."""
+        table, id_, key = _TABLES[part.kind]
+        columns = self._columns[part.kind]
+        where = f"{id_} = ?" + (f" AND {key} = ?" if key else "")
+        place = (thrust, part.key) if key else (thrust,)
+        old, new = before or {}, now or {}
+        changed = [column for column in columns if before is not None and old[column] != new.get(column)]
+        for column in changed:
+            self._keep(thrust, part, column, as_text(old[column]), as_text(new.get(column)))
+        if (before is None) != (now is None):
+            self._keep(thrust, part, f"+{part.kind}", *(None if row is None else "added" for row in (before, now)))
+        if part.kind == "clip":
+            assigned = ", ".join(f"{column} = ?" for column in columns)
+            self._run(f"UPDATE thrusts SET {assigned} WHERE id = ?", (*(new.get(c) for c in columns), thrust))
+        elif now is None:
+            self._run(f"DELETE FROM {table} WHERE {where}", place)
+        elif before is None:
+            names = dict.fromkeys([id_, key, *columns])
+            values = {**new, id_: thrust, key: part.key}
+            marks = ", ".join("?" * len(names))
+            self._run(f"INSERT INTO {table} ({_list(list(names))}) VALUES ({marks})", [values[name] for name in names])
+        elif changed:
+            assigned = ", ".join(f"{column} = ?" for column in changed)
+            self._run(f"UPDATE {table} SET {assigned} WHERE {where}", (*(new[c] for c in changed), *place))
+        return len(changed) if before is not None and now is not None else 0
+
+    def last_run(self, session: str) -> int | None:
+        """Return the number of the session's last run that was not undone; None without one."""
+        query = (
+            "SELECT max(id) FROM logs WHERE session = ? AND undoes IS NULL "
+            "AND id NOT IN (SELECT undoes FROM logs WHERE undoes IS NOT NULL)"
+        )
+        found = self._run(query, (session,)).fetchone()[0]
+        return None if found is None else int(found)
+
+    def undo(self, session: str, run: int) -> Undone:
+        """Take back what a run of the session changed; what it had written stays in the history."""
+        self._run("UPDATE logs SET undoes = ? WHERE id = ?", (run, self._log))
+        kinds: dict[str, Kind] = {column: kind for kind, columns in self._columns.items() for column in columns}
+        kinds |= {f"+{kind}": kind for kind in self._columns}
+        olds: dict[tuple[int, Part], dict[str, str | None]] = {}
+        query = "SELECT thrust, part, field, old FROM history WHERE log = ? ORDER BY id DESC"
+        for thrust, key, field, old in self._run(query, (run,)).fetchall():
+            kind = kinds[field]
+            olds.setdefault((thrust, CLIP if kind == "clip" else Part(kind, key)), {})[field] = old
+        before = self.stored(session)
+        parts = {one.id: one.parts for one in before.values()}
+        n_values = 0
+        # rows that were added go first: what they replaced may have the same key
+        for (thrust, part), values in sorted(olds.items(), key=lambda item: f"+{item[0][1].kind}" not in item[1]):
+            now = parts.get(thrust, {}).get(part)
+            added = f"+{part.kind}"
+            was_there = values.pop(added) is not None if added in values else now is not None
+            target = {**(now or dict.fromkeys(self._columns[part.kind])), **values} if was_there else None
+            if target is not None:
+                target = {column: _value(part.kind, column, value) for column, value in target.items()}
+            n_values += self.put(thrust, part, now, target)
+        self._run("DELETE FROM patients WHERE patient NOT IN (SELECT patient FROM scores)")
+        self._run(
+            "UPDATE patients SET first_day = NULL "
+            "WHERE written NOT IN (SELECT patient FROM scores WHERE day IS NOT NULL)"
+        )
+        return Undone(len(before) - len(self.stored(session)), n_values)
+
+    def _keep(self, thrust: int, part: Part, field: str, old: str | None, new: str | None) -> None:
+        query = "INSERT INTO history (log, thrust, part, field, old, new) VALUES (?, ?, ?, ?, ?, ?)"
+        self._run(query, (self._log, thrust, part.key, field, old, new))
+
+
+def as_text(value: Value) -> str | None:
+    """Return a value as the history has it; None is "not asked"."""
+    if value is None or value == "":
+        return None
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _value(kind: Kind, column: str, value: Value) -> Value:
+    """Return a value of the history as its column has it; values of other types are as they are."""
+    if value is None and kind == "clip":
+        return None
+    found = next((field for field in fields.FIELDS if field.name == column), None)
+    if column == "own":
+        return value or "{}"
+    is_text = found is not None and found.kind == "text"
+    if found is None or is_text or value is None or not isinstance(value, str):
+        return "" if is_text and value is None else value
+    return float(value) if found.kind == "number" else int(value) if found.kind == "integer" else value
 
 
 @contextmanager
-def writing(path: str | os.PathLike[str], *, wait_s: float | None = None) -> Iterator[Writing]:
+def writing(path: str | os.PathLike[str], pseudonyms: Pseudonyms, *, wait_s: float | None = None) -> Iterator[Writing]:
     """Open or create a journal for one transaction; an error inside leaves it as it was.
 
-    An older journal is migrated first, and a copy of it is left beside it. Raises UsageError if it is not a journal, of
-    a newer version, in use for longer than `wait_s`, read-only, or the disk is full.
+    An older journal is migrated first, and a copy of it is left beside it. Raises UsageError if the key is not the
+    journal's, it is not a journal, of a newer version, in use for longer than `wait_s`, read-only, or the disk is full.
     """
-    with database.opened(Path(path), wait_s) as connection, database.transaction(connection):
+    with database.opened(Path(path), pseudonyms, wait_s) as connection, database.transaction(connection):
         yield Writing(connection)
 
 
@@ -133,29 +248,40 @@ def key_check(path: str | os.PathLike[str]) -> str | None:
     place = Path(path)
     if not database.is_begun(place):
         return None
-    with database.opened(place, migrate=False) as connection:
+    with database.looking(place) as connection:
         return _key_check(connection) if database.format_of(connection, place) else None
 
 
+def needs_migration(path: str | os.PathLike[str]) -> int:
+    """Return the format of a journal that an older version wrote; 0 for any other; raises UsageError."""
+    place = Path(path)
+    if not database.is_begun(place):
+        return 0
+    with database.looking(place) as connection:
+        version = database.format_of(connection, place)
+        return version if version < schema.newest_format() else 0
+
+
 def records(path: str | os.PathLike[str]) -> list[dict[str, Value]]:
-    """Read every thrust with a line of scores, with all columns of the journal.
+    """Read every line of scores, with all columns of the journal: one for each thrust and time point.
 
     Clips without scores are left out; scores without a clip have no label. The order is that of the sessions' first
-    logging, then of the files' names. Keys are ``id`` (counts up in the order of logging), ``session``, ``file`` and
-    the columns of both tables; ``day`` counts from the first session; ``own`` is JSON. Raises UsageError if there is no
+    logging, then of logging. Keys are ``id`` (of the thrust; counts up in the order of logging), ``session``, ``file``
+    (the code of the clip) and the columns of both tables; ``day`` counts from the first day that was logged for the
+    patient, so that a session that is logged later never changes it; ``own`` is JSON. Raises UsageError if there is no
     journal, or `writing` would refuse it.
     """
     place = Path(path)
     database.must_be_begun(place)
-    clip = ("id", "session", "file", *clip_columns())
+    clip = ("id", "session", *clip_columns())
     scores = tuple(column for column in score_columns() if column != "day")
     rows = _rows(
         place,
-        f"SELECT {_list(clip, 't.')}, {_list(scores, 's.')}, s.day - (SELECT min(day) FROM scores) "
+        f"SELECT 'C-' || t.clip, {_list(clip, 't.')}, {_list(scores, 's.')}, s.day - p.first_day "
         "FROM thrusts AS t JOIN scores AS s ON s.thrust = t.id JOIN sessions AS n ON n.session = t.session "
-        "ORDER BY n.log, t.session, t.file",
+        "JOIN patients AS p ON p.written = s.patient ORDER BY n.log, t.session, t.id, s.rowid",
     )
-    return [dict(zip((*clip, *scores, "day"), row, strict=True)) for row in rows]
+    return [dict(zip(("file", *clip, *scores, "day"), row, strict=True)) for row in rows]
 
 
 def thrusts(path: str | os.PathLike[str]) -> list[Thrust]:
@@ -178,16 +304,16 @@ def thrusts(path: str | os.PathLike[str]) -> list[Thrust]:
 
 
 def recordings(path: str | os.PathLike[str]) -> dict[tuple[str, str], str]:
-    """Return the sha256 of each recording, by session and file; a report finds clips in a folder by it."""
-    query = "SELECT session, file, sha256 FROM thrusts WHERE sha256 <> ''"
+    """Return the sha256 of each recording, by session and code of the clip; a report finds clips by it."""
+    query = "SELECT session, 'C-' || clip, sha256 FROM thrusts WHERE sha256 <> ''"
     return {(session, file): sha256 for session, file, sha256 in _rows(Path(path), query)}
 
 
 def history(path: str | os.PathLike[str]) -> list[Replaced]:
     """Return every value that was ever replaced, in that order."""
     query = (
-        "SELECT session, file, field, old, new, day FROM history AS h JOIN thrusts AS t ON t.id = thrust "
-        "JOIN logs ON logs.id = log ORDER BY h.id"
+        "SELECT t.session, 'C-' || t.clip, field, old, new, day FROM history AS h JOIN thrusts AS t ON t.id = thrust "
+        "JOIN logs ON logs.id = log WHERE field NOT LIKE '+%' ORDER BY h.id"
     )
     return [Replaced(*row) for row in _rows(Path(path), query)]
 
@@ -195,7 +321,7 @@ def history(path: str | os.PathLike[str]) -> list[Replaced]:
 def _rows(path: Path, query: str) -> list[tuple[Any, ...]]:
     if not database.is_begun(path):
         return []
-    with database.opened(path) as connection:
+    with database.reading(path) as connection:
         return connection.execute(query).fetchall()
 
 

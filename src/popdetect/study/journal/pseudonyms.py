@@ -5,8 +5,9 @@ A pseudonym is the first 40 bits of HMAC-SHA256 of the patient's id under a key 
 id by trying all ids, as is possible for a plain hash. Two of a thousand patients share a pseudonym in one study of two
 million. Ids that differ only in capitals or spaces are the same.
 
-Dates become days since a day between 1900 and 2000 that the key determines. Differences between days are true; the
-journal has no dates.
+Dates become days since a day between 1900 and 2000 that the key determines, another one for each patient. Differences
+between the days of one patient are true; the journal has no dates. A day of logging, or of an answer, has a shift of
+its own, so that a known one says nothing about the days of a visit.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 from popdetect.errors import UsageError
@@ -35,9 +36,22 @@ key {key}
 """
 # the letters beyond ASCII that match ASCII letters in a pattern without regard to case: i, i, s, k
 _SPECIAL_CASES = frozenset("İıſ\u212a")
-# dates in the names of files, as recorders write them: 2024-03-05, 20240305, 20240305141200, 05.03.2024
+# dates as people and recorders write them: 2024-03-05, 20240305, 20240305141200, 05.03.2024, 5/3/24, 5. März 2024,
+# March 5th, 05-Mar-24
 _Y, _M, _D = r"(?:19|20)\d\d", r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
-_DATES = re.compile(rf"(?<!\d)(?:{_Y}([-_.]?){_M}\1{_D}|{_D}([-_.]){_M}\2{_Y})(?!\d(?!\d{{3,5}}(?!\d)))")
+_m, _d, _y = r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])", r"(?:(?:19|20)?\d\d)"
+_MONTH = (
+    r"(?:Jan(?:uary?|uar)?|Jän(?:ner)?|Feb(?:ruary?|ruar)?|Mar(?:ch)?|März|Mär|Apr(?:il)?|May|Mai|June?|Juni?|July?|Juli?"
+    r"|Aug(?:ust)?|Sept?(?:ember)?|O[ck]t(?:ober)?|Nov(?:ember)?|De[cz](?:ember)?)"
+)
+_DATES = re.compile(
+    rf"(?<!\d)(?:{_Y}([-_.]?){_M}\1{_D}|{_D}([-_.]){_M}\2{_Y})(?!\d(?!\d{{3,5}}(?!\d)))"
+    rf"|(?<![\w./-])(?:{_Y}([-_./]){_m}\3{_d}|{_d}([-_./] ?){_m}\4{_y}|{_m}([-/]){_d}\5{_y})(?![\w/])"
+    rf"|(?<!\w){_d}(?:\.|st|nd|rd|th)?[ -]?{_MONTH}\b\.?(?:[ ,-]*{_y}\b)?"
+    rf"|(?<!\w){_MONTH}\.? {_d}(?:st|nd|rd|th)?\b(?:,? ?{_Y}\b)?"
+    rf"|(?<!\w){_MONTH}\.? {_Y}\b"
+)
+_CENTURY = date(1900, 1, 1).toordinal()
 
 
 class Pseudonyms:
@@ -45,8 +59,7 @@ class Pseudonyms:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        # a day within a hundred years, the same for all journals of this key
-        self._day_zero = date(1900, 1, 1) + timedelta(days=int.from_bytes(self._mac("day zero", "")[:8]) % 36_525)
+        self._day_zeros: dict[str, int] = {}
         self._known: dict[str, str] = {}
         self._patterns: dict[str, re.Pattern[str] | None] = {}
 
@@ -66,13 +79,28 @@ class Pseudonyms:
         """Return the code of a clip in the journal: 16 hexadecimal digits that reveal nothing about its name."""
         return self._mac("clip", f"{session}/{file}").hex()[:16]
 
-    def day(self, when: date) -> int:
-        """Days since the day that the key determines; only differences are meaningful."""
-        return (when - self._day_zero).days
+    def near(self, patient_id: str) -> str:
+        """Return a code that ids have in common if they differ only in leading zeros, spaces and hyphens."""
+        return self._mac("near", _near(patient_id)).hex()[:16]
 
-    def date(self, day: int) -> date:
+    def rater(self, name: str) -> str:
+        """Return the code of a person who reviewed clips, such as ``R-7f3a9c2e``."""
+        return "R-" + _code(self._mac("rater", _same(name)))
+
+    def day(self, when: date, of: str) -> int:
+        """Days since the day that the key determines for `of`; only differences are meaningful.
+
+        `of` is a patient's pseudonym for the day of a visit, and another text for other days.
+        """
+        return when.toordinal() - self._day_zero(of)
+
+    def date(self, day: int, of: str) -> date:
         """Return the date of a `day`."""
-        return self._day_zero + timedelta(days=day)
+        return date.fromordinal(self._day_zero(of) + day)
+
+    def day_moved(self, of: str) -> int:
+        """Return the difference between `day` and that of journals before format 4, which had one shift for all."""
+        return self._day_zero("") - self._day_zero(of)
 
     def redacted(self, text: str, patient_ids: Iterable[str]) -> str:
         """Replace the ids in a text by their pseudonyms, and dates by codes.
@@ -99,6 +127,13 @@ class Pseudonyms:
             made = re.compile(edges[0] + re.escape(plain) + edges[1], re.IGNORECASE) if plain else None
             self._patterns[patient_id] = made
         return self._patterns[patient_id]
+
+    def _day_zero(self, of: str) -> int:
+        """Ordinal of a day within a hundred years, the same for all journals of this key."""
+        if of not in self._day_zeros:
+            days = int.from_bytes(self._mac("day zero", of)[:8]) % 36_525
+            self._day_zeros[of] = _CENTURY + days
+        return self._day_zeros[of]
 
     def _mac(self, kind: str, text: str) -> bytes:
         return hmac.digest(self._secret, f"{kind}\0{text}".encode(errors="backslashreplace"), "sha256")
@@ -196,6 +231,13 @@ def make_key(path: Path) -> bool:
 def _same(patient_id: str) -> str:
     folded = unicodedata.normalize("NFC", patient_id).casefold()
     return " ".join(unicodedata.normalize("NFC", folded).split())
+
+
+def _near(patient_id: str) -> str:
+    text = re.sub(r"(?<=\d)\.0$", "", _same(unicodedata.normalize("NFKC", patient_id)))  # 1 as Excel's 1.0
+    text = re.sub(r"(?<=\d)[\s_./-]+(?=\d)", "-", text)  # 1-1 is not 11
+    text = re.sub(r"(?<!\d)[\s_./-]+|[\s_./-]+(?!\d)", "", text)
+    return re.sub(r"(?<!\d)0+(?=\d)", "", text)
 
 
 def _code(mac: bytes) -> str:

@@ -1,13 +1,12 @@
 """Prepare a session folder for the journal: verdicts as numbers, scores under pseudonyms.
 
-It selects which of the clinic's own columns are kept and names the files for the journal. Error messages are left out,
+It selects which of the clinic's own columns are kept. Error messages are left out,
 because they may name folders of this computer.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,6 +18,8 @@ from popdetect.session.files import readable
 from popdetect.study import fields
 from popdetect.study.fields import Value, clip_columns
 from popdetect.study.journal.clip_names import meant, nearest
+from popdetect.study.journal.journal import CLIP, Part
+from popdetect.study.journal.patients import Patient
 from popdetect.study.journal.pseudonyms import Mentions, Pseudonyms
 from popdetect.study.journal.schema import own_json
 from popdetect.study.journal.session_table import NAME, SessionRow, SessionTable, read_session_table, table_of
@@ -35,12 +36,15 @@ _DATE = re.compile(r"[0-9]{1,4}([-./])[0-9]{1,2}\1[0-9]{1,4}([ T].*)?")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of the session: its name here and in the journal, its verdict and its scores."""
+    """One file of the session: its name here, and its parts for the journal."""
 
     name: str
-    file: str
-    verdict: Mapping[str, Value] | None
-    scores: Mapping[str, Value] | None
+    parts: Mapping[Part, Mapping[str, Value]]
+
+    @property
+    def scores(self) -> dict[Part, Mapping[str, Value]]:
+        """The lines of scores."""
+        return {part: values for part, values in self.parts.items() if part.kind == "scores"}
 
 
 def read_scores(root: Path) -> SessionTable:
@@ -66,25 +70,25 @@ def with_clips(table: SessionTable, root: Path, clips: Collection[str]) -> Sessi
     TableError
         If two lines mean the same clip.
     """
-    path = readable(str(root / NAME))
+    path = readable(str(table_of(root)))
     found = meant([row.file for row in table.rows], clips)
     if not found:
-        first = table.rows[0].file
-        near = nearest([first], clips)
-        hint = f"is {near[first]!r} meant?" if near else f"the first clip is {min(clips, default='')!r}"
+        named = table.rows[0].file
+        near = nearest([named], clips)
+        hint = f"is {near[named]!r} meant?" if near else f"the first clip is {min(clips, default='')!r}"
         n = len(table.rows)
         none = f"none of the {n} names in file is" if n > 1 else "the name in file is not"
-        raise UsageError(f"{path}: {none} a clip of this session; nothing was written: {first!r}: {hint}")
+        raise UsageError(f"{path}: {none} a clip of this session; nothing was written: {named!r}: {hint}")
     problems: list[str] = []
-    lines_of: dict[str, int] = {}
+    lines_of: dict[tuple[str, object], int] = {}
     for row in table.rows:
         clip = found.get(row.file, row.file)
-        if clip in lines_of:
+        first = lines_of.setdefault((clip, row.values["time_point"]), row.line)
+        if first != row.line:
             problems.append(
-                f"{path}:{row.line}: file: {row.file!r} is the clip {clip!r}, as in line {lines_of[clip]}; each clip "
-                "has one line: delete one of them"
+                f"{path}:{row.line}: file: {row.file!r} is the clip {clip!r}, as in line {first}; each clip has one "
+                "line for each time_point: delete one of them"
             )
-        lines_of.setdefault(clip, row.line)
     if problems:
         raise TableError(*problems)
     return replace(table, rows=tuple(replace(row, file=found.get(row.file, row.file)) for row in table.rows))
@@ -113,27 +117,24 @@ def entries_of(
     verdicts: Mapping[str, LabelledClip],
     table: SessionTable,
     pseudonyms: Pseudonyms,
+    patients: Mapping[str, Patient],
     own: Sequence[str],
     with_notes: bool,
-) -> dict[str, Entry]:
-    """Return every file of the session, sorted by name, so that the order of rows does not matter."""
-    asked = {row.file: row for row in table.rows}
-    everybody = sorted({row.patient_id for row in table.rows}, key=lambda patient: (-len(patient), patient))
+) -> tuple[dict[str, Entry], list[tuple[SessionRow, Mapping[str, Value]]]]:
+    """Return every file of the session, sorted by name, so that the order of rows does not matter; and its scores."""
+    everybody = sorted(patients, key=lambda patient: (-len(patient), patient))
     # a note may name another patient; an id that could be any number is replaced only in its own rows
     distinct = Mentions([patient for patient in everybody if pseudonyms.is_distinct(patient)])
-    anybody = Mentions(everybody)
-    found: dict[str, Entry] = {}
-    files: Counter[str] = Counter()
-    for name in sorted(verdicts.keys() | asked.keys()):
-        row = asked.get(name)
-        file = pseudonyms.redacted(name, [row.patient_id] if row is not None else anybody.within(name))
-        files[file] += 1
-        if files[file] > 1:  # "p01.wav" and "P01.wav" of patient P01
-            file = f"{file} ({files[file]})"
-        verdict = _verdict(verdicts[name]) if name in verdicts else None
-        scores = _scores(row, table, pseudonyms, distinct, own, with_notes) if row is not None else None
-        found[name] = Entry(name, file, verdict, scores)
-    return found
+    parts: dict[str, dict[Part, Mapping[str, Value]]] = {
+        name: {CLIP: _verdict(verdicts[name])} if name in verdicts else {}
+        for name in sorted(verdicts.keys() | {row.file for row in table.rows})
+    }
+    scored: list[tuple[SessionRow, Mapping[str, Value]]] = []
+    for row in table.rows:
+        scores = _scores(row, table, pseudonyms, patients[row.patient_id], distinct, own, with_notes)
+        parts[row.file][Part("scores", str(scores["time_point"]))] = scores
+        scored.append((row, scores))
+    return {name: Entry(name, found) for name, found in parts.items()}, scored
 
 
 def _verdict(clip: LabelledClip) -> dict[str, Value]:
@@ -146,21 +147,26 @@ def _scores(
     row: SessionRow,
     table: SessionTable,
     pseudonyms: Pseudonyms,
+    patient: Patient,
     distinct: Mentions,
     own: Sequence[str],
     with_notes: bool,
 ) -> dict[str, Value]:
-    def redacted(text: str) -> str:
-        return pseudonyms.redacted(text, [row.patient_id, *distinct.within(text)]) if text else ""
+    def redacted(text: str, own: bool = True) -> str:
+        if not text:
+            return ""
+        return pseudonyms.redacted(text, [*[row.patient_id] * own, *distinct.within(text)])
 
     choices = {field.name for field in fields.FIELDS if field.choices}
     values: dict[str, Value] = {}
     for name, value in row.values.items():
         if isinstance(value, date):
-            values[name] = pseudonyms.day(value)
+            values[name] = pseudonyms.day(value, patient.patient)
         else:
-            values[name] = redacted(value) if isinstance(value, str) and name not in choices else value
-    values["patient"] = pseudonyms.patient(row.patient_id)
+            # "1 week" does not name patient 1
+            is_text = isinstance(value, str) and name not in choices
+            values[name] = redacted(str(value), name != "time_point") if is_text else value
+    values["patient"] = patient.patient
     values["pain_scale"] = table.pain_scale
     values["thrust_speed_unit"] = table.thrust_speed_unit if values["thrust_speed"] is not None else ""
     if not with_notes:

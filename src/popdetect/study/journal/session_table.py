@@ -88,7 +88,8 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
         problems.append((line, f"{name}:{line}: {what}"))
 
     filled: list[tuple[int, Row]] = []
-    lines_of: dict[str, tuple[int, str]] = {}
+    lines_of: dict[tuple[str, str], int] = {}  # by file and time point
+    patient_of: dict[str, tuple[int, str]] = {}
     elsewhere: dict[str, list[tuple[int, str]]] = {}  # lines and paths, by what is wrong with them
     answers = [column for column, field in fields.items() if field.is_answer]
     answered: set[str] = set()  # patients with an answer
@@ -106,12 +107,15 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
         if wrong := leads_elsewhere(row["file"]):
             elsewhere.setdefault(wrong, []).append((line, written))
             continue
-        if row["file"] in lines_of:
-            report(line, _twice(row, *lines_of[row["file"]]))
+        known_as = patient_of.setdefault(row["file"], (line, row["patient_id"]))
+        first = lines_of.setdefault((row["file"], row.get("time_point", "")), line)
+        if problem := _twice(row, first if first != line else 0, *known_as):
+            report(line, problem)
             continue
-        lines_of[row["file"]] = line, row["patient_id"]
         if _any(row, answers):
             answered.add(row["patient_id"])
+        elif known_as[0] != line:
+            continue  # a later time point that was not asked about yet
         filled.append((line, {**row, **others}))
     # patient, scale, and what is the same for all clips of a day may be filled in before anything is asked
     answered.discard("")
@@ -179,10 +183,17 @@ def _known(header: str, fields: Mapping[str, Field]) -> tuple[str | None, str]:
     return "thrust_speed", written.strip() if written else re.sub(r"_per_|_", "/", speed[3].strip("_"))
 
 
-def _twice(row: Row, line: int, patient: str) -> str:
+def _twice(row: Row, first: int, line: int, patient: str) -> str:
+    """Return why a further line about a clip is not allowed; empty if it is, or if it is the first one."""
     if row["patient_id"] and patient and row["patient_id"] != patient:
         return f"file: {row['file']!r} is of another patient in line {line}; a clip is of one patient: correct the file"
-    return f"file: {row['file']!r} stands in line {line} already; each clip has one line: delete one of them"
+    if not first:
+        return ""
+    about = f"with the time_point {row['time_point']!r} " if row.get("time_point") else ""
+    return (
+        f"file: {row['file']!r} stands {about}in line {first} already; each clip has one line for each time_point: "
+        "delete one of them, or say in time_point when pain was asked"
+    )
 
 
 def _scale(filled: list[tuple[int, Row]], report: Callable[[int, str], None]) -> PainScale:
