@@ -22,7 +22,7 @@ _ABOUT: Final = """\
 
 The fields of the study's journal, as popdetect {version} exports them. An empty cell never means zero.
 
-* Patients are keyed pseudonyms, sessions are random codes, days count from the first day of the journal.
+* Patients are keyed pseudonyms, sessions are random codes, days count from the patient's first day in the journal.
 * In the wide table the fields of a thrust are numbered (`label_1`, `label_2`, ...), and `n_thrusts` counts them.
 * Pain on NPRS (0 to 10) and on VAS100 (0 to 100) is never converted into the other scale.
 * Verdicts come from a research tool, not a medical device.

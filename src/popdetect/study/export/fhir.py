@@ -6,7 +6,7 @@
 * The subject is the patient's pseudonym as a logical identifier. There is no Patient resource, because the journal has
   no data about the patient.
 * The journal has no dates: `effectiveDateTime` is marked as masked. If the day within the study is known, an extension
-  has it, as a duration in days since the first day of the journal. An empty score gives no Observation.
+  has it, as a duration in days since the first day of the patient in the journal. An empty score gives no Observation.
 * Extensions: ``urn:x-popdetect:pain-timing`` (``before`` or ``after`` the thrust), ``urn:x-popdetect:thrust-number``
   (pairs the two; the patient's thrusts from 1, as REDCap's instances), ``urn:x-popdetect:day-offset``.
 
@@ -85,10 +85,11 @@ def _observation(row: Mapping[str, Value], pain: str, value: float, number: int,
     if with_day and row["day"] is not None:
         days = {"value": row["day"], "unit": "days", "system": "http://unitsofmeasure.org", "code": "d"}
         extensions.append({"url": f"{URN}:day-offset", "valueDuration": days})
+    identity = (row["session"], row["file"], pain, row["time_point"])
     made: dict[str, Any] = {
         "resourceType": "Observation",
-        # the same in every export; the random code of the session, which is not exported, hides the file's name
-        "id": str(uuid.uuid5(_SPACE, f"{row['session']}/{row['file']}/{pain}")),
+        # the same in every export; the random code of the session is not exported
+        "id": str(uuid.uuid5(_SPACE, "/".join(filter(None, map(str, identity))))),
         "extension": extensions,
         "status": "final",
         "category": [{"coding": [_SURVEY]}],
