@@ -113,6 +113,9 @@ def _text(done: Logged) -> str:
     ):
         if files:
             lines += [f"  {what} ({len(files)}):", *(f"    {line}" for line in first(files))]
+    if done.raters:
+        who = ", ".join(code if code == name else f"{name} ({code})" for name, code in done.raters.items())
+        lines.append(f"  answers of the review: {done.n_answers or 'none'} new or changed; by {one_line(who)}")
     if done.own_columns:
         lines.append(f"  your own columns, also written: {one_line(', '.join(done.own_columns))}")
     lines += [f"  not written: {one_line(column)}" for column in done.left_out]

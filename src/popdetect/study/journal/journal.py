@@ -8,20 +8,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from popdetect import __version__
+from popdetect.errors import UsageError
+from popdetect.session.corrections import CONSENSUS
 from popdetect.study import fields
 from popdetect.study.analysis.thrusts import SIMULATED, Thrust
 from popdetect.study.fields import Value, clip_columns, score_columns
 from popdetect.study.journal import database, schema
 from popdetect.study.journal.database import Connection
-
-if TYPE_CHECKING:
-    from popdetect.study.journal.pseudonyms import Pseudonyms
+from popdetect.study.journal.pseudonyms import Pseudonyms, key_beside, open_key
 
 Values = Mapping[str, Value]
 
@@ -36,6 +37,9 @@ class Part(NamedTuple):
     key: str = ""  # time point, or code of the rater
 
 
+DETECTOR: Final = "detector"
+FEWEST: Final = 5  # clips of each kind behind sensitivity and specificity
+_OF_TIME_POINT: Final = ("day", "pain_after", "adverse_event", "notes", "own", "time_point")  # never carried over
 CLIP: Final = Part("clip")
 _TABLES: Final[Mapping[Kind, tuple[str, str, str]]] = {  # table, columns of the thrust's id and of the key
     "clip": ("thrusts", "id", ""),
@@ -60,6 +64,18 @@ class Replaced(NamedTuple):
     old: str | None
     new: str | None
     day: int  # of the run that replaced it, under a shift that the key determines for each run
+
+
+class Answer(NamedTuple):
+    """What a person heard in a clip."""
+
+    thrust: int  # id
+    rater: str  # code, or ``consensus``
+    label: str
+    n_pops: int | None
+    blind: int  # 1: had not seen the detector's result
+    drawn: str  # why the clip was in the queue of the review
+    detector: str | None  # label of the detector
 
 
 class Undone(NamedTuple):
@@ -223,6 +239,9 @@ def _value(kind: Kind, column: str, value: Value) -> Value:
     """Return a value of the history as its column has it; values of other types are as they are."""
     if value is None and kind == "clip":
         return None
+    if kind == "answer":
+        number = {"answer_n_pops": int, "answer_day": int, "blind": int, "seen_p_pop": float}.get(column)
+        return (value or "") if number is None else None if value is None else number(value)
     found = next((field for field in fields.FIELDS if field.name == column), None)
     if column == "own":
         return value or "{}"
@@ -284,11 +303,31 @@ def records(path: str | os.PathLike[str]) -> list[dict[str, Value]]:
     return [dict(zip(("file", *clip, *scores, "day"), row, strict=True)) for row in rows]
 
 
-def thrusts(path: str | os.PathLike[str]) -> list[Thrust]:
-    """Read the thrusts of `records` for the analysis; `Thrust.day` is 0 if no date is known."""
+def thrusts(path: str | os.PathLike[str], source: str = DETECTOR) -> list[Thrust]:
+    """Read the thrusts of `records` for the analysis, one for each time point.
+
+    What was the same at the thrust, such as pain before, may be given at one of its time points only: it counts for
+    all. `Thrust.day` is 0 if no date is known.
+
+    Parameters
+    ----------
+    path : path
+    source : str
+        Who says whether there was a pop: `DETECTOR`; ``consensus``, on which the raters agreed; or a rater, by code,
+        or by name if the key is beside the journal. Clips that a source has no answer about are not judged.
+
+    Raises
+    ------
+    UsageError
+        As `records`, or for a source that has no answer.
+    """
     names = [field.name for field in dataclasses.fields(Thrust) if field.name not in ("simulated", "own")]
     found = []
-    for record in records(path):
+    said = _said(Path(path), source) if source != DETECTOR else None
+    for record in _carried(records(path)):
+        if said is not None:
+            label, n_pops = said.get(int(record["id"] or 0), (None, None))
+            record |= {"label": label, "n_pops": n_pops, "p_pop": None}
         values: dict[str, Any] = {name: record[name] for name in names}
         values |= {
             "day": record["day"] or 0,
@@ -301,6 +340,85 @@ def thrusts(path: str | os.PathLike[str]) -> list[Thrust]:
         simulated = values["own"].get(SIMULATED, "").lower() == "yes"
         found.append(Thrust(**values, simulated=simulated))
     return found
+
+
+def answers(path: str | os.PathLike[str]) -> list[Answer]:
+    """Read the answers of people who reviewed clips, in the order of logging; raises UsageError."""
+    query = (
+        "SELECT thrust, rater, answer, answer_n_pops, blind, drawn, label FROM answers "
+        "JOIN thrusts ON id = thrust ORDER BY thrust, answers.rowid"
+    )
+    return [Answer(*row) for row in _rows(Path(path), query)]
+
+
+def agreed(path: str | os.PathLike[str], *, sample: bool = False) -> dict[int, Answer]:
+    """Return the answer on which people agree, by the id of the thrust.
+
+    It is the consensus if there is one, else the answer of all raters if it is the same. With `sample`, only blind
+    answers to clips that were drawn at random count, and one rater is enough; else there must be two.
+    """
+    of: dict[int, dict[str, Answer]] = {}
+    for answer in answers(path):
+        of.setdefault(answer.thrust, {})[answer.rater] = answer
+    found = {}
+    for thrust, said in of.items():
+        settled = said.get(CONSENSUS)
+        own = [one for one in said.values() if one.rater != CONSENSUS]
+        if sample:
+            own = [one for one in own if one.blind and one.drawn == "random"]
+            if not own:
+                continue
+        if settled is not None:
+            found[thrust] = settled
+        elif len(own) >= (1 if sample else 2) and len({one.label for one in own}) == 1:
+            found[thrust] = own[0]
+    return found
+
+
+def accuracy(path: str | os.PathLike[str]) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Return the counts behind sensitivity and specificity from the blinded random sample of reviewed clips.
+
+    (right, n) of the clips with and without a pop, as people heard it blind; clips that either side calls uncertain are
+    left out. None if there are fewer than `FEWEST` of one kind.
+    """
+    pairs = Counter((one.label, one.detector) for one in agreed(path, sample=True).values())
+    counts = [(pairs[kind, kind], pairs[kind, "pop"] + pairs[kind, "no_pop"]) for kind in ("pop", "no_pop")]
+    return (counts[0], counts[1]) if min(n for _, n in counts) >= FEWEST else None
+
+
+def _said(path: Path, source: str) -> dict[int, tuple[str | None, int | None]]:
+    """Return label and number of pops of a source other than the detector, by the id of the thrust."""
+    if source == CONSENSUS:
+        found = agreed(path)
+        if found:
+            return {thrust: (one.label, one.n_pops) for thrust, one in found.items()}
+    given = answers(path)
+    names = {source}
+    key = key_beside(path)
+    if key.exists():
+        names.add(open_key(key).rater(source))
+    own = {one.thrust: (one.label, one.n_pops) for one in given if one.rater in names and source != CONSENSUS}
+    if not own:
+        counts = Counter(one.rater for one in given)
+        there = ", ".join([DETECTOR, *(f"{rater} ({n} answers)" for rater, n in counts.items())])
+        raise UsageError(f"source {source!r}: no answer of it is in the journal; there are {there}")
+    return dict(own)
+
+
+def _carried(rows: list[dict[str, Value]]) -> list[dict[str, Value]]:
+    """Fill in what was given at another time point of the same thrust; the first line that has it counts."""
+    of_thrust: dict[Value, list[dict[str, Value]]] = {}
+    for row in rows:
+        of_thrust.setdefault(row["id"], []).append(row)
+    for several in of_thrust.values():
+        for name in several[0] if len(several) > 1 else ():
+            if name in _OF_TIME_POINT:
+                continue
+            given = next((row[name] for row in several if row[name] not in (None, "")), None)
+            for row in several:
+                if given is not None and row[name] in (None, ""):
+                    row[name] = given
+    return rows
 
 
 def recordings(path: str | os.PathLike[str]) -> dict[tuple[str, str], str]:

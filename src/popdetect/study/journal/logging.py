@@ -14,7 +14,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from popdetect.study.journal.free_text import A_NAME, looks_like, path_names
 from popdetect.study.journal.journal import CLIP, Part, as_text
 from popdetect.study.journal.patients import Ids, Patient, patients_of
 from popdetect.study.journal.pseudonyms import Pseudonyms, key_beside, make_key, new_code, open_key
-from popdetect.study.journal.session_folder import Entry, entries_of, own_columns, read_scores, with_clips
+from popdetect.study.journal.session_folder import Entry, answers_of, entries_of, own_columns, read_scores, with_clips
 from popdetect.study.journal.session_table import SessionRow, SessionTable, table_of
 
 CODE_FILE = "session_id.txt"
@@ -69,6 +69,8 @@ class Logged:
     key: Path
     key_made: bool
     n_removed: int = 0  # scores without a clip that the table has no more; they left the journal
+    n_answers: int = 0  # answers of the review that were new or changed
+    raters: Mapping[str, str] = field(default_factory=dict)  # codes in the journal of those who reviewed clips, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,8 @@ def log(
         If no line of ``session.csv`` is filled in.
     """
     root, place = Path(folder), Path(journal_path)
-    verdicts = {clip_name(clip.file): clip for clip in Session.read(root).clips}
+    read = Session.read(root)
+    verdicts = {clip_name(clip.file): clip for clip in read.clips}
     table = with_clips(read_scores(root), root, verdicts)
     where = readable(str(table_of(root)))
     key_path = _key_path(place, key)
@@ -138,7 +141,13 @@ def log(
         session = _session_code(root, verdicts, book)
         stored = book.stored(session)
         entries, scored = entries_of(verdicts, table, pseudonyms, patients, own, with_notes)
+        answers, raters = answers_of(read.corrections, pseudonyms, session)
+        entries = {
+            name: replace(entry, parts={**entry.parts, **answers.get(name, {})}) for name, entry in entries.items()
+        }
         clips = {pseudonyms.clip(session, name): entry for name, entry in entries.items()}
+        if not answers:
+            clips = {clip: _with_answers_of(entry, stored.get(clip)) for clip, entry in clips.items()}
         if not with_notes:
             clips = {clip: _with_notes_of(entry, stored.get(clip)) for clip, entry in clips.items()}
         _refuse_twice(clips, stored, book, session)
@@ -151,12 +160,16 @@ def log(
         removed = [one for clip, one in stored.items() if clip not in clips and CLIP not in one.parts]
         is_new = changes or n_new or n_filled or removed or any(_differs(entry, before) for entry, before in both)
         written = update or not changes
+        n_answers = sum(_n_answers(entry, stored.get(clip)) for clip, entry in clips.items())
         if written and is_new:
             today = datetime.now(UTC).date()
             run = book.begin(pseudonyms.check, session, lambda run: pseudonyms.day(today, f"log {run}"))
             _write(book, session, run, clips, stored)
             _write_patients(book, patients, entries)
         gone = sorted(f"C-{clip}" for clip, one in stored.items() if clip not in clips and CLIP in one.parts)
+    lost = answers.keys() - verdicts.keys()
+    if lost:
+        hints.append(f"corrections.csv has answers about {len(lost)} clips that are not in the session: {min(lost)}")
     if older:
         hints.append(
             f"the journal was of format {older}, and names of files were in it; they are in its copy "
@@ -184,6 +197,8 @@ def log(
         key=key_path,
         key_made=key_made,
         n_removed=len(removed) if written else 0,
+        n_answers=n_answers if written else 0,
+        raters=raters,
     )
 
 
@@ -309,6 +324,18 @@ def _with_notes_of(entry: Entry, stored: journal.Stored | None) -> Entry:
     return replace(entry, parts={**entry.parts, **kept})
 
 
+def _with_answers_of(entry: Entry, stored: journal.Stored | None) -> Entry:
+    """Keep the journal's answers if the session has no review any more."""
+    kept = {part: row for part, row in stored.parts.items() if part.kind == "answer"} if stored is not None else {}
+    return replace(entry, parts={**entry.parts, **kept})
+
+
+def _n_answers(entry: Entry, stored: journal.Stored | None) -> int:
+    """Return how many answers of the review are new or changed."""
+    before = stored.parts if stored is not None else {}
+    return sum(part.kind == "answer" and before.get(part) != row for part, row in entry.parts.items())
+
+
 def _pairs(entry: Entry, stored: journal.Stored) -> list[tuple[Part, Part]]:
     """Return the parts of the journal and of the session that are the same; a line may have another time point now."""
     own, there = entry.scores, [part for part in stored.parts if part.kind == "scores"]
@@ -325,10 +352,10 @@ def _changes(entry: Entry, stored: journal.Stored, pseudonyms: Pseudonyms) -> li
         if old_part.kind == "answer":
             continue  # a review goes on: later answers are no mistakes
         old, new = stored.parts[old_part], entry.parts[new_part]
-        for field, value in old.items():
-            before, now = as_text(value), as_text(new[field])
-            name = field
-            if field == "day":
+        for column, value in old.items():
+            before, now = as_text(value), as_text(new[column])
+            name = column
+            if column == "day":
                 name = "date"
                 before, now = (_date(row, pseudonyms) for row in (old, new))
             if before != now:

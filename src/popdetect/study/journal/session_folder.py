@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from popdetect.errors import NothingFound, TableError, UsageError
 from popdetect.session.clips import LabelledClip
+from popdetect.session.corrections import CONSENSUS, Correction
 from popdetect.session.files import readable
 from popdetect.study import fields
 from popdetect.study.fields import Value, clip_columns
-from popdetect.study.journal.clip_names import meant, nearest
+from popdetect.study.journal.clip_names import clip_name, meant, nearest
 from popdetect.study.journal.journal import CLIP, Part
 from popdetect.study.journal.patients import Patient
 from popdetect.study.journal.pseudonyms import Mentions, Pseudonyms
@@ -135,6 +136,38 @@ def entries_of(
         parts[row.file][Part("scores", str(scores["time_point"]))] = scores
         scored.append((row, scores))
     return {name: Entry(name, found) for name, found in parts.items()}, scored
+
+
+def answers_of(
+    corrections: Sequence[Correction], pseudonyms: Pseudonyms, session: str
+) -> tuple[dict[str, dict[Part, Mapping[str, Value]]], dict[str, str]]:
+    """Return the answers of the review for the journal, by clip, and the codes of the raters by name."""
+    found: dict[str, dict[Part, Mapping[str, Value]]] = {}
+    raters: dict[str, str] = {}
+    for answer in corrections:
+        code = CONSENSUS if answer.rater == CONSENSUS else pseudonyms.rater(answer.rater)
+        raters[answer.rater] = code
+        n_pops = {"pop": len(answer.onsets_s) or None, "no_pop": 0}.get(answer.label)
+        found.setdefault(clip_name(answer.file), {})[Part("answer", code)] = {
+            "answer": answer.label,
+            "answer_n_pops": n_pops,
+            "answer_onsets_s": " ".join(f"{onset:.5f}" for onset in answer.onsets_s),
+            "answer_day": _day(answer.answered_at, pseudonyms, f"{code} {session}"),
+            "blind": int(answer.blind),
+            "drawn": answer.drawn,
+            "seen_label": answer.detector_label,
+            "seen_p_pop": answer.detector_p_pop,
+            "seen_model": answer.model,
+            "seen_model_sha256": answer.model_sha256,
+        }
+    return found, raters
+
+
+def _day(when: str, pseudonyms: Pseudonyms, of: str) -> int | None:
+    try:
+        return pseudonyms.day(datetime.fromisoformat(when).date(), of)
+    except ValueError:
+        return None
 
 
 def _verdict(clip: LabelledClip) -> dict[str, Value]:
