@@ -38,16 +38,20 @@ from popdetect.training.models.fitting import Fitted, calibrated_on, fit_candida
 
 SHIPPED = [estimators.BY_NAME["cascade"]]  # the estimator of the shipped model
 Judged = list[tuple[Trial, ScoredClip]]
-# rows of the table below those of all clips: clips without pops are the same in each
-SUBSETS: dict[str, Callable[[int, float], bool]] = {
-    "one pop": lambda n, level: n == 1,
-    "one pop, 20 dB and above": lambda n, level: n == 1 and level >= 20,
-    "2 or 3 pops": lambda n, level: 2 <= n <= 3,
-    "4 pops and more": lambda n, level: n >= 4,
-    "12 to 20 dB": lambda n, level: level < 20,
-    "20 to 28 dB": lambda n, level: 20 <= level < 28,
-    "28 to 36 dB": lambda n, level: 28 <= level < 36,
-    "36 dB and above": lambda n, level: level >= 36,
+# rows of the table below those of all clips: clips without pops are the same in each. By the number of pops, the level
+# of the loudest one, and how far the direct sound is above the reverberation of their room (infinite without a room)
+SUBSETS: dict[str, Callable[[int, float, float], bool]] = {
+    "one pop": lambda n, level, direct: n == 1,
+    "one pop, 20 dB and above": lambda n, level, direct: n == 1 and level >= 20,
+    "2 or 3 pops": lambda n, level, direct: 2 <= n <= 3,
+    "4 pops and more": lambda n, level, direct: n >= 4,
+    "12 to 20 dB": lambda n, level, direct: level < 20,
+    "20 to 28 dB": lambda n, level, direct: 20 <= level < 28,
+    "28 to 36 dB": lambda n, level, direct: 28 <= level < 36,
+    "36 dB and above": lambda n, level, direct: level >= 36,
+    "without a room": lambda n, level, direct: direct == np.inf,
+    "in a room, mostly direct sound": lambda n, level, direct: 0 <= direct < np.inf,
+    "in a room, mostly reverberation": lambda n, level, direct: direct < 0,
 }
 
 
@@ -165,7 +169,7 @@ def subset(judged: Judged, name: str) -> Judged:
     return [
         (trial, verdict)
         for trial, verdict in judged
-        if not trial.example.is_pop or belongs(len(trial.example.onsets_s or ()), trial.level_db)
+        if not trial.example.is_pop or belongs(len(trial.example.onsets_s or ()), trial.level_db, trial.direct_db)
     ]
 
 
@@ -211,7 +215,9 @@ def _false_pops(fitted: Fitted, clips: Material) -> list[false_pops.RecordingRes
         [clips.singles[i].example for i in chosen],
     )
     return [
-        false_pops.result(clips.singles[i].source, verdict.label, len(verdict.found_onsets_s), verdict.duration_s)
+        false_pops.result(
+            false_pops.kind_of(clips.singles[i].source), verdict.label, len(verdict.found_onsets_s), verdict.duration_s
+        )
         for i, verdict in zip(chosen, verdicts, strict=True)
     ]
 

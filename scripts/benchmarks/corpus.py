@@ -71,12 +71,16 @@ CALIBRATION: dict[str, tuple[Use, ...]] = {
 
 
 class Trial(NamedTuple):
-    """A mixed test clip: the test, the source of its pops, and the level of its loudest pop in dB (NaN without)."""
+    """A mixed test clip: the test, the source of its pops, the level of its loudest pop in dB (NaN without).
+
+    `direct_db` is that of `scenes.Scene`.
+    """
 
     example: Example
     test: str
     pops: str
     level_db: float
+    direct_db: float
 
 
 class Alone(NamedTuple):
@@ -285,7 +289,7 @@ def trials(sources: Sequence[Source], pops: str, n: int, test: str, seed: int = 
             f"{test} {pops} {i}", fold_name(i % N_FOLDS), mix.samples, mix.rate_hz, mix.onsets_s,
             uses=CALIBRATION.get(test, ()),
         )  # fmt: skip
-        made.append(Trial(example, test, pops, max(mix.levels_db, default=float("nan"))))
+        made.append(Trial(example, test, pops, max(mix.levels_db, default=float("nan")), mix.direct_db))
     return made
 
 

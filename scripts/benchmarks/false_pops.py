@@ -23,10 +23,10 @@ class RecordingResult(NamedTuple):
     uncertain_pops: int = 0
 
 
-def result(source: Source, label: str, n_pops: int, duration_s: float) -> RecordingResult:
+def result(kind: str, label: str, n_pops: int, duration_s: float) -> RecordingResult:
     """Return the result of a recording: the pops of an uncertain one are uncertain."""
     n_uncertain = n_pops if label == "uncertain" else 0
-    return RecordingResult(kind_of(source), n_pops - n_uncertain, duration_s, n_uncertain)
+    return RecordingResult(kind, n_pops - n_uncertain, duration_s, n_uncertain)
 
 
 def detect_all(model: Model, sources: Sequence[Source]) -> list[RecordingResult]:
@@ -34,7 +34,7 @@ def detect_all(model: Model, sources: Sequence[Source]) -> list[RecordingResult]
     silent = [source for source in sources if source.kind in ("distractor", "background")]
     verdicts = Detector(model).verdicts([(source.path, source.path.name) for source in silent])
     return [
-        result(source, verdict.detection.label, verdict.detection.n_pops, verdict.detection.duration_s)
+        result(kind_of(source), verdict.detection.label, verdict.detection.n_pops, verdict.detection.duration_s)
         for source, verdict in zip(silent, verdicts, strict=True)
         if verdict.detection is not None
     ]

@@ -2,8 +2,9 @@
 """Measure false pops in thousands of recorded voices that the model was not trained on.
 
 The voices are in Debian packages: telephone prompts from studios, and letters and words that volunteers spoke at home
-for children's programs, with their own microphones, breath and mouth clicks. apt-get downloads the packages (223 MB)
-into the folder of --keep, or into a temporary one; nothing is installed. Takes about five minutes.
+for children's programs, with their own microphones, breath and mouth clicks. Clipped recordings are counted apart.
+apt-get downloads the packages (223 MB) into the folder of --keep, or into a temporary one; nothing is installed. Takes
+about five minutes.
 
 Example
 -------
@@ -50,8 +51,9 @@ def main() -> int:
                 if verdict.detection is None:
                     refused += 1
                     continue
-                pops = verdict.detection.pops
-                results.append(false_pops.RecordingResult(kind, len(pops), verdict.detection.duration_s))
+                found, pops = verdict.detection, verdict.detection.pops
+                name = f"{kind}, clipped" if "clipped" in found.quality else kind
+                results.append(false_pops.result(name, found.label, len(pops), found.duration_s))
                 if pops:
                     print(f"  {package} {verdict.file}: {', '.join(f'{pop.onset_s:.3f} s' for pop in pops)}")
     rows = false_pops.table(results)

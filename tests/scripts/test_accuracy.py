@@ -150,5 +150,5 @@ def test_subsets_hold_all_clips_without_pops_and_their_own_pops(small: Small) ->
     one = accuracy.subset(found, "one pop, 20 dB and above")
     assert {len(trial.example.onsets_s or ()) for trial, _ in one} == {0, 1}
     n_pops = [sum(trial.example.is_pop for trial, _ in accuracy.subset(found, name)) for name in accuracy.SUBSETS]
-    of_number, of_level = n_pops[0] + n_pops[2] + n_pops[3], sum(n_pops[4:])
-    assert of_number == of_level == sum(trial.example.is_pop for trial, _ in found)
+    of_number, of_level, of_room = n_pops[0] + n_pops[2] + n_pops[3], sum(n_pops[4:8]), sum(n_pops[8:])
+    assert of_number == of_level == of_room == sum(trial.example.is_pop for trial, _ in found)

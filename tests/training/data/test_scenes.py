@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,21 @@ def test_bursts_keep_to_the_rule() -> None:
         assert 1 <= len(scene.onsets_s) <= 7
         assert (np.diff(scene.onsets_s) >= 0.0119).all()
         assert np.abs(scene.samples).max() <= 1
+
+
+@pytest.mark.parametrize(("later", "direct_db"), [(0.5, 10 * np.log10(4.0)), (2.0, -10 * np.log10(4.0))])
+def test_a_scene_says_how_far_the_direct_sound_is_above_the_reverberation(later: float, direct_db: float) -> None:
+    class Echoing(Bare):
+        def room(self, rng: Rng) -> Sound:
+            response = np.zeros(480, np.float32)
+            response[0], response[121] = 1.0, later  # one reflection after 2.52 ms
+            return response
+
+    rule = SceneRule(pop_share=1.0, max_distractors=0, pop_db=(40.0, 41.0), room_share=1.0)
+
+    assert compose(np.random.default_rng(5), Echoing(), rule).direct_db == pytest.approx(direct_db, abs=1e-4)
+    assert compose(np.random.default_rng(5), Echoing(), dataclasses.replace(rule, room_share=0.0)).direct_db == np.inf
+    assert compose(np.random.default_rng(5), Echoing(), dataclasses.replace(rule, pop_share=0.0)).direct_db == np.inf
 
 
 def test_no_pops_where_none_are_asked_for() -> None:

@@ -28,6 +28,7 @@ AUDIBLE_DB = 9.0
 _AUDIBLE_WITHIN_S = 0.02
 _PLACES = 6  # tried for a burst until no more of its pops are masked
 _WIDEST_STEP_DB = 3.0  # standard deviation of the levels within a burst
+_DIRECT_S = 0.0025  # of an impulse response: later sound is reverberation
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Scene:
     level_differences_db: tuple[float, ...] = ()
     arrival_differences_ms: tuple[float, ...] = ()
     found_on: tuple[str, ...] = ()
+    direct_db: float = np.inf  # of the room of the pops: direct sound over reverberation; infinite without a room
 
 
 class _Placed(NamedTuple):
@@ -101,8 +103,9 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
         groups.add(thing.group)
 
     placed: list[_Placed] = []
+    direct_db = np.inf
     if rng.random() < rule.pop_share:
-        placed, what, group = burst(rng, bank, rule, mix, floor, contact=contact)
+        placed, what, group, direct_db = burst(rng, bank, rule, mix, floor, contact=contact)
         for one in placed:
             add(mix, one.sound, one.start)
         if placed:
@@ -125,6 +128,7 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
         what="; ".join(parts),
         groups=tuple(sorted(groups)),
         levels_db=tuple(one.level_db for one in placed),
+        direct_db=direct_db,
     )
 
 
@@ -145,8 +149,8 @@ def number_of_pops(rng: Rng, most: int) -> int:
 
 def burst(
     rng: Rng, bank: SoundBank, rule: SceneRule, mix: Sound, floor: npt.NDArray[np.float64], *, contact: bool
-) -> tuple[list[_Placed], str, str]:
-    """Draw a burst of pops and its place in `mix`; return the audible pops, what they are, and their group."""
+) -> tuple[list[_Placed], str, str, float]:
+    """Draw a burst and its place in `mix`; return the audible pops, what they are, their group, `Scene.direct_db`."""
     n_pops = number_of_pops(rng, rule.max_pops)
     drawn = bank.contact_pops(rng, n_pops) if contact else bank.pops(rng, n_pops)
     gaps_ms = rule.least_gap_ms + rng.gamma(1.2, 22.0, n_pops - 1)
@@ -175,7 +179,14 @@ def burst(
         best = max(best, placed, key=len)
         if len(best) == n_pops:
             break
-    return best, drawn.what, drawn.group
+    return best, drawn.what, drawn.group, np.inf if response is None else _direct_db(response)
+
+
+def _direct_db(response: Sound) -> float:
+    """Return the energy of an impulse response up to `_DIRECT_S` over that of the rest, in dB."""
+    energy = np.square(response.astype(np.float64))
+    first = round(_DIRECT_S * RATE_HZ)
+    return float(10 * np.log10(energy[:first].sum() / max(float(energy[first:].sum()), 1e-12)))
 
 
 def loudest_around(mix: Sound, onset: int, octave: int) -> float:

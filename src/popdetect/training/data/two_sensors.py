@@ -73,7 +73,7 @@ def compose(rng: Rng, bank: SoundBank, rule: SceneRule) -> Scene:
     onsets, levels, level_differences, arrivals, found_on = [], [], [], [], []
     if rng.random() < rule.pop_share:
         # audible on a channel as loud as the sum of both is audible on at least one of them
-        placed, what, group = burst(rng, bank, rule, mix[0] + mix[1], floor, contact=True)
+        placed, what, group, _ = burst(rng, bank, rule, mix[0] + mix[1], floor, contact=True)
         before = [sound.copy() for sound in mix]
         for one in placed:
             way = path()
