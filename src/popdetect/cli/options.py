@@ -153,7 +153,7 @@ MODEL = (
     text("--operating-point", "NAME", "thresholds: balanced, sensitive (misses fewer pops), specific (fewer false "
          "pops), or another name that the model has (default: balanced)", default="balanced"),
 )  # fmt: skip
-ANALYSIS = (  # of a study; their names are ANALYSIS_NAMES
+ANALYSIS = (  # of a study; their names, but for the source, are ANALYSIS_NAMES
     "analysis",
     number("--margin", 1.0, 0.01, 100, "a smaller difference does not matter to patients", "POINTS", "NPRS points"),
     text("--scale", "SCALE", "NPRS or VAS100; needed if the journal contains both", choices=("NPRS", "VAS100")),
@@ -163,12 +163,15 @@ ANALYSIS = (  # of a study; their names are ANALYSIS_NAMES
     text("--time-point", "NAME", "when pain after was asked, as in the table (default: that with most scores)"),
     text("--adjust", "COLUMN", "adjust for a further column, such as therapist, site, region, technique or one of your "
          "own; can be given several times", action="append"),
+    text("--source", "SOURCE", "who says whether there was a pop: detector, consensus (on which raters agreed), or a "
+         "rater of the review (default: detector)"),
     flag("--sensitivity-analyses", "also make the comparison under other assumptions: uncertain clips, missing "
          "answers, errors of the detector that depend on pain"),
     text("--sensitivity", "K/N", "of N clips in which a person heard a pop, the detector labelled K as pop; such as "
          "46/50", type=_counts),
     text("--specificity", "K/N", "of N clips in which a person heard no pop, the detector labelled K as no pop. With "
-         "both options, the results are corrected for the errors of the detector", type=_counts),
+         "both options, the results are corrected for the errors of the detector (default: the counts of the blinded "
+         "random sample of the review, if it has enough clips)", type=_counts),
     number("--seed", 0, *SEEDS, "seed of the bootstrap intervals"),
 )  # fmt: skip
 ANALYSIS_NAMES = (

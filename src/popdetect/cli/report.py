@@ -22,7 +22,7 @@ def run(args: Args) -> None:
     """The page needs no other file and no internet connection."""
     from popdetect.study.report import report
 
-    settings = chosen(args, "title", "force", *ANALYSIS_NAMES)
+    settings = chosen(args, "title", "force", "source", *ANALYSIS_NAMES)
     done = report.write(args.study, args.out, sessions=args.session or (), **settings)
     row = {
         "written": str(done.path), "bytes": done.n_bytes, "pictures": done.n_pictures,

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from journal_fakes import code_of, log, make_session, scores, told, write_scores
 
+from popdetect.cli import main as cli
 from popdetect.errors import UsageError
 from popdetect.session.corrections import COLUMNS, Correction, row
 from popdetect.session.tables import csv_text
 from popdetect.study.journal import journal
 from popdetect.study.journal.logging import undo
 from popdetect.study.journal.pseudonyms import open_key
+from popdetect.study.journal.sources import accuracy, blinded, sourced
 
 LABELS = ("pop", "no_pop", "uncertain")  # of the detector, in turn
 
@@ -103,15 +105,15 @@ def test_sensitivity_and_specificity_come_from_the_blinded_random_sample(tmp_pat
     human[0], human[1] = (0, "no_pop", "a"), (1, "uncertain", "a")
     review(folder, human)
     log(folder, study)
-    assert journal.accuracy(study) == ((9, 9), (9, 10))
+    assert accuracy(study) == ((9, 9), (9, 10))
 
     for more in ({"blind": False}, {"drawn": "uncertain"}):
         review(folder, human, **more)
         log(folder, study)
-        assert journal.accuracy(study) is None
+        assert accuracy(study) is None
     review(folder, human[:12])
     log(folder, study)
-    assert journal.accuracy(study) is None  # too few
+    assert accuracy(study) is None  # too few
 
 
 def test_what_was_the_same_at_the_thrust_counts_for_all_its_time_points(tmp_path: Path, study: Path) -> None:
@@ -143,3 +145,42 @@ def test_what_was_the_same_at_the_thrust_counts_for_all_its_time_points(tmp_path
     assert sorted({t.time_point for t in journal.thrusts(study)}) == ["7 days", "directly after"]
     undo(folder, study)
     assert sorted({t.time_point for t in journal.thrusts(study)}) == ["1 week", "directly after"]
+
+
+def test_outcomes_and_report_use_the_source_that_is_named(
+    tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_session(tmp_path, 30)
+    human = [(i, ("pop", "no_pop", "uncertain")[i % 2 if i < 28 else 2], "a") for i in range(30)]
+    review(folder, human)
+    log(folder, study)
+    found = sourced(study)
+
+    assert (found.sensitivity, found.specificity) == ((5, 9), (5, 10))
+    assert found.caveats == (
+        "The labels are the detector's. People reviewed 30 of the clips, and heard something else in 19 of them; "
+        "--source consensus, or --source and a rater, uses their answers.",
+        "Sensitivity (5 of 9) and specificity (5 of 10) of the detector are from the blinded random sample of reviewed "
+        "clips.",
+    )
+    assert sum(blinded(study).values()) == 30
+    assert sourced(study, None, (9, 10), (8, 10)).sensitivity == (9, 10)
+
+    def run(*args: str) -> tuple[int, str]:
+        code = cli.main([args[0], str(study), *args[1:]])
+        out, err = capsys.readouterr()
+        return code, " ".join((out + err).split())
+
+    assert "and heard something else in 19 of them" in run("outcomes")[1]
+    code, text = run("outcomes", "--source", "a")
+    assert code == 0
+    assert "The labels are those of the rater a, of 30 of 30 clips." in text
+    assert "sensitivity" not in " ".join(sourced(study, "a").caveats)
+    assert run("outcomes", "--source", "a", "--sensitivity", "9/10", "--specificity", "9/10")[0] == 2
+    assert run("outcomes", "--source", "nobody")[0] == 2
+    for source in ("detector", "a"):
+        page = tmp_path / f"{source}.html"
+        assert run("report", "-o", str(page), "--source", source)[0] == 0
+        text = page.read_text(encoding="utf-8")
+        assert "blind answers of people" in text
+        assert ("From the review, counted on" in text) == (source == "detector")

@@ -38,7 +38,6 @@ class Part(NamedTuple):
 
 
 DETECTOR: Final = "detector"
-FEWEST: Final = 5  # clips of each kind behind sensitivity and specificity
 _OF_TIME_POINT: Final = ("day", "pain_after", "adverse_event", "notes", "own", "time_point")  # never carried over
 CLIP: Final = Part("clip")
 _TABLES: Final[Mapping[Kind, tuple[str, str, str]]] = {  # table, columns of the thrust's id and of the key
@@ -375,15 +374,13 @@ def agreed(path: str | os.PathLike[str], *, sample: bool = False) -> dict[int, A
     return found
 
 
-def accuracy(path: str | os.PathLike[str]) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Return the counts behind sensitivity and specificity from the blinded random sample of reviewed clips.
-
-    (right, n) of the clips with and without a pop, as people heard it blind; clips that either side calls uncertain are
-    left out. None if there are fewer than `FEWEST` of one kind.
-    """
-    pairs = Counter((one.label, one.detector) for one in agreed(path, sample=True).values())
-    counts = [(pairs[kind, kind], pairs[kind, "pop"] + pairs[kind, "no_pop"]) for kind in ("pop", "no_pop")]
-    return (counts[0], counts[1]) if min(n for _, n in counts) >= FEWEST else None
+def heard(path: str | os.PathLike[str]) -> dict[int, Answer]:
+    """Return one answer of people about each reviewed clip, by the id of the thrust: the consensus, or the latest."""
+    found: dict[int, Answer] = {}
+    for answer in answers(path):
+        if answer.thrust not in found or found[answer.thrust].rater != CONSENSUS:
+            found[answer.thrust] = answer
+    return found
 
 
 def _said(path: Path, source: str) -> dict[int, tuple[str | None, int | None]]:

@@ -12,7 +12,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -31,13 +31,14 @@ from popdetect.study.analysis.thrusts import PainScale, Thrust
 from popdetect.study.analysis.units import Unit, units_of
 from popdetect.study.journal import journal
 from popdetect.study.journal.pseudonyms import may_write
+from popdetect.study.journal.sources import blinded, sourced
 from popdetect.study.report import pictures
 from popdetect.study.report.examples import NOTE, examples, find_known
 from popdetect.study.report.forest import forest
 from popdetect.study.report.model_cards import cards, thresholds
 from popdetect.study.report.page import page
 from popdetect.study.report.sentences import counted, margin_words, sentences
-from popdetect.study.report.tables import Sheet, changed, filled_cells, flow, sheets
+from popdetect.study.report.tables import Sheet, changed, filled_cells, flow, reviewed, sheets
 
 TITLE = "Pops and pain: report of a study"
 _LIBRARIES = ("numpy", "scipy", "statsmodels", "matplotlib", "Jinja2")
@@ -69,6 +70,7 @@ def write(
     time_point: str | None = None,
     adjust: Sequence[str] | None = None,
     plan: Plan | str | os.PathLike[str] | None = None,
+    source: str | None = None,
     sensitivity: Counts | None = None,
     specificity: Counts | None = None,
     seed: int = 0,
@@ -88,6 +90,8 @@ def write(
         Folders of labelled sessions; a few of their clips are shown as examples.
     margin, scale, unit, time_point, adjust, plan, sensitivity, specificity, seed, sensitivity_analyses
         As for `outcomes`; without `scale`, the scale of most thrusts.
+    source : str, optional
+        Who says whether there was a pop; see `sources.sourced`.
     title : str, optional
     force : bool
         Replace what is there.
@@ -105,7 +109,9 @@ def write(
         name = readable(str(place))
         raise UsageError(f"{name}: a folder; a report is one file, such as {readable(str(place / 'report.html'))}")
     may_write(place, book, force=force, what="a report")
-    thrusts = journal.thrusts(book)
+    typed = (sensitivity, specificity)
+    read = sourced(book, source, sensitivity, specificity)
+    thrusts, sensitivity, specificity = read.thrusts, read.sensitivity, read.specificity
     if not thrusts:
         raise NothingFound(
             f"{readable(str(book))}: no thrust with a score in it yet; `popdetect log` puts sessions into it"
@@ -124,6 +130,7 @@ def write(
         seed=seed,
         sensitivity_analyses=sensitivity_analyses,
     )
+    o = replace(o, caveats=(*read.caveats, *o.caveats))
     try:
         shipped = bundle.load()
     except ModelError:
@@ -152,13 +159,15 @@ def write(
     command.append("--sensitivity-analyses" if sensitivity_analyses else "")
     command += [f"--unit {unit}" if unit else "", f'--time-point "{time_point}"' if time_point else ""]
     command += [f'--adjust "{name}"' for name in adjust or ()]
-    for name, counts in (("sensitivity", sensitivity), ("specificity", specificity)):
+    command.append(f"--source {source}" if source else "")
+    for name, counts in zip(("sensitivity", "specificity"), typed, strict=True):
         command.append(f"--{name} {counts[0]}/{counts[1]}" if counts else "")
     command += [f"--seed {seed}", *["--session DIR"] * len(sessions), '--title "…"' if title else ""]
     errors = "The counts behind the detector's sensitivity and specificity were not given, so nothing is corrected."
     if sensitivity and specificity:
         errors = (
-            "As given, counted on decided clips that a person listened to: sensitivity "
+            f"{'As given' if any(typed) else 'From the review'}, counted on decided clips that a person listened to: "
+            "sensitivity "
             f"{sensitivity[0]} of {sensitivity[1]}, specificity {specificity[0]} of {specificity[1]}."
         )
     answer = sentences(o)
@@ -172,7 +181,7 @@ def write(
         pictures=drawn,
         examples=clips,
         examples_note=NOTE,
-        sheets=sheets(o),
+        sheets=[*sheets(o), *reviewed(blinded(book))],
         flow=[flow(o, thrusts, n_clips_only), filled_cells(thrusts), *changed(journal.history(book))],
         main_model=_main_model(o.main),
         margin=margin_words(o),

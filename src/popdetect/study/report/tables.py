@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -245,6 +245,31 @@ def _errors(o: Outcomes) -> Sheet:
             "independent of pain, patient and expectation."
         )
     return _sheet("errors", "How often it pops, and the detector's errors", figures, notes)
+
+
+def reviewed(pairs: Mapping[tuple[str, str], int]) -> list[Sheet]:
+    """Return the table of the detector's labels against blind answers of people; none without such answers.
+
+    `pairs` are counts of clips by (label of the detector, answer).
+    """
+    if not sum(pairs.values()):
+        return []
+    words = {**GROUP_NAMES, "": "not judged"}
+    rows = []
+    for label in words:
+        counts = [pairs.get((label, answer), 0) for answer in GROUP_NAMES]
+        if label or sum(counts):
+            rows.append((words[label], *map(str, counts), str(sum(counts))))
+    totals = [sum(pairs.get((label, answer), 0) for label in words) for answer in GROUP_NAMES]
+    rows.append(("all", *map(str, totals), str(sum(totals))))
+    columns = ("detector", *(f"person: {words[answer]}" for answer in GROUP_NAMES), "all")
+    note = (
+        "Clips that were drawn at random and answered before the detector's result was shown. Where several people "
+        "disagreed and did not settle it, the clip is left out."
+    )
+    return [
+        Sheet("reviewed", "The detector's labels and blind answers of people: counts of clips", columns, rows, [note])
+    ]
 
 
 def _adjusted(name: str, made: Difference, kind: str) -> EstimateRow:
