@@ -164,7 +164,7 @@ ANALYSIS = (  # of a study; their names, but for the source, are ANALYSIS_NAMES
     text("--adjust", "COLUMN", "adjust for a further column, such as therapist, site, region, technique or one of your "
          "own; can be given several times", action="append"),
     text("--source", "SOURCE", "who says whether there was a pop: detector, consensus (on which raters agreed), or a "
-         "rater of the review (default: detector)"),
+         "rater of the review (default: detector)", default="detector"),
     flag("--sensitivity-analyses", "also make the comparison under other assumptions: uncertain clips, missing "
          "answers, errors of the detector that depend on pain"),
     text("--sensitivity", "K/N", "of N clips in which a person heard a pop, the detector labelled K as pop; such as "

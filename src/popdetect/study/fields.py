@@ -37,6 +37,12 @@ PAIN_UNIT: Final = "points of pain_scale"
 NEVER_EMPTY: Final = "never empty"
 
 _NUMBER = re.compile(r"[-+]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)")
+# a declared outcome: range, unit (may be missing), and direction
+_OUTCOME = re.compile(
+    r"[^\[]*\[\s*(-?\d+(?:[.,]\d+)?)\s*(?:-|–|to|bis)\s*(-?\d+(?:[.,]\d+)?)\s*([^\d,;\]]*)"
+    r"[,;]\s*(?:(?:lower|higher) is better|(?:niedriger|höher) ist besser)\s*\]",
+    re.IGNORECASE,
+)
 _MOST = 1e9  # larger numbers are typing errors
 
 
@@ -242,9 +248,16 @@ def pains() -> tuple[str, ...]:
 
 
 def own_field(header: str) -> Field:
-    """A column of the clinic's own, by its header; named ``own.header`` if popdetect has a field of that name."""
+    """A column of the clinic's own, by its header; named ``own.header`` if popdetect has a field of that name.
+
+    A header such as ``NDI before [0-100, lower is better]`` declares an outcome: numbers within this range.
+    """
     name = f"own.{header}" if any(field.name == header for field in FIELDS) else header
     about = f"The clinic's own column {header!r}"
+    outcome = _OUTCOME.fullmatch(header.strip())
+    if outcome is not None:
+        low, high = float(outcome[1].replace(",", ".")), float(outcome[2].replace(",", "."))
+        return Field(name, about, "number", CLINIC, outcome[3].strip(), low, high, own=header)
     return Field(name, about, "text", CLINIC, missing="empty", by_default=False, may_identify=True, own=header)
 
 

@@ -164,7 +164,7 @@ def test_outcomes_and_report_use_the_source_that_is_named(
         "clips.",
     )
     assert sum(blinded(study).values()) == 30
-    assert sourced(study, None, (9, 10), (8, 10)).sensitivity == (9, 10)
+    assert sourced(study, "detector", (9, 10), (8, 10)).sensitivity == (9, 10)
 
     def run(*args: str) -> tuple[int, str]:
         code = cli.main([args[0], str(study), *args[1:]])

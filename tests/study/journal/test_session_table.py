@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from journal_fakes import log, make_session
 
 from popdetect.errors import TableError
-from popdetect.study.fields import session_fields
+from popdetect.study.export.export import export
+from popdetect.study.fields import own_field, session_fields
 from popdetect.study.journal.journal import thrusts
 from popdetect.study.journal.session_table import SessionTable, read_session_table
 
@@ -230,3 +231,42 @@ def test_no_cell_is_taken_for_pain_that_is_none(text: str) -> None:
         return
     assert value in range(11)
     assert float(text.replace(",", ".")) == value
+
+
+# --- the clinic's own outcomes --------------------------------------------------------------------------------------
+
+NDI, ROM = "NDI before [0-100, lower is better]", "rotation [-10 to 90 deg, higher is better]"
+
+
+def test_a_declared_outcome_is_a_number_within_its_range(tmp_path: Path) -> None:
+    table = read(tmp_path, f'{HEAD},"{NDI}","{ROM}"\na.wav,P1,3,2,"41,5",-5\nb.wav,P1,3,2,,\n')
+    assert [row.own for row in table.rows] == [{NDI: "41.5", ROM: "-5"}, {}]
+    assert problems(tmp_path, f'{HEAD},"{NDI}","{ROM}"\na.wav,P1,3,2,101,much\nb.wav,P1,3,2,102,\n') == [
+        f"2: {NDI}: '101', '102' in 2 lines (2, 3): allowed: number 0 to 100",
+        f"2: {ROM}: 'much': not a number; allowed: number -10 to 90, without a unit",
+    ]
+
+
+@pytest.mark.parametrize("header", ["room [1-4]", "NDI [0-100]", "x [lower is better]", "[a-b, lower is better]"])
+def test_other_headers_declare_nothing(header: str) -> None:
+    assert own_field(header).kind == "text"
+    assert own_field("NDI [0 bis 50; niedriger ist besser]").high == 50
+
+
+def test_a_later_line_with_an_outcome_only_counts(tmp_path: Path) -> None:
+    table = read(tmp_path, f'{HEAD},time_point,"{NDI}"\na.wav,P1,3,2,,40\na.wav,P1,,,1 week,20\na.wav,P1,,,4 weeks,\n')
+    assert [(row.values["time_point"], row.own) for row in table.rows] == [("", {NDI: "40"}), ("1 week", {NDI: "20"})]
+
+
+def test_a_declared_outcome_is_exported_with_its_range(tmp_path: Path) -> None:
+    folder = make_session(tmp_path, 2)
+    text = f'{HEAD},"{NDI}"\n' + "".join(f"c{i:02}.wav,4{i},5,3,4{i}\n" for i in range(2))
+    (folder / "session.csv").write_text(text, encoding="utf-8")
+    log(folder, tmp_path / "STUDY.db")
+
+    assert export(tmp_path / "STUDY.db", "csv", columns=[NDI]).texts[""].splitlines()[1:] == ["40", "41"]
+    assert NDI in export(tmp_path / "STUDY.db", "csv").columns
+    line = next(
+        line for line in export(tmp_path / "STUDY.db", "codebook").texts["codebook.csv"].splitlines() if NDI in line
+    )
+    assert "number 0 to 100" in line

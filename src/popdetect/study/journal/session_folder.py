@@ -204,5 +204,12 @@ def _scores(
     values["thrust_speed_unit"] = table.thrust_speed_unit if values["thrust_speed"] is not None else ""
     if not with_notes:
         values["notes"] = ""
-    values["own"] = own_json({column: redacted(row.own[column]) for column in own if column in row.own})
+    values["own"] = own_json(
+        {
+            # a declared outcome is a number: 41 does not name patient 41
+            column: redacted(row.own[column], fields.own_field(column).kind == "text")
+            for column in own
+            if column in row.own
+        }
+    )
     return values

@@ -25,7 +25,7 @@ from popdetect.session.files import readable
 from popdetect.session.tables import Row, Table, read_table
 from popdetect.study import cells
 from popdetect.study.analysis.thrusts import PainScale
-from popdetect.study.fields import Field, Value, plain_header, session_fields
+from popdetect.study.fields import Field, Value, own_field, plain_header, session_fields
 from popdetect.study.journal.clip_names import clip_name, leads_elsewhere
 
 NAME = "session.csv"
@@ -92,6 +92,7 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
     patient_of: dict[str, tuple[int, str]] = {}
     elsewhere: dict[str, list[tuple[int, str]]] = {}  # lines and paths, by what is wrong with them
     answers = [column for column, field in fields.items() if field.is_answer]
+    answers += [header for header in own if own_field(header).kind == "number"]  # declared outcomes
     answered: set[str] = set()  # patients with an answer
     for line, raw in zip(table.lines, table.rows, strict=True):
         row = {column: raw[header].strip() for column, header in known.items()}
@@ -112,7 +113,7 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
         if problem := _twice(row, first if first != line else 0, *known_as):
             report(line, problem)
             continue
-        if _any(row, answers):
+        if _any(row | others, answers):
             answered.add(row["patient_id"])
         elif known_as[0] != line:
             continue  # a later time point that was not asked about yet
@@ -126,7 +127,7 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
         some = f"{n} lines have {wrong}, such as" if n > 1 else wrong
         report(first, f"file: {some} {path!r}; allowed: a name relative to the session folder, such as a/clip_01.wav")
     scale = _scale(filled, report)
-    found = _Cells(fields, scale, [row.get("date", "") for _, row in filled])
+    found = _Cells(fields, own, scale, [row.get("date", "") for _, row in filled])
     rows = [_session_row(line, row, found, own) for line, row in filled]
     problems += [(lines[0], f"{name}:{lines[0]}: {what}") for lines, what in found.problems()]
     if problems:
@@ -222,8 +223,9 @@ def _named_scale(cell: str) -> PainScale | None:
 class _Cells:
     """The cells of one table: their values, what was understood, and what cannot be."""
 
-    def __init__(self, fields: Mapping[str, Field], scale: PainScale, dates: list[str]) -> None:
+    def __init__(self, fields: Mapping[str, Field], own: Iterable[str], scale: PainScale, dates: list[str]) -> None:
         self.fields = fields
+        self.outcomes = {header: field for header in own if (field := own_field(header)).kind == "number"}
         self._scale = scale
         self._dates = dates
         self._day_first = cells.day_first(dates)
@@ -232,7 +234,7 @@ class _Cells:
 
     def value(self, line: int, column: str, cell: str, scale: PainScale | None) -> Value | date:
         """Return the value of a cell, or None if it is not allowed."""
-        field = self.fields[column]
+        field = self.outcomes.get(column) or self.fields[column]
         nothing = "" if field.kind == "text" else None
         if not cell:
             return nothing
@@ -287,7 +289,12 @@ def _session_row(line: int, row: Row, found: _Cells, own: list[str]) -> SessionR
         for column, field in found.fields.items()
         if column not in ("file", "patient_id", "pain_scale")
     }
-    return SessionRow(line, row["file"], patient, values, {name: row[name] for name in own if row[name]})
+    kept = {name: row[name] for name in own if row[name]}
+    for header in [header for header in found.outcomes if header in kept]:
+        value = found.value(line, header, kept.pop(header), here)
+        if isinstance(value, int | float):
+            kept[header] = f"{value:.10g}"
+    return SessionRow(line, row["file"], patient, values, kept)
 
 
 def _any(row: Row, columns: Iterable[str]) -> bool:

@@ -34,7 +34,7 @@ class Sourced:
 
 def sourced(
     path: str | os.PathLike[str],
-    source: str | None = None,
+    source: str = DETECTOR,
     sensitivity: Counts | None = None,
     specificity: Counts | None = None,
 ) -> Sourced:
@@ -48,16 +48,15 @@ def sourced(
     UsageError
         As `journal.thrusts`, or if counts of the detector's errors are given with another source.
     """
-    name = source or DETECTOR
-    thrusts = journal.thrusts(path, name)
-    if name != DETECTOR:
+    thrusts = journal.thrusts(path, source)
+    if source != DETECTOR:
         if sensitivity or specificity:
             raise UsageError(
-                f"--sensitivity and --specificity are of the detector; leave them out with --source {name}"
+                f"--sensitivity and --specificity are of the detector; leave them out with --source {source}"
             )
         n = len({(t.session, t.file) for t in thrusts if t.label is not None})
         n_all = len({(t.session, t.file) for t in thrusts})
-        who = "that raters agreed on" if name == CONSENSUS else f"of the rater {name}"
+        who = "that raters agreed on" if source == CONSENSUS else f"of the rater {source}"
         left = "; the others are not judged" if n < n_all else ""
         return Sourced(thrusts, None, None, (f"The labels are those {who}, of {n} of {n_all} clips{left}.",))
     said = []

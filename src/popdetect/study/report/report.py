@@ -70,7 +70,7 @@ def write(
     time_point: str | None = None,
     adjust: Sequence[str] | None = None,
     plan: Plan | str | os.PathLike[str] | None = None,
-    source: str | None = None,
+    source: str = journal.DETECTOR,
     sensitivity: Counts | None = None,
     specificity: Counts | None = None,
     seed: int = 0,
@@ -90,7 +90,7 @@ def write(
         Folders of labelled sessions; a few of their clips are shown as examples.
     margin, scale, unit, time_point, adjust, plan, sensitivity, specificity, seed, sensitivity_analyses
         As for `outcomes`; without `scale`, the scale of most thrusts.
-    source : str, optional
+    source : str
         Who says whether there was a pop; see `sources.sourced`.
     title : str, optional
     force : bool
@@ -159,7 +159,7 @@ def write(
     command.append("--sensitivity-analyses" if sensitivity_analyses else "")
     command += [f"--unit {unit}" if unit else "", f'--time-point "{time_point}"' if time_point else ""]
     command += [f'--adjust "{name}"' for name in adjust or ()]
-    command.append(f"--source {source}" if source else "")
+    command.append(f"--source {source}" if source != journal.DETECTOR else "")
     for name, counts in zip(("sensitivity", "specificity"), typed, strict=True):
         command.append(f"--{name} {counts[0]}/{counts[1]}" if counts else "")
     command += [f"--seed {seed}", *["--session DIR"] * len(sessions), '--title "…"' if title else ""]
