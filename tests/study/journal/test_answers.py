@@ -184,3 +184,24 @@ def test_outcomes_and_report_use_the_source_that_is_named(
         text = page.read_text(encoding="utf-8")
         assert "blind answers of people" in text
         assert ("From the review, counted on" in text) == (source == "detector")
+
+
+def test_a_line_without_a_file_is_about_all_clips_of_the_patients_session(tmp_path: Path, study: Path) -> None:
+    folder = make_session(tmp_path)
+    later = {"patient_id": "Patient1", "time_point": "1 week", "pain_after": "1"}
+    empty = {"patient_id": "Patient2", "time_point": "1 week"}
+    write_scores(folder, [*scores(), later, empty])
+    log(folder, study)
+    found = [t for t in journal.thrusts(study) if t.time_point]
+
+    assert [(t.pain_before, t.pain_after, t.label) for t in found] == [(5, 1, "no_pop"), (8, 1, "no_pop")]
+    assert len(journal.thrusts(study)) == 8
+    assert told(log(folder, study)) == (0, 0, 0, True)
+    for cells, said in (
+        ({"patient_id": "Nobody"}, "8: file: empty, and no other line is of a clip of this patient's session"),
+        ({"session_no": "2"}, "8: file: empty, and no other line"),
+        ({"time_point": ""}, r"8: file: empty; the name of the clip is expected \(without one"),
+    ):
+        write_scores(folder, [*scores(), {**later, **cells}])
+        with pytest.raises(UsageError, match=rf"session.csv:{said}"):
+            log(folder, study)

@@ -115,7 +115,13 @@ BAD = {
         ],
     ),
     "no patient": ("a.wav,,3,2", ["2: patient_id: empty; whose pain it is must be known"]),
-    "no file": (",P1,3,2", ["2: file: empty; the name of the clip is expected"]),
+    "no file": (
+        ",P1,3,2",
+        [
+            "2: file: empty; the name of the clip is expected (without one, a line is about all clips of a patient's "
+            "session, and needs patient_id and time_point)"
+        ],
+    ),
     "a row twice": (
         "a.wav,P1,3,2\na.wav,P1,3,2",
         [

@@ -64,35 +64,51 @@ def read_scores(root: Path) -> SessionTable:
 def with_clips(table: SessionTable, root: Path, clips: Collection[str]) -> SessionTable:
     """Return the table with the names of the clips that its lines mean; lines that mean none keep theirs.
 
+    A line without a file becomes one for each clip of the patient's session.
+
     Raises
     ------
     UsageError
         If no line means a clip of the session: then the table is not of this folder.
     TableError
-        If two lines mean the same clip.
+        If two lines mean the same clip and time point, or a line without a file no clip.
     """
     path = readable(str(table_of(root)))
-    found = meant([row.file for row in table.rows], clips)
+    names = [row.file for row in table.rows if row.file]
+    found = meant(names, clips)
     if not found:
-        named = table.rows[0].file
+        named = names[0] if names else ""
         near = nearest([named], clips)
         hint = f"is {near[named]!r} meant?" if near else f"the first clip is {min(clips, default='')!r}"
-        n = len(table.rows)
+        n = len(names)
         none = f"none of the {n} names in file is" if n > 1 else "the name in file is not"
         raise UsageError(f"{path}: {none} a clip of this session; nothing was written: {named!r}: {hint}")
     problems: list[str] = []
     lines_of: dict[tuple[str, object], int] = {}
-    for row in table.rows:
-        clip = found.get(row.file, row.file)
-        first = lines_of.setdefault((clip, row.values["time_point"]), row.line)
+    rows = [replace(row, file=found.get(row.file, row.file)) for row in table.rows]
+    for row in [row for row in rows if not row.file]:
+        own = [one.file for one in rows if one.file and _same_session(one, row)]
+        at = rows.index(row)
+        rows[at : at + 1] = [replace(row, file=file) for file in dict.fromkeys(own)]
+        if not own:
+            problems.append(f"{path}:{row.line}: file: empty, and no other line is of a clip of this patient's session")
+    written = {row.line: row.file for row in table.rows}
+    for row in rows:
+        first = lines_of.setdefault((row.file, row.values["time_point"]), row.line)
         if first != row.line:
             problems.append(
-                f"{path}:{row.line}: file: {row.file!r} is the clip {clip!r}, as in line {first}; each clip has one "
-                "line for each time_point: delete one of them"
+                f"{path}:{row.line}: file: {written[row.line]!r} is the clip {row.file!r}, as in line {first}; each "
+                "clip has one line for each time_point: delete one of them"
             )
     if problems:
         raise TableError(*problems)
-    return replace(table, rows=tuple(replace(row, file=found.get(row.file, row.file)) for row in table.rows))
+    return replace(table, rows=tuple(rows))
+
+
+def _same_session(row: SessionRow, asked: SessionRow) -> bool:
+    """Whether a line of a clip is of the patient's session that another line is about."""
+    number = asked.values["session_no"]
+    return row.patient_id == asked.patient_id and number in (None, row.values["session_no"])
 
 
 def own_columns(table: SessionTable, with_notes: bool) -> tuple[list[str], list[str]]:

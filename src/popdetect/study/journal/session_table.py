@@ -40,7 +40,7 @@ class SessionRow:
     """One line: the answers about one clip."""
 
     line: int  # in the table
-    file: str  # relative to the session, with ``/``
+    file: str  # relative to the session, with ``/``; empty for a line about all clips of the patient's session
     patient_id: str  # as the clinic writes it; it is never written anywhere
     values: Mapping[str, Value | date]  # all other fields but the scale, by name; None for "not asked", "" for text
     own: Mapping[str, str]  # the clinic's own columns
@@ -102,20 +102,26 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
             continue  # spreadsheets leave lines of separators behind
         if raw.get("", "").strip():
             report(line, f"{raw['']!r} stands in a column without a name; name it in the first line")
-        if not row["file"]:
-            report(line, "file: empty; the name of the clip is expected")
+        of_session = not row["file"] and row["patient_id"] and row.get("time_point")
+        if not row["file"] and not of_session:
+            report(
+                line,
+                "file: empty; the name of the clip is expected (without one, a line is about all clips of a patient's "
+                "session, and needs patient_id and time_point)",
+            )
             continue
         if wrong := leads_elsewhere(row["file"]):
             elsewhere.setdefault(wrong, []).append((line, written))
             continue
-        known_as = patient_of.setdefault(row["file"], (line, row["patient_id"]))
-        first = lines_of.setdefault((row["file"], row.get("time_point", "")), line)
+        about = row["file"] or f"{row['patient_id']}\0{row.get('session_no', '')}"
+        known_as = patient_of.setdefault(about, (line, row["patient_id"]))
+        first = lines_of.setdefault((about, row.get("time_point", "")), line)
         if problem := _twice(row, first if first != line else 0, *known_as):
             report(line, problem)
             continue
         if _any(row | others, answers):
             answered.add(row["patient_id"])
-        elif known_as[0] != line:
+        elif known_as[0] != line or of_session:
             continue  # a later time point that was not asked about yet
         filled.append((line, {**row, **others}))
     # patient, scale, and what is the same for all clips of a day may be filled in before anything is asked
