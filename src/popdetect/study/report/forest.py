@@ -10,17 +10,25 @@ from typing import Any
 from popdetect.study.analysis.estimates import Estimate
 from popdetect.study.analysis.outcomes import Outcomes
 from popdetect.study.report.drawing import ACCENT, BAND, INK, PAPER, Figure, Picture, drawn
-from popdetect.study.report.sentences import SHORT_UNITS, adjusted_words, estimate_words, interval, margin_words, number
+from popdetect.study.report.sentences import (
+    SHORT_UNITS,
+    adjusted_words,
+    estimate_words,
+    in_units,
+    interval,
+    margin_words,
+    number,
+)
 
 _Row = tuple[str, Estimate]
 
 
 def forest(o: Outcomes) -> Picture:
     """Draw the estimates that exist, the answer first; the others are named in the text."""
-    title = "The difference between thrusts with and without a pop"
+    title = in_units("The difference between thrusts with and without a pop", o)
     rows: list[_Row] = [
         ("adjusted difference: the answer", o.main.estimate),
-        *((made.title, made.estimate) for made in o.others),
+        *((in_units(made.title, o), made.estimate) for made in o.others),
         ("corrected for the detector's errors", o.dilution.corrected),
         ("for the lowest belief that a pop is needed (1)", o.belief.at_1),
         ("for the highest belief that a pop is needed (5)", o.belief.at_5),
@@ -28,7 +36,7 @@ def forest(o: Outcomes) -> Picture:
     if o.speed is not None:
         rows.append((o.speed.difference.title, o.speed.difference.estimate))
     there = [(label, made) for label, made in rows if made.value is not None]
-    missing = [f"{label}: {made.why_not}" for label, made in rows if made.value is None]
+    missing = [f"{label}: {in_units(made.why_not, o)}" for label, made in rows if made.value is None]
     left_out = f" Not given: {'; '.join(missing)}." if missing else ""
     if not there:
         return Picture(title, f"No difference can be drawn.{left_out}")
@@ -39,7 +47,7 @@ def forest(o: Outcomes) -> Picture:
     )
     how = (
         "A mark is an estimate, its line the 95 % interval; an arrow means that it continues. The diamond is the answer"
-        f"{adjusted_words(o.main)}; the others show how robust it is. The shaded band between the dotted lines is the "
+        f"{adjusted_words(o.main)}; the others are exploratory. The shaded band between the dotted lines is the "
         f"margin within which a difference would be too small to matter.{left_out}"
     )
 

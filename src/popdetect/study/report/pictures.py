@@ -19,7 +19,7 @@ from popdetect.study.analysis.groups import Group
 from popdetect.study.analysis.outcomes import Outcomes
 from popdetect.study.analysis.thrusts import Thrust
 from popdetect.study.report.drawing import COLOURS, FAINT, HATCHES, INK, LINES, MARKERS, PAPER, Figure, Picture, drawn
-from popdetect.study.report.sentences import GROUP_NAMES, SHORT_UNITS, counted, estimate_words, number
+from popdetect.study.report.sentences import GROUP_NAMES, SHORT_UNITS, counted, estimate_words, in_units, number
 
 _MOST_POPS = 8
 _ENOUGH = 5  # thrusts, for a mean to be drawn
@@ -28,11 +28,11 @@ _STEPS = {"NPRS": 1.0, "VAS100": 5.0}  # points, mm: finer steps cannot be disti
 
 def before_after(o: Outcomes, columns: Columns) -> Picture:
     """Draw lines from pain before to pain after, by group; the thicker, the more thrusts."""
-    title = "Pain before and after the thrust, by the detector's verdict"
+    title = in_units("Pain before and after the thrust, by the detector's verdict", o)
     unit, top = UNITS[o.scale], 10 * UNITS[o.scale]
     there = columns.take(has(columns.before) & has(columns.after))
     if not len(there):
-        return Picture(title, "No thrust has pain before and after, so there is nothing to draw.")
+        return Picture(title, f"No {o.unit} has pain before and after, so there is nothing to draw.")
 
     def draw(figure: Figure) -> None:
         for axes, group in zip(figure.subplots(1, 3, sharey=True), o.groups, strict=True):
@@ -40,16 +40,16 @@ def before_after(o: Outcomes, columns: Columns) -> Picture:
             _slopes(axes, _rounded(own.before * unit, o), _rounded(own.after * unit, o), group, o.scale)
             axes.set(xlim=(-0.42, 1.42), ylim=(-0.04 * top, 1.06 * top), xticks=[0, 1])
             axes.set_xticklabels(["before", "after"])
-            name, n = GROUP_NAMES[group.label], counted(group.n_scored, "thrust")
+            name, n = GROUP_NAMES[group.label], counted(group.n_scored, o.unit)
             axes.set_title(f"{name}\n{n}", color=COLOURS[group.label])
             axes.tick_params(length=0)
         figure.axes[0].set_ylabel(f"pain, {o.scale}")
 
     words = "Three panels of lines from pain before to pain after. " + " ".join(_in_words(g, o) for g in o.groups)
     how = (
-        "Each line joins pain before with pain after; the thicker, the more thrusts"
+        f"Each line joins pain before with pain after; the thicker, the more {o.unit}s"
         + ("" if o.scale == "NPRS" else f" (rounded to {_STEPS[o.scale]:g} mm for the picture)")
-        + ". The line with numbers joins the means. Thrusts without one of the two scores are not drawn."
+        + f". The line with numbers joins the means. {o.unit.capitalize()}s without one of the scores are not drawn."
     )
     return Picture(title, words, drawn("before-after", title, words, draw), how)
 
@@ -60,7 +60,7 @@ def dose(o: Outcomes, columns: Columns) -> Picture:
     pops = np.where(columns.label == "no_pop", 0.0, columns.n_pops)
     kept = columns.decided & has(pops) & has(columns.before) & has(columns.after)
     if not kept.any():
-        return Picture(title, "No decided thrust has pain before and after, so there is nothing to draw.")
+        return Picture(title, f"No decided {o.unit} has pain before and after, so there is nothing to draw.")
     change = (columns.after[kept] - columns.before[kept]) * UNITS[o.scale]
     at = np.minimum(pops[kept], _MOST_POPS)
     counts = Counter(map(int, np.sort(at)))
@@ -68,7 +68,7 @@ def dose(o: Outcomes, columns: Columns) -> Picture:
     names = {p: f"{p} or more" if p == _MOST_POPS else str(p) for p in counts}
     slope = f"Difference in pain after per pop, adjusted: {estimate_words(o.dose.per_pop.estimate, o.scale)}."
     parts = "; ".join(
-        f"{names[p]}: {counted(n, 'thrust')}" + (f", mean change {number(means[p], o.scale)}" if p in means else "")
+        f"{names[p]}: {counted(n, o.unit)}" + (f", mean change {number(means[p], o.scale)}" if p in means else "")
         for p, n in counts.items()
     )
 
@@ -89,14 +89,14 @@ def dose(o: Outcomes, columns: Columns) -> Picture:
         axes.set_xticks([*counts])
         axes.set_xticklabels([f"{names[p]}\n{n}" for p, n in counts.items()])
         change_words = f"change of pain, {SHORT_UNITS[o.scale]}\n(below 0: less pain)"
-        axes.set(xlabel="pops detected in the clip; below, the number of thrusts", ylabel=change_words)
+        axes.set(xlabel=f"pops detected; below, the number of {o.unit}s", ylabel=change_words)
         axes.locator_params(axis="y", integer=True)
         axes.set_xlim(min(counts) - 0.6, max(counts) + 0.8)
         axes.tick_params(length=0)
 
     words = f"Dots of the change of pain at each number of pops ({parts}). {slope}"
     how = (
-        f"The larger a dot, the more thrusts. The line joins the means of {_ENOUGH} thrusts or more, "
+        f"The larger a dot, the more {o.unit}s. The line joins the means of {_ENOUGH} {o.unit}s or more, "
         f"not adjusted for anything. {slope}"
     )
     return Picture(title, words, drawn("dose", title, words, draw), how)
@@ -168,7 +168,7 @@ def _rounded(pain: Floats, o: Outcomes) -> Floats:
 def _slopes(axes: Any, before: Floats, after: Floats, group: Group, scale: str) -> None:
     """Draw the lines of one group, and its means."""
     if not len(before):
-        axes.text(0.5, 0.5, "no thrust\nwith both scores", ha="center", transform=axes.transAxes)
+        axes.text(0.5, 0.5, "none\nwith both scores", ha="center", transform=axes.transAxes)
         return
     ways, counts = np.unique(np.column_stack([before, after]), axis=0, return_counts=True)
     weight = np.sqrt(counts / counts.max())
@@ -227,9 +227,9 @@ def _pair_words(pair: Agreement) -> str:
 
 
 def _in_words(group: Group, o: Outcomes) -> str:
-    name, n = GROUP_NAMES[group.label].capitalize(), counted(group.n_scored, "thrust")
+    name, n = GROUP_NAMES[group.label].capitalize(), counted(group.n_scored, o.unit)
     if group.mean_before is None:
-        return f"{name}: no thrust with both scores."
+        return f"{name}: no {o.unit} with both scores."
     return (
         f"{name}, {n}: mean {number(group.mean_before, o.scale)} before, {number(group.mean_after, o.scale)} after, "
         f"change {estimate_words(group.change, o.scale)}."

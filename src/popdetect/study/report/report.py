@@ -37,7 +37,7 @@ from popdetect.study.report.examples import NOTE, examples, find_known
 from popdetect.study.report.forest import forest
 from popdetect.study.report.model_cards import cards, thresholds
 from popdetect.study.report.page import page
-from popdetect.study.report.sentences import counted, margin_words, sentences
+from popdetect.study.report.sentences import counted, in_units, margin_words, sentences
 from popdetect.study.report.tables import Sheet, changed, filled_cells, flow, reviewed, sheets
 
 TITLE = "Pops and pain: report of a study"
@@ -173,7 +173,7 @@ def write(
     answer = sentences(o)
     text = page(
         title=title or TITLE,
-        under=f"{counted(o.n_thrusts, 'thrust')} of {counted(o.n_patients, 'patient')}, pain on {o.scale}",
+        under=f"{counted(o.n_thrusts, o.unit)} of {counted(o.n_patients, 'patient')}, pain on {o.scale}",
         version=__version__,
         sentences=answer,
         notes=notes,
@@ -182,8 +182,8 @@ def write(
         examples=clips,
         examples_note=NOTE,
         sheets=[*sheets(o), *reviewed(blinded(book))],
-        flow=[flow(o, thrusts, n_clips_only), filled_cells(thrusts), *changed(journal.history(book))],
-        main_model=_main_model(o.main),
+        flow=[flow(o, thrusts, units, n_clips_only), filled_cells(thrusts), *changed(journal.history(book))],
+        main_model=in_units(_main_model(o.main), o),
         margin=margin_words(o),
         errors=errors,
         models=models,

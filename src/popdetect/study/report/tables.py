@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from popdetect.study.analysis.adjusted import Difference
@@ -14,6 +14,7 @@ from popdetect.study.analysis.outcomes import Outcomes
 from popdetect.study.analysis.regression import WORDS
 from popdetect.study.analysis.relations import Speed
 from popdetect.study.analysis.thrusts import Thrust
+from popdetect.study.analysis.units import Units
 from popdetect.study.fields import FIELDS as STUDY_FIELDS
 from popdetect.study.journal.journal import Replaced
 from popdetect.study.report.sentences import (
@@ -21,15 +22,21 @@ from popdetect.study.report.sentences import (
     SHORT_UNITS,
     UNIT_WORDS,
     belief_sentence,
+    in_units,
     interval,
     left_out_words,
+    margin_note,
     margin_words,
     number,
     p_value,
+    split_sentence,
     verdict,
 )
 
 FIGURES = ("figure", "value", "95 % interval", "p", "thrusts", "how it was computed, or why not")
+EXPLORATORY = (
+    "in about one of three simulated studies without any difference, at least one of 14 such intervals does not hold 0"
+)
 _GROUPS = {"pop": "pop", "no pop": "no_pop", "uncertain": "uncertain", "not judged": None}
 
 
@@ -70,7 +77,28 @@ def sheets(o: Outcomes) -> list[Sheet]:
     made = [_groups(o), _differences(o), _conclusion(o), _responders(o), _dose(o), _belief(o)]
     made += [_alternatives(o)] if o.alternatives else []
     made += [_speed(o.speed, o.scale)] if o.speed is not None else []
-    return [*made, _agreement_counts(o), _agreement(o), _errors(o)]
+    return [*(_of_units(sheet, o) for sheet in made), _agreement_counts(o), _agreement(o), _errors(o)]
+
+
+def _of_units(sheet: Sheet, o: Outcomes) -> Sheet:
+    """The same table, about sessions where these are the unit of analysis."""
+    if o.unit == "thrust":
+        return sheet
+
+    def words(texts: Sequence[str]) -> list[str]:
+        return [in_units(text, o) for text in texts]
+
+    figures = [
+        EstimateRow(
+            in_units(name, o), replace(made, how=in_units(made.how, o), why_not=in_units(made.why_not, o)), kind, n
+        )
+        for name, made, kind, n in sheet.figures
+    ]
+    return replace(
+        sheet, caption=in_units(sheet.caption, o), columns=words(sheet.columns),
+        rows=[words(row) for row in sheet.rows], notes=words(sheet.notes), details=words(sheet.details),
+        figures=figures,
+    )  # fmt: skip
 
 
 def _groups(o: Outcomes) -> Sheet:
@@ -97,10 +125,16 @@ def _groups(o: Outcomes) -> Sheet:
 
 
 def _differences(o: Outcomes) -> Sheet:
-    figures = [_adjusted(made.title, made, o.scale) for made in (o.main, *o.others, *o.time_points)]
+    figures = [_adjusted("THE ANSWER: adjusted difference", o.main, o.scale)]
+    figures += [_adjusted(made.title, made, o.scale) for made in (*o.others, *o.time_points)]
     figures.append(EstimateRow("Hedges' g of the change (pop minus no pop)", o.hedges_g, "ratio"))
     caption = f"Pain after, pop minus no pop, in {UNIT_WORDS[o.scale]}"
-    notes = ["Below 0 is less pain after a pop. The first line is the answer.", *_details(o.main)]
+    notes = [
+        "Below 0 is less pain after a pop. The first line is the answer. All other lines here, and all tables that say "
+        f"so, are exploratory: {EXPLORATORY}.",
+        split_sentence(o.main),
+        *_details(o.main),
+    ]
     return _sheet("differences", caption, figures, notes, _details(*o.others))
 
 
@@ -147,7 +181,8 @@ def _conclusion(o: Outcomes) -> Sheet:
         (f"thrusts of this kind that would detect a difference of {margin}",
          no_power if power.thrusts_for_margin is None else f"about {power.thrusts_for_margin}"),
     )  # fmt: skip
-    return Sheet("verdict", f"What this sample can show, for a margin of {margin}", ("figure", "value"), rows)
+    caption = f"What this sample can show, for a margin of {margin}"
+    return Sheet("verdict", caption, ("figure", "value"), rows, [margin_note(o)])
 
 
 def _responders(o: Outcomes) -> Sheet:
@@ -160,7 +195,7 @@ def _responders(o: Outcomes) -> Sheet:
     notes = [f"Intervals of the shares: {how}."] if how else []
     notes += [f"{made.mark}: left out: {left_out_words(made.left_out)}." for made in o.responders if made.left_out]
     notes.append("These criteria were made for courses of treatment, not for the minutes after one thrust.")
-    return _sheet("responders", "Clear relief: share of the thrusts that could reach it", figures, notes)
+    return _sheet("responders", "Clear relief: share of the thrusts that could reach it (exploratory)", figures, notes)
 
 
 def _dose(o: Outcomes) -> Sheet:
@@ -168,7 +203,7 @@ def _dose(o: Outcomes) -> Sheet:
     figures = [_adjusted(f"difference in pain after, {made.title}", made, o.scale) for made in both]
     counts = ", ".join(f"{pops}: {n}" for pops, n in o.dose.thrusts_by_pops.items()) or "none"
     note = f"Thrusts by number of pops: {counts}. The count is the least certain output of the detector."
-    return _sheet("dose-figures", "Number of pops (dose)", figures, [note], _details(*both))
+    return _sheet("dose-figures", "Number of pops (dose; exploratory)", figures, [note], _details(*both))
 
 
 def _belief(o: Outcomes) -> Sheet:
@@ -177,9 +212,9 @@ def _belief(o: Outcomes) -> Sheet:
         _adjusted("change of the difference per point of belief", made.interaction, o.scale),
         EstimateRow("difference at belief 1 (not at all needed)", made.at_1, o.scale),
         EstimateRow("difference at belief 5 (surely needed)", made.at_5, o.scale),
-        EstimateRow("the same in per cent of pain before, per point of belief", made.relative, "ratio"),
+        EstimateRow("the same change in per cent of pain before (the relative scale)", made.relative, "ratio"),
     ]
-    caption = "Is the difference related to the belief that a pop is needed?"
+    caption = "Is the difference related to the belief that a pop is needed? (exploratory)"
     return _sheet("belief", caption, figures, [belief_sentence(o)], _details(made.interaction))
 
 
@@ -192,7 +227,7 @@ def _speed(made: Speed, scale: str) -> Sheet:
         _adjusted(made.difference.title, made.difference, scale),
     ]
     left_out = [f"Left out of the odds ratio: {left_out_words(made.left_out)}."] if made.left_out else []
-    return _sheet("speed", "Thrust speed", figures, left_out, _details(made.difference))
+    return _sheet("speed", "Thrust speed (exploratory)", figures, left_out, _details(made.difference))
 
 
 def _agreement_counts(o: Outcomes) -> Sheet:
@@ -294,29 +329,37 @@ def _limits(made: Estimate, kind: str) -> str:
     return interval(made.low, made.high, kind) if made.low is not None else "none"
 
 
-def flow(o: Outcomes, thrusts: Sequence[Thrust], n_clips_only: int) -> Sheet:
-    """Return the number of thrusts at each step; `n_clips_only` clips are in the journal without any score."""
+def flow(o: Outcomes, thrusts: Sequence[Thrust], units: Units, n_clips_only: int) -> Sheet:
+    """Return the number of thrusts at each step; `n_clips_only` clips are in the journal without any score.
+
+    Where sessions are compared, `units` has them, and the last steps count sessions.
+    """
     n, lost = len(thrusts), f"{n_clips_only} clips without a line of scores" if n_clips_only else "0"
     rows = [
-        ("clips and thrusts in the journal", str(n + n_clips_only), ""),
-        ("thrusts with a line of scores", str(n), lost),
+        ("clips and lines of scores in the journal", str(n + n_clips_only), ""),
+        ("lines of scores", str(n), lost),
     ]
     lost = f"{o.n_other_scale} on the other scale" if o.n_other_scale else "0"
-    rows.append((f"on the scale {o.scale}", str(o.n_thrusts), lost))
+    rows.append((f"on the scale {o.scale}", str(n - o.n_other_scale), lost))
+    n_other_times = n - o.n_other_scale - len(units.thrusts)
+    if n_other_times:
+        rows.append((f"at the time point {o.time_point}", str(len(units.thrusts)), f"{n_other_times} at others"))
+    if o.unit == "session":
+        rows.append(("taken together as sessions", str(o.n_thrusts), ""))
     main, left, left_out = o.main, o.n_thrusts, o.main.left_out
     if left_out is None:
-        columns = columns_of(thrusts, o.scale)
+        columns = columns_of(units.rows, o.scale)
         left_out = complete(*decided(columns), *scored(columns))[1]
     for reason, n in left_out.items():
         left -= n
-        rows.append((f"without: {reason}", str(left), str(n)))
+        rows.append((f"without: {in_units(reason, o)}", str(left), str(n)))
     notes = []
     if main.estimate.value is None:
-        notes.append(f"There is no answer: {main.estimate.why_not}.")
+        notes.append(f"There is no answer: {in_units(main.estimate.why_not, o)}.")
     else:
         last = f"in the answer: {main.n_pop} with and {main.n_no_pop} without a pop, {main.n_patients} patients"
         rows.append((last, str(main.n), ""))
-    return Sheet("flow", "From the journal to the answer", ("step", "thrusts left", "left out here"), rows, notes)
+    return Sheet("flow", "From the journal to the answer", ("step", "left", "left out here"), rows, notes)
 
 
 def filled_cells(thrusts: Sequence[Thrust]) -> Sheet:

@@ -15,11 +15,12 @@ _WIDTH = 100
 def as_text(o: Outcomes) -> str:
     """Return all outcomes as lines of text. Sentences have at most 100 columns; tables can have more."""
     lines = [
-        f"{o.n_thrusts} thrusts of {o.n_patients} patients; pain in {UNIT_WORDS[o.scale]}.",
+        f"{o.n_thrusts} {o.unit}s of {o.n_patients} patients; pain in {UNIT_WORDS[o.scale]}.",
         "Negative is less pain: a change is after minus before, a difference is pop minus no pop.",
     ]
     if o.n_not_judged:
-        lines.append(f"{o.n_not_judged} clips could not be judged and are left out below.")
+        what = "clips" if o.unit == "thrust" else "sessions"
+        lines.append(f"{o.n_not_judged} {what} could not be judged and are left out below.")
     lines += ["", "In short", *_wrapped(f"{i}. {text}" for i, text in enumerate(sentences(o), 1))]
     for sheet in sheets(o):
         lines += ["", sheet.caption, *_rows(sheet), *_wrapped(sheet.notes)]
