@@ -22,9 +22,9 @@ class Thrust:
     """A thrust and its clip. The attributes are the columns of `popdetect.study.fields` that the analysis uses."""
 
     session: str  # pseudonym of the session's folder
-    file: str  # name of the clip, relative to the session and unique within it
+    file: str  # code of the clip, unique within the session
     patient: str  # pseudonym, the same in all sessions
-    day: int  # days since the first session of the journal, 0 where no date is known
+    day: int  # days since the patient's first day in the journal, 0 where no date is known
     label: Label | None
     p_pop: float | None
     n_pops: int | None
