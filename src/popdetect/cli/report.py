@@ -1,4 +1,4 @@
-"""``popdetect report``: the results of a study as one web page."""
+"""``popdetect report``: the results of a study as one web page, or as a PDF."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from popdetect.cli.terminal import counted, one_line
 EXAMPLES = ("popdetect report STUDY.db -o report.html --session session_07",)
 OPTIONS = (
     path("study", "STUDY.db", JOURNAL),
-    path("-o --out", "HTML", "the page to write, such as report.html; works offline", required=True),
+    path("-o --out", "FILE", "the page to write: report.html, which works offline, or report.pdf", required=True),
     path("--session", "DIR", "folder of a labelled session; a few of its clips are shown as examples; can be given "
          "several times", action="append"),
     text("--title", "TEXT", "title of the page"),

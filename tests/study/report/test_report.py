@@ -71,6 +71,7 @@ def test_the_answer_comes_first(whole: tuple[Path, str]) -> None:
     assert tuple(answer[:3]) == said
     assert [h.get("id") for h in tree.findall(".//h2")] == [
         "answer", "pictures", "tables", "flow-of-thrusts", "methods", "model", "origin", "terms",
+        "context", "checklist",
     ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from popdetect import __version__
 from popdetect.detection.model import bundle
 from popdetect.errors import ModelError, NothingFound, UsageError
-from popdetect.session.files import readable, write_text
+from popdetect.session.files import readable, write_files
 from popdetect.study.analysis.adjusted import Difference
 from popdetect.study.analysis.columns import columns_of
 from popdetect.study.analysis.detector_errors import Counts
@@ -33,10 +33,13 @@ from popdetect.study.journal import journal
 from popdetect.study.journal.pseudonyms import may_write
 from popdetect.study.journal.sources import blinded, sourced
 from popdetect.study.report import pictures
+from popdetect.study.report.checklist import ITEMS, context
 from popdetect.study.report.examples import NOTE, examples, find_known
 from popdetect.study.report.forest import forest
 from popdetect.study.report.model_cards import cards, thresholds
 from popdetect.study.report.page import page
+from popdetect.study.report.patients import adverse_events, table_1
+from popdetect.study.report.pdf import as_pdf
 from popdetect.study.report.sentences import counted, in_units, margin_words, sentences
 from popdetect.study.report.tables import Sheet, changed, filled_cells, flow, reviewed, sheets
 
@@ -85,7 +88,7 @@ def write(
     study : path
         The journal.
     out : path
-        The page to write, ``report.html``.
+        The page to write: ``report.html``, or ``report.pdf`` printed by a browser of this computer (see `pdf`).
     sessions : sequence of paths
         Folders of labelled sessions; a few of their clips are shown as examples.
     margin, scale, unit, time_point, adjust, plan, sensitivity, specificity, seed, sensitivity_analyses
@@ -109,6 +112,8 @@ def write(
         name = readable(str(place))
         raise UsageError(f"{name}: a folder; a report is one file, such as {readable(str(place / 'report.html'))}")
     may_write(place, book, force=force, what="a report")
+    if place.suffix.lower() not in (".html", ".pdf"):
+        raise UsageError(f"{readable(str(place))}: a report is report.html or report.pdf; the name says which")
     typed = (sensitivity, specificity)
     read = sourced(book, source, sensitivity, specificity)
     thrusts, sensitivity, specificity = read.thrusts, read.sensitivity, read.specificity
@@ -182,7 +187,15 @@ def write(
         examples=clips,
         examples_note=NOTE,
         sheets=[*sheets(o), *reviewed(blinded(book))],
-        flow=[flow(o, thrusts, units, n_clips_only), filled_cells(thrusts), *changed(journal.history(book))],
+        flow=[
+            flow(o, thrusts, units, n_clips_only),
+            table_1(o, units.thrusts),
+            adverse_events(units.thrusts),
+            filled_cells(thrusts),
+            *changed(journal.history(book)),
+        ],
+        context=context(),
+        checklist=ITEMS,
         main_model=in_units(_main_model(o.main), o),
         margin=margin_words(o),
         errors=errors,
@@ -190,8 +203,9 @@ def write(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         origin=_origin(" ".join(filter(None, command)), thrusts),
     )
-    write_text(place, text)
-    return Written(place, answer, len(text.encode()), tuple(notes), sum(bool(one.svg) for one in drawn), len(clips))
+    raw = as_pdf(text) if place.suffix.lower() == ".pdf" else text.encode()
+    write_files({place: raw})
+    return Written(place, answer, len(raw), tuple(notes), sum(bool(one.svg) for one in drawn), len(clips))
 
 
 def _scale(thrusts: Sequence[Thrust], scale: PainScale | None) -> tuple[PainScale | None, list[str]]:

@@ -373,7 +373,7 @@ def filled_cells(thrusts: Sequence[Thrust]) -> Sheet:
     notes = (
         "An empty cell can mean that a question was not asked or not answered. Missing values were not imputed: each "
         "comparison uses the thrusts that have the values it needs.",
-        "An adverse event is a filled cell; its text is not in this report.",
+        "An adverse event is a filled cell; the words are in the table of adverse events.",
     )
     return Sheet("missing", "Filled cells, by the detector's verdict", ("field", *_GROUPS, "all"), rows, notes)
 
