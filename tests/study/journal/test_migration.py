@@ -79,6 +79,12 @@ def test_logging_the_same_session_again_changes_nothing(study: Path) -> None:
 
 def test_a_migrated_journal_keeps_no_name_and_no_common_shift_of_days(study: Path) -> None:
     key = open_key(study.with_suffix(".key"))
+    with closing(sqlite3.connect(study)) as connection:  # an older version left deleted rows in unused pages
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("CREATE TABLE t AS SELECT 'c1.wav' || hex(randomblob(2000))")
+        connection.execute("DROP TABLE t")
+        connection.commit()
+    assert b"c1.wav" in study.read_bytes()
     before = journal.thrusts(study)
     log(study.parent / "session", study)
 
