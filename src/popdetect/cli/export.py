@@ -17,11 +17,14 @@ EXAMPLES = (
 OPTIONS = (
     path("study", "STUDY.db", JOURNAL),
     text("--format", "NAME", "csv (one row per thrust), wide (one row per patient and session), redcap (import file "
-         "and data dictionary), codebook (csv and Markdown) or fhir (R4 bundle of the pain scores) (default: csv)",
-         default="csv"),
+         "and data dictionary), codebook (csv and Markdown), fhir (R4 bundle of the pain scores) or xlsx (Excel "
+         "workbook) (default: xlsx if PATH ends with .xlsx, else csv)"),
     path("-o --out", "PATH", "file to write; for redcap and codebook, which are two files each, a folder"),
     text("--columns", "LIST", "export only these fields, separated by commas (without this option: all fields except "
          "free text, file names, details of the recordings and your own columns; the codebook describes all fields)"),
+    text("--excel", "LANGUAGE", "write csv files for the Excel of a language: de (semicolons, decimal commas) or en",
+         default="", choices=("de", "en")),
+    flag("--raw", "leave texts as they are that a spreadsheet could take for a formula"),
     flag("--force", "replace files that already exist"),
 )  # fmt: skip
 
@@ -30,19 +33,23 @@ def run(args: Args) -> None:
     """Without -o, the formats csv, wide and fhir are printed."""
     from popdetect.study.export import export
 
-    if args.out is None and (args.json or args.format in export.IN_A_FOLDER):
-        what = "--json reports which files were written" if args.json else f"{args.format} is two files"
+    is_workbook = args.out is not None and args.out.suffix.lower() == ".xlsx"
+    format = args.format or ("xlsx" if is_workbook else "csv")
+    if args.out is None and (args.json or format in export.IN_A_FOLDER):
+        what = "--json reports which files were written" if args.json else f"{format} is two files"
         raise UsageError(f"export: {what}; name the place with -o")
     columns = None
     if args.columns is not None:  # parsed as csv, because the name of your own column may contain a comma
         listed = next(csv.reader([args.columns], skipinitialspace=True), [])
         columns = [name.strip() for name in listed if name.strip()]
-    done = export.export(args.study, args.format, args.out, columns=columns, force=args.force)
+    done = export.export(
+        args.study, format, args.out, columns=columns, force=args.force, excel=args.excel, raw=args.raw
+    )
     left_out = one_line(", ".join(done.left_out)) if done.format != "fhir" else ""
     notes = [f"left out: {left_out}; use --columns to choose the fields"] if left_out else []
     notes += [f"note: {hint}" for hint in done.hints]
     if args.out is None:
-        terminal.result(done.texts[""].removesuffix("\n"))
+        terminal.result(str(done.texts[""]).removesuffix("\n"))
         for note in notes:
             terminal.message(note, args.quiet)
         return

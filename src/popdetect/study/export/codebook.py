@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from popdetect import __version__
-from popdetect.session.tables import csv_lines
 from popdetect.study.export.redcap import codes, variable_names
 from popdetect.study.export.rows import Rows
 from popdetect.study.fields import Field
@@ -16,6 +15,8 @@ COLUMNS: Final = (
     "field", "label", "type", "unit", "allowed_values", "empty_means", "source", "exported_by_default",
     "redcap_variable", "redcap_codes",
 )  # fmt: skip
+
+CSV_NAME, MARKDOWN_NAME = "codebook.csv", "codebook.md"
 
 _ABOUT: Final = """\
 # Codebook
@@ -29,14 +30,18 @@ The fields of the study's journal, as popdetect {version} exports them. An empty
 """
 
 
-def codebook_files(rows: Rows, fields: Sequence[Field]) -> dict[str, str]:
-    """Return the two files by name."""
+def codebook_lines(rows: Rows, fields: Sequence[Field]) -> list[list[str]]:
+    """Return the table of the fields, its header first."""
     variables = variable_names(rows, fields)
-    lines = [_line(field, rows, variables[field.name]) for field in fields]
+    return [list(COLUMNS), *(_line(field, rows, variables[field.name]) for field in fields)]
+
+
+def codebook_markdown(rows: Rows, fields: Sequence[Field]) -> str:
+    """Return the same table as a page, with what is true of all exports."""
+    lines = codebook_lines(rows, fields)[1:]
     table = [[column.replace("_", " ") for column in COLUMNS], ["---"] * len(COLUMNS)]
     table += [[re.sub(r"([\\|*_`<])", r"\\\1", " ".join(cell.split())) for cell in line] for line in lines]
-    markdown = "\n".join([_ABOUT.format(version=__version__), *(f"| {' | '.join(cells)} |" for cells in table), ""])
-    return {"codebook.csv": csv_lines([COLUMNS, *lines]), "codebook.md": markdown}
+    return "\n".join([_ABOUT.format(version=__version__), *(f"| {' | '.join(cells)} |" for cells in table), ""])
 
 
 def _line(field: Field, rows: Rows, variable: str) -> list[str]:

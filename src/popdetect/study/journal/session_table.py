@@ -127,7 +127,7 @@ def read_session_table(path: str | os.PathLike[str]) -> SessionTable:
     # patient, scale, and what is the same for all clips of a day may be filled in before anything is asked
     answered.discard("")
     unfilled = [row["file"] for _, row in filled if row["patient_id"] not in answered and not _any(row, answers)]
-    filled = [(line, row) for line, row in filled if row["file"] not in set(unfilled)]
+    filled = [(line, row) for line, row in filled if row["patient_id"] in answered or _any(row, answers)]
     for wrong, paths in elsewhere.items():
         (first, path), n = paths[0], len(paths)
         some = f"{n} lines have {wrong}, such as" if n > 1 else wrong
