@@ -81,7 +81,8 @@ def test_a_migrated_journal_keeps_no_name_and_no_common_shift_of_days(study: Pat
     key = open_key(study.with_suffix(".key"))
     with closing(sqlite3.connect(study)) as connection:  # an older version left deleted rows in unused pages
         connection.execute("PRAGMA secure_delete = OFF")
-        connection.execute("CREATE TABLE t AS SELECT 'c1.wav' || hex(randomblob(2000))")
+        rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) SELECT i FROM n"
+        connection.execute(f"CREATE TABLE t AS SELECT 'c1.wav' || hex(randomblob(2000)) FROM ({rows})")
         connection.execute("DROP TABLE t")
         connection.commit()
     assert b"c1.wav" in study.read_bytes()
