@@ -53,8 +53,13 @@ def one(study: Path, format: str, columns: Sequence[str] | None = None) -> list[
 
 
 def observations(study: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """The pain scores of a FHIR export."""
+    return [made for made in resources(study, columns) if "coding" in made["code"]]
+
+
+def resources(study: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     made = json.loads(export(study, "fhir", columns=columns).texts[""])
     return [entry["resource"] for entry in made["entry"]]
 
 
-__all__ = ["ASKED", "SECRETS", "Exported", "export", "make_study", "observations", "one", "table"]
+__all__ = ["ASKED", "SECRETS", "Exported", "export", "make_study", "observations", "one", "resources", "table"]

@@ -17,7 +17,7 @@ EXAMPLES = (
 OPTIONS = (
     path("study", "STUDY.db", JOURNAL),
     text("--format", "NAME", "csv (one row per thrust), wide (one row per patient and session), redcap (import file "
-         "and data dictionary), codebook (csv and Markdown), fhir (R4 bundle of the pain scores) or xlsx (Excel "
+         "and data dictionary), codebook (csv and Markdown), fhir (bundle of the pain scores and pops) or xlsx (Excel "
          "workbook) (default: xlsx if PATH ends with .xlsx, else csv)"),
     path("-o --out", "PATH", "file to write; for redcap and codebook, which are two files each, a folder"),
     text("--columns", "LIST", "export only these fields, separated by commas (without this option: all fields except "

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from export_fakes import export, make_study, observations
+from export_fakes import export, make_study, observations, resources
+from fhir.resources.bundle import Bundle
+from fhir.resources.R4B.bundle import Bundle as BundleR4B
 from journal_fakes import make_session, scores, write_scores
 
 from popdetect.errors import NothingFound, UsageError
@@ -129,8 +131,8 @@ def test_only_what_was_asked_for(study: Path) -> None:
     for one in made:
         assert set(extensions(one)) == {"pain-timing", "thrust-number"}
         assert extensions(one)["pain-timing"] == "after"
-    with pytest.raises(UsageError, match="columns: label: not in a FHIR export"):
-        export(study, "fhir", columns=["patient", "label"])
+    with pytest.raises(UsageError, match="columns: n_pops: not in a FHIR export"):
+        export(study, "fhir", columns=["patient", "n_pops"])
     with pytest.raises(UsageError, match="add patient, pain_scale, pain_before or pain_after"):
         export(study, "fhir", columns=["day"])
 
@@ -150,3 +152,21 @@ def test_no_pain_is_nothing_to_export(tmp_path: Path) -> None:
     log(folder, tmp_path / "S.db")
     with pytest.raises(NothingFound, match="no pain score"):
         export(tmp_path / "S.db", "fhir")
+
+
+def test_the_bundle_is_valid_in_r4b_and_r5(study: Path) -> None:
+    text = export(study, "fhir").texts[""]
+    for bundle in (Bundle, BundleR4B):
+        assert len(bundle.model_validate_json(text).entry) == len(json.loads(text)["entry"])
+
+
+def test_a_pop_is_an_observation_of_its_own(study: Path) -> None:
+    pops = [made for made in resources(study) if "coding" not in made["code"]]
+    records = journal.records(study)
+    assert len(pops) == len(records) == 8
+    for made, record in zip(pops, records, strict=True):
+        assert made["code"]["text"] == "Audible pop (joint cavitation) detected"
+        assert made.get("valueBoolean") == {"pop": True, "no_pop": False, "uncertain": None}[str(record["label"])]
+        assert ("dataAbsentReason" in made) == (record["label"] == "uncertain")
+        assert made["component"][0]["valueQuantity"]["value"] == record["p_pop"]
+        assert made["subject"]["identifier"]["value"] == record["patient"]

@@ -189,3 +189,8 @@ def test_names_of_own_columns_become_valid_and_stay_apart(tmp_path: Path) -> Non
 def test_a_record_needs_its_patient(study: Path) -> None:
     with pytest.raises(UsageError, match=r"add patient \(the pseudonym\)"):
         export(study, "redcap", columns=["label"])
+
+
+def test_the_scale_is_asked_before_the_pain_that_depends_on_it(study: Path) -> None:
+    names = [variable[NAME] for variable in files(study)[1]]
+    assert names.index("pain_scale") < names.index("pain_before_nprs") < names.index("pain_after_nprs")

@@ -101,7 +101,10 @@ def _variables(rows: Rows, fields: Sequence[Field]) -> list[_Variable]:
             own[field.name] = _free_name(field.own, taken)
             taken.add(own[field.name])
     found = []
-    for field in fields:
+    # the scale is asked before the pain that depends on it
+    pain = next((i for i, field in enumerate(fields) if field.is_pain), len(fields))
+    scale = [field for field in fields[pain:] if field.name == "pain_scale"]
+    for field in [*fields[:pain], *scale, *(field for field in fields[pain:] if field not in scale)]:
         if field.is_pain:
             found += [_Variable(f"{field.name}_{scale.lower()}", field, scale) for scale in rows.scales]
         elif field.name != "patient":
