@@ -194,3 +194,14 @@ def test_a_record_needs_its_patient(study: Path) -> None:
 def test_the_scale_is_asked_before_the_pain_that_depends_on_it(study: Path) -> None:
     names = [variable[NAME] for variable in files(study)[1]]
     assert names.index("pain_scale") < names.index("pain_before_nprs") < names.index("pain_after_nprs")
+
+
+def test_own_columns_have_the_type_of_their_values(tmp_path: Path) -> None:
+    folder = make_session(tmp_path, 2)
+    own = [{"bed": "3", "kg": "70.5", "code": "007", "room": "A"}, {"bed": "12", "kg": "80", "code": "1", "room": ""}]
+    write_scores(folder, [row | cells for row, cells in zip(scores(2), own, strict=True)])
+    log(folder, tmp_path / "S.db")
+    _, dictionary = files(tmp_path / "S.db", ["patient", "bed", "kg", "code", "room"])
+    assert [(variable[TYPE], variable[CHECK]) for variable in dictionary[1:]] == [
+        ("text", "integer"), ("text", "number"), ("notes", ""), ("notes", ""),
+    ]  # fmt: skip

@@ -73,7 +73,7 @@ def redcap_files(rows: Rows, fields: Sequence[Field]) -> tuple[dict[str, str], i
     ]
     lines.sort(key=lambda cells: (cells[0], int(cells[2])))
     made = [[RECORD_ID, *REPEAT, *(variable.name for variable in variables)], *lines]
-    dictionary = [_RECORD, *(_described(variable, fields) for variable in variables)]
+    dictionary = [_RECORD, *(_described(variable, fields, rows) for variable in variables)]
     return {IMPORT_NAME: csv_lines(made), DICTIONARY_NAME: csv_text(DICTIONARY_COLUMNS, dictionary)}, len(lines)
 
 
@@ -125,10 +125,22 @@ def _free_name(header: str, taken: set[str]) -> str:
     return name
 
 
-def _described(variable: _Variable, fields: Sequence[Field]) -> dict[str, str]:
+def _own_kind(field: Field, rows: Rows) -> str:
+    """Return REDCap's check of one of the clinic's own columns: integer or number if all its values are such."""
+    texts = [text for row in rows.values if (text := cell(row[field.name]))]
+    for kind, form in (("integer", r"-?[0-9]{1,9}"), ("number", r"-?[0-9]{1,9}(\.[0-9]+)?")):
+        # 007 is a code, no number
+        if texts and all(re.fullmatch(form, text) and not re.match(r"-?0[0-9]", text) for text in texts):
+            return kind
+    return ""
+
+
+def _described(variable: _Variable, fields: Sequence[Field], rows: Rows) -> dict[str, str]:
     """Return the variable's line of the data dictionary."""
     field = variable.field
     validation: str = field.kind if field.kind in ("integer", "number") else ""
+    if field.own and not validation:
+        validation = _own_kind(field, rows)
     low, high = ("" if limit is None else f"{limit:g}" for limit in (field.low, field.high))
     label, unit, branching = field.label, field.unit, ""
     if variable.scale:
@@ -136,7 +148,7 @@ def _described(variable: _Variable, fields: Sequence[Field]) -> dict[str, str]:
         label, unit = f"{label} ({variable.scale})", f"points of {variable.scale}, 0 to {high}"
         asked = [other.codes[variable.scale] for other in fields if other.name == "pain_scale"]
         branching = f"[pain_scale] = '{asked[0]}'" if asked else ""
-    is_notes = field.may_identify and field.name != "file"
+    is_notes = field.may_identify and field.name != "file" and not validation
     return {
         "Variable / Field Name": variable.name,
         "Form Name": FORM,
