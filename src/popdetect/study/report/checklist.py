@@ -62,7 +62,7 @@ def context() -> Sheet:
     columns, *rows = csv.reader(text.splitlines())
     notes = (
         "The studies of Moorman & Newell 2022 (Chiropr Man Ther 30:42) as their abstracts and the review give them. "
-        "None found better pain outcomes with a pop; none used recordings: all pops were heard by ear.",
+        "No study found better pain outcomes with a pop, and no study used recordings: all pops were heard by ear.",
         "They are not pooled with this study or with each other: pain was measured in different ways and at times from "
         "minutes to 4 weeks, one study had people without pain, in one thrusts were repeated until they popped, "
         "and the abstracts give no difference with a standard error.",
