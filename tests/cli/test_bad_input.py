@@ -240,7 +240,7 @@ CASES: list[tuple[str, Make, str, int, str]] = [
     ("umlauts", _clip("äöü ß.wav"), "classify äöü?ß.wav", 0, "äöü ß.wav"),
     ("leading dash", _clip("-x.wav"), "classify -- -x.wav", 0, "-x.wav"),
     ("leading dash, no --", _clip("-x.wav"), "classify -x.wav", 2, "required: FILE"),
-    ("no audio", _file("notes.txt", b"x"), "label .", 4, "1 other file seen (1 .txt)"),
+    ("no audio", _file("notes.txt", b"x"), "label .", 4, "1 other file (1 .txt) seen"),
     ("empty folder", lambda f: None, "label .", 4, "0 other files seen"),
     ("an empty name", _clip("x.wav"), "label ", 2, "an empty name"),
     ("no folder", lambda f: None, "label nowhere", 2, "no such folder"),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from popdetect.detection.audio.recording import EXTENSIONS
+from popdetect.detection.audio import formats
 from popdetect.errors import NothingFound, UsageError
-from popdetect.session.files import find_clips, read_bytes, readable, write_files, write_text
+from popdetect.session.files import REASONS, find_clips, list_folder, read_bytes, readable, write_files, write_text
 
 
 def put(root: Path, *names: str) -> None:
@@ -104,15 +104,57 @@ def test_a_missing_folder_and_a_file_are_refused(tmp_path: Path) -> None:
 
 
 def test_nothing_found_says_what_was_seen_and_what_was_looked_for(tmp_path: Path) -> None:
-    put(tmp_path, "a.pdf", "b.PDF", "c.txt", "d")
+    put(tmp_path, "a.pdf", "b.PDF", "c.txt", "d", ".e.wav")
     with pytest.raises(NothingFound) as caught:
         find_clips(tmp_path)
     text = str(caught.value)
     assert str(tmp_path) in text
-    assert "4 other files" in text
-    assert "2 .pdf" in text
+    assert "4 other files (2 .pdf" in text
+    assert "1 hidden" in text
     assert ".flac" in text
     assert "\n" not in text
+
+
+def test_every_file_that_may_be_sound_is_a_clip(tmp_path: Path) -> None:
+    names = ("m4a", "mov", "mp4", "webm", "wma", "aac", "caf", "w64", "au", "3gp", "amr", "AIF", "Opus", "ds2", "mkv")
+    put(tmp_path, *(f"a.{name}" for name in names))
+    assert found(tmp_path) == sorted(f"a.{name}" for name in names)
+    assert list_folder(tmp_path).passed_over.n == 0
+
+
+def test_the_table_of_formats_has_each_extension_once() -> None:
+    extensions = [one for several in formats._EXTENSIONS.values() for one in several.split()]
+    assert len(extensions) == len(set(extensions)) == len(formats.EXTENSIONS)
+    assert all(one == formats.extension(f"a.b/x{one.upper()}") and one.startswith(".") for one in extensions)
+    assert [formats.format_of(name) for name in ("x.WAV", "x.wav.txt", "wav", "a.wav/x")] == ["wav", "", "", ""]
+
+
+def test_what_is_passed_over_is_counted_and_named(tmp_path: Path) -> None:
+    put(tmp_path, "a.wav", "b.txt", "c.TXT", "d", ".e.wav", ".f/g.wav", "x/popdetect/h.wav", "out/i.wav", "x/j.txt")
+    (tmp_path / "x" / "link").symlink_to(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.wav")
+    over = list_folder(tmp_path, tmp_path / "out").passed_over
+    n_pipes = int(hasattr(os, "mkfifo"))
+    expected = {"not_sound": 4, "hidden": 2, "link_to_folder": 1, "not_entered": 1, "not_a_file": n_pipes}
+    assert {reason: over.n_by_reason[reason] for reason in REASONS} == expected
+    assert over.n == 8 + n_pipes
+    assert over.n_by_extension == {".txt": 3, "": 1}
+    assert dict(over.named)["x/popdetect/"] == "not_entered"
+    assert dict(over.named)[".f/"] == "hidden"
+    assert over.in_words.startswith(
+        "4 other files (3 .txt, 1 without extension), 2 hidden, 1 link to a folder, 1 folder "
+    )
+    assert over.named == list_folder(tmp_path, tmp_path / "out").passed_over.named
+
+
+def test_a_great_many_other_files_are_counted_but_not_all_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("popdetect.session.files.MOST_NAMED", 5)
+    put(tmp_path, "a.wav", *(f"{number}.txt" for number in range(9)))
+    over = list_folder(tmp_path).passed_over
+    assert (over.n, [name for name, _ in over.named]) == (9, [f"{number}.txt" for number in range(5)])
 
 
 def test_a_folder_that_cannot_be_listed_is_told_not_fatal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,11 +235,9 @@ def test_a_folder_without_recordings_is_described(tmp_path: Path) -> None:
     (tmp_path / "plain").unlink()
     with pytest.raises(NothingFound) as none:
         find_clips(tmp_path)
-    known = f"looked for {', '.join(sorted(EXTENSIONS))}"
-
-    assert str(many.value).startswith(f"{tmp_path}: no recording in it or below; 6 other files seen (2 .txt, 1 ")
-    assert str(many.value).endswith(f", …); {known}")
-    assert (
-        str(one.value) == f"{tmp_path}: no recording in it or below; 1 other file seen (1 without extension); {known}"
-    )
-    assert str(none.value) == f"{tmp_path}: no recording in it or below; 0 other files seen; {known}"
+    known = f"looked for {formats.LOOKED_FOR}"
+    where = f"{tmp_path}: no recording in it or below"
+    assert str(many.value).startswith(f"{where}; 6 other files (2 .txt, 1 ")
+    assert str(many.value).endswith(f", …) seen; {known}")
+    assert str(one.value) == f"{where}; 1 other file (1 without extension) seen; {known}"
+    assert str(none.value) == f"{where}; 0 other files seen; {known}"

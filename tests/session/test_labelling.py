@@ -303,7 +303,8 @@ def test_run_json_tells_how_and_names_nobody(session: Path) -> None:
     text = (summary.out / "run.json").read_text()
     run = json.loads(text)
     assert next(iter(run)) == "schema_version"
-    assert run["settings"] == {"folder": "session", "out": "popdetect", "formats": ["raven"], "jobs": 2, "force": False}
+    assert run["settings"] == {"folder": "session", "out": "popdetect", "formats": ["raven"], "jobs": 2, "force": False,
+                               "watch": False}  # fmt: skip
     assert run["model"]["bundle"] == "mine"
     point = {
         "no_pop_below": 0.2,
@@ -322,6 +323,8 @@ def test_run_json_tells_how_and_names_nobody(session: Path) -> None:
 
 
 def test_run_json_holds_settings_counts_and_inputs(session: Path) -> None:
+    for name in (".hidden", "labels.csv"):
+        (session / name).touch()
     label(session, formats=("audacity",), jobs=1)
     label(session, formats=("audacity", "raven"), jobs=1, model=session / "p0", out=session / "popdetect")
     rows = read_rows(session / "popdetect" / "clips.csv")
@@ -332,10 +335,11 @@ def test_run_json_holds_settings_counts_and_inputs(session: Path) -> None:
 
     assert list(run) == [
         "schema_version", "popdetect_version", "started", "ended", "settings", "model", "operating_point", "versions",
-        "platform", "counts", "unlisted", "inputs",
+        "platform", "counts", "recordings", "unlisted", "passed_over", "waiting", "inputs",
     ]  # fmt: skip
     assert run["settings"] == {
         "folder": "session", "out": "popdetect", "formats": ["audacity", "raven"], "jobs": 1, "force": False,
+        "watch": False,
     }  # fmt: skip
     assert run["model"] == {"title": "fake-1", "sha256": rows[0]["model_sha256"], "bundle": "p0"}
     assert run["operating_point"] == {
@@ -352,7 +356,19 @@ def test_run_json_holds_settings_counts_and_inputs(session: Path) -> None:
         "bursts": n_bursts["pop"],
         "uncertain_bursts": n_bursts["uncertain"],
         "pops_found_on": {"1": 0, "2": 0, "both": 0},
+        "passed_over": 2,
     }
+    assert run["recordings"] == {"sample_rates_hz": {"44100": 39}, "channels": {"1": 39}, "formats": {"wav": 40}}
+    assert run["passed_over"] == {
+        "counts": {"not_sound": 1, "hidden": 1, "link_to_folder": 0, "not_entered": 0, "not_a_file": 0},
+        "by_extension": {".csv": 1},
+        "named": [
+            {"file": ".hidden", "reason": "hidden"},
+            {"file": "labels.csv", "reason": "not_sound"},
+        ],
+        "not_named": 0,
+    }
+    assert run["waiting"] == []
     assert run["versions"] == {
         "python": platform.python_version(),
         "numpy": np.__version__,

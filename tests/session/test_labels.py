@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from popdetect.detection.audio.recording import EXTENSIONS, write_wav
+from popdetect.detection.audio.formats import LOOKED_FOR
+from popdetect.detection.audio.recording import write_wav
 from popdetect.errors import TableError, UsageError
 from popdetect.session.labels import Truth, read_labels, write_labels
 
@@ -193,8 +194,7 @@ def test_empty_class_folders_name_the_formats(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         read_labels(tmp_path)
 
-    known = ", ".join(sorted(EXTENSIONS))
-    assert str(refused.value) == f"{tmp_path}: no clips in pop and no_pop; {known} are looked for"
+    assert str(refused.value) == f"{tmp_path}: no clips in pop and no_pop; looked for {LOOKED_FOR}"
 
 
 def refused(source: Path) -> str:

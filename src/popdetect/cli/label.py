@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from popdetect.cli import options, terminal
@@ -74,7 +75,26 @@ def as_text(summary: Summary) -> str:
         if files:
             more = f" … and {len(files) - 3} more" if len(files) > 3 else ""
             lines.append(f"  {words}: {', '.join(map(one_line, files[:3]))}{more}")
+    if differences := _differences(summary.kinds):
+        lines.append(f"  the recordings differ: {differences}")
+    if summary.passed_over.n:
+        lines.append(f"  passed over: {one_line(summary.passed_over.in_words)}; their names are in run.json")
     return "\n".join([*lines, *(f"  {one_line(path)}" for path in summary.written)])
+
+
+def _differences(found: Mapping[str, Mapping[str, int]]) -> str:
+    """Return the mixed properties in words: ``48000 Hz (20), 44100 Hz (10); 1 channel (29), 2 channels (1)``."""
+    names: dict[str, Callable[[str], str]] = {
+        "sample_rates_hz": lambda value: f"{value} Hz",
+        "channels": lambda value: terminal.counted(int(value), "channel"),
+        "formats": lambda value: value or "no known format",
+    }
+    parts = []
+    for name, words in names.items():
+        if len(found[name]) > 1:
+            shown = [f"{words(value)} ({n})" for value, n in list(found[name].items())[:4]]
+            parts.append(", ".join([*shown, "…"] if len(found[name]) > 4 else shown))
+    return "; ".join(parts)
 
 
 def as_json(summary: Summary) -> dict[str, Any]:
@@ -83,5 +103,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
              "pops_found_on", "uncertain", "truncated", "written")  # fmt: skip
     row = {name: to_json(getattr(summary, name)) for name in names}
     row |= {f"n_{name}": n for name, n in summary.n_by_label.items()} | {"seconds": round(summary.seconds, 3)}
+    over = {name: n for name, n in summary.passed_over.n_by_reason.items() if n}
+    row |= {"n_passed_over": summary.passed_over.n, "passed_over": over, **summary.kinds}
     failed = [{"file": file, "error": error} for file, error in summary.failed]
     return row | {"failed": failed, "unlisted": [{"folder": name, "error": error} for name, error in summary.unlisted]}

@@ -13,10 +13,11 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from popdetect.detection.audio.recording import EXTENSIONS
+from popdetect.detection.audio.formats import LOOKED_FOR, extension, format_of
 from popdetect.errors import NothingFound, UsageError
 
 if sys.platform == "win32":
@@ -52,18 +53,60 @@ class Clip(NamedTuple):
     mtime_ns: int
 
 
+# Why something in a folder is no row: the key in run.json, and the words for one and for several of them.
+REASONS = {
+    "not_sound": ("other file", "other files"),
+    "hidden": ("hidden", "hidden"),
+    "link_to_folder": ("link to a folder", "links to folders"),
+    "not_entered": ("folder of results or of the system", "folders of results or of the system"),
+    "not_a_file": ("pipe or device", "pipes or devices"),
+}
+MOST_NAMED = 1000  # of what was passed over: run.json must not grow with the files of others
+
+
+@dataclass
+class PassedOver:
+    """What lies below a folder and is no row: all of it is counted, and the first `MOST_NAMED` are named."""
+
+    n_by_reason: Counter[str] = field(default_factory=Counter)  # keys of `REASONS`
+    n_by_extension: Counter[str] = field(default_factory=Counter)  # of the other files: `.csv`; empty without one
+    named: list[tuple[str, str]] = field(default_factory=list)  # name, relative; a folder ends with `/`; and reason
+
+    @property
+    def n(self) -> int:
+        """The number of files, links and folders."""
+        return self.n_by_reason.total()
+
+    def add(self, name: str, reason: str) -> None:
+        """Count one and keep its name."""
+        self.n_by_reason[reason] += 1
+        if reason == "not_sound":
+            self.n_by_extension[extension(name)] += 1
+        if len(self.named) < MOST_NAMED:
+            self.named.append((name, reason))
+
+    @property
+    def in_words(self) -> str:
+        """What was passed over: ``3 other files (2 .csv, 1 .txt), 1 hidden``; empty if nothing was."""
+        most = ", ".join(f"{n} {suffix or 'without extension'}" for suffix, n in self.n_by_extension.most_common(3))
+        parts = []
+        for reason, words in REASONS.items():
+            if n := self.n_by_reason[reason]:
+                which = f" ({most}{', …' if len(self.n_by_extension) > 3 else ''})" if reason == "not_sound" else ""
+                parts.append(f"{n} {words[n > 1]}{which}")
+        return ", ".join(parts)
+
+
 class Listing(NamedTuple):
     """What lies below a folder."""
 
     clips: list[Clip]  # sorted by `file`
     unlisted: list[tuple[str, str]]  # folders that could not be listed, relative, and why
+    passed_over: PassedOver
 
 
 def find_clips(folder: str | os.PathLike[str], skip: str | os.PathLike[str] | None = None) -> Listing:
-    """List every recording below `folder`.
-
-    Left out are hidden files and folders (a leading dot, so the ``._x.wav`` of macOS too), links to folders,
-    every folder named ``popdetect``, and `skip`.
+    """List every recording below `folder`, as `list_folder` does, at least one.
 
     Raises
     ------
@@ -71,6 +114,23 @@ def find_clips(folder: str | os.PathLike[str], skip: str | os.PathLike[str] | No
         When `folder` is not a folder that can be listed.
     NothingFound
         When there is no recording in it.
+    """
+    found = list_folder(folder, skip)
+    if not found.clips:
+        raise NothingFound(_nothing(os.fspath(folder), found))
+    return found
+
+
+def list_folder(folder: str | os.PathLike[str], skip: str | os.PathLike[str] | None = None) -> Listing:
+    """List every recording below `folder`: each file whose name is in the table of `detection.audio.formats`.
+
+    Passed over are other files, hidden files and folders (a leading dot, so the ``._x.wav`` of macOS too), links to
+    folders, every folder named ``popdetect``, and what is no file. `skip`, the folder of the results, is left out.
+
+    Raises
+    ------
+    UsageError
+        When `folder` is not a folder that can be listed.
     """
     root = os.fspath(folder)
     try:
@@ -80,7 +140,7 @@ def find_clips(folder: str | os.PathLike[str], skip: str | os.PathLike[str] | No
     skipped = os.path.realpath(skip) if skip is not None else None
     clips: list[Clip] = []
     unlisted: list[tuple[str, str]] = []
-    others: Counter[str] = Counter()
+    passed_over = PassedOver()
 
     def below(path: str) -> str:
         """Return a folder relative to the root, with a slash at its end; the root itself is empty."""
@@ -91,36 +151,54 @@ def find_clips(folder: str | os.PathLike[str], skip: str | os.PathLike[str] | No
         unlisted.append((readable(below(error.filename)), _why(error)))
 
     for here, folders, files in os.walk(root, onerror=note):  # it does not follow links
-        folders[:] = [
-            name
-            for name in folders
-            if not (name.startswith(".") or name in _NOT_ENTERED)
-            and (skipped is None or os.path.realpath(Path(here, name)) != skipped)
-        ]
-        for name in files:
-            if name.startswith("."):
+        prefix = below(here)
+        entered = []
+        for name in sorted(folders):
+            if skipped is not None and os.path.realpath(Path(here, name)) == skipped:
                 continue
-            suffix = name[name.rfind(".") :].lower() if "." in name else ""
-            clip = _clip(Path(here, name), readable(below(here) + name)) if suffix in EXTENSIONS else None
-            if clip is not None:
-                clips.append(clip)
+            reason = _folder_reason(here, name)
+            if reason:
+                passed_over.add(readable(f"{prefix}{name}/"), reason)
             else:
-                others[readable(suffix)] += 1
-    if not clips:
-        raise NothingFound(_nothing(root, others, len(unlisted)))
-    return Listing(sorted(clips), sorted(unlisted))
+                entered.append(name)
+        folders[:] = entered
+        for name in sorted(files):
+            reason = "hidden" if name.startswith(".") else "" if format_of(name) else "not_sound"
+            if not reason:
+                clip = _clip(os.path.join(here, name), readable(prefix + name))  # noqa: PTH118  # of ten thousand
+                if clip is not None:
+                    clips.append(clip)
+                    continue
+                reason = "not_a_file"
+            passed_over.add(readable(prefix + name), reason)
+    return Listing(sorted(clips), sorted(unlisted), passed_over)
 
 
-def _clip(path: Path, file: str) -> Clip | None:
+def _folder_reason(here: str, name: str) -> str:
+    """Return why a folder is not entered; empty if it is."""
+    if name.startswith("."):
+        return "hidden"
+    if name in _NOT_ENTERED:
+        return "not_entered"
+    return "link_to_folder" if Path(here, name).is_symlink() else ""
+
+
+def clip_now(clip: Clip) -> Clip | None:
+    """Return the clip as it is at this moment; None if there is no file of its name."""
+    now = _clip(clip.path, clip.file)
+    return now if now is not None and now.size >= 0 else None
+
+
+def _clip(path: str, file: str) -> Clip | None:
     """Return None for what is not a file, such as a pipe, on which reading would wait.
 
     A broken link is a clip: one that cannot be read.
     """
     try:
-        about = path.stat()
+        about = os.stat(path)  # noqa: PTH116
     except OSError:
-        return Clip(file, str(path), -1, -1)
-    return Clip(file, str(path), about.st_size, about.st_mtime_ns) if stat.S_ISREG(about.st_mode) else None
+        return Clip(file, path, -1, -1)
+    return Clip(file, path, about.st_size, about.st_mtime_ns) if stat.S_ISREG(about.st_mode) else None
 
 
 def _unlistable(error: Exception) -> str:
@@ -131,13 +209,10 @@ def _unlistable(error: Exception) -> str:
     return f"cannot be listed: {_why(error)}"
 
 
-def _nothing(root: str, others: Counter[str], n_unlisted: int) -> str:
-    n = others.total()
-    seen = ", ".join(f"{count} {suffix or 'without extension'}" for suffix, count in others.most_common(3))
-    text = f"{readable(root)}: no recording in it or below; {n} other file{'' if n == 1 else 's'} seen"
-    text += f" ({seen}{', …' if len(others) > 3 else ''})" if n else ""
-    text += f", {n_unlisted} folders could not be listed" if n_unlisted else ""
-    return f"{text}; looked for {', '.join(sorted(EXTENSIONS))}"
+def _nothing(root: str, found: Listing) -> str:
+    text = f"{readable(root)}: no recording in it or below; {found.passed_over.in_words or '0 other files'} seen"
+    text += f", {len(found.unlisted)} folders could not be listed" if found.unlisted else ""
+    return f"{text}; looked for {LOOKED_FOR}"
 
 
 def readable(name: str) -> str:

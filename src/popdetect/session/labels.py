@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from popdetect.detection.audio.recording import EXTENSIONS
+from popdetect.detection.audio.formats import EXTENSIONS, LOOKED_FOR
 from popdetect.errors import LeftOutWarning, TableError, UsageError
 from popdetect.records import LABELS, Label
 from popdetect.session import label_folders
@@ -183,7 +183,7 @@ def _read_folders(source: Path) -> list[Truth]:
         if clip.suffix.lower() in EXTENSIONS and not clip.name.startswith(".") and clip.is_file()
     ]
     if not clips:
-        raise UsageError(f"{source}: no clips in pop and no_pop; {', '.join(sorted(EXTENSIONS))} are looked for")
+        raise UsageError(f"{source}: no clips in pop and no_pop; looked for {LOOKED_FOR}")
     found = label_folders.read(source)
     _check(found)
     truths = []

@@ -28,12 +28,6 @@ from popdetect.errors import AudioError, Empty, Truncated, Unreadable, Unsupport
 if TYPE_CHECKING:
     import av
 
-EXTENSIONS = frozenset({
-    ".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3gpp", ".3g2", ".aac", ".adts", ".amr", ".awb", ".webm",
-    ".weba", ".mka", ".mkv", ".wma", ".wmv", ".asf", ".avi", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".vob", ".flv",
-    ".m4p",
-})  # fmt: skip
-
 _ISO = "m4a, mp4, mov or 3gp"
 _MATROSKA = "webm or mkv"
 _MAGIC = (  # how a file begins, and what it is then

@@ -28,11 +28,6 @@ from popdetect.detection.audio.silence import SilenceCheck
 from popdetect.detection.audio.view import TRUNCATED, Layout, View, is_small
 from popdetect.errors import AudioError, Empty, Truncated, Unreadable
 
-# what recorders write and libsndfile reads; the files of phones are in `phone`
-EXTENSIONS = frozenset({
-    ".wav", ".wave", ".bwf", ".rf64", ".bw64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff",
-    ".aifc", ".caf", ".au", ".snd",
-}) | phone.EXTENSIONS  # fmt: skip
 _COMPRESSED = ("FLAC", "OGG", "MP3")
 _NOTHING_LEFT = "cut off: no sound is left that can be decoded; copy the file again from the recorder"
 
