@@ -345,3 +345,33 @@ def test_thrusts_are_cut_out_as_a_session(treatment: Path, tmp_path: Path, capsy
     assert code == 2
     assert "not empty; the clips need a new or an empty folder" in err
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def _noise(path: Path) -> str:
+    soundfile.write(path, 0.01 * np.random.default_rng(1).normal(size=16_000), 16_000)
+    return str(path)
+
+
+def test_a_recording_in_place_of_a_command_is_classified(tmp_path: Path, capsys: Capture) -> None:
+    """``popdetect clip.wav``; a word that is no file and no recording's name stays a wrong command."""
+    path = _noise(tmp_path / "clip.wav")
+
+    assert run([path], capsys) == run(["classify", path], capsys)
+    assert "no such file" in "".join(run(["missing.wav"], capsys)[1:])
+    assert run(["lable"], capsys)[0] == 2
+
+
+def test_a_pattern_that_the_shell_did_not_expand_is_expanded(tmp_path: Path, capsys: Capture) -> None:
+    for name in ("b.wav", "a.wav", "[1].wav"):
+        _noise(tmp_path / name)
+
+    def names(pattern: str) -> list[str]:
+        code, out, _ = run(["classify", "--json", str(tmp_path / pattern)], capsys)
+        assert code == 0
+        return [Path(row["file"]).name for row in json_lines(out)]
+
+    assert names("[ab].wav") == ["a.wav", "b.wav"]
+    assert names("[1].wav") == ["[1].wav"]  # a file of that very name is meant literally
+    code, _, err = run(["classify", str(tmp_path / "*.flac")], capsys)
+    assert code == 2
+    assert "no file has such a name" in err

@@ -92,7 +92,6 @@ def test_a_clip_may_lie_anywhere(tmp_path: Path) -> None:
         ("", 1, "an empty table"),
         ("\n \n", 1, "an empty table"),
         ('file,label,onsets_s\na.wav,"pop,\n', 2, "quotation mark left open"),
-        ("file,label,onsets_s\nä.wav,pop,\n".encode("latin-1"), 2, "not UTF-8"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, text: str | bytes, line: int, words: str) -> None:

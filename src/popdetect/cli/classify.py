@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from glob import glob, has_magic
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,19 @@ _DIGITS = {
 }
 
 
+def _expanded(word: str) -> list[str]:
+    """The files of a pattern that the shell did not expand, as on Windows; the word itself if it is no pattern."""
+    if not has_magic(word) or Path(word).exists():
+        return [word]
+    found = sorted(glob(word, recursive=True))  # noqa: PTH207  # Path.glob refuses absolute patterns
+    if not found:
+        raise UsageError(f"{word}: no file has such a name")
+    return found
+
+
 def run(args: options.Args) -> int:
     """A file that cannot be read does not stop the others."""
-    files: list[str] = args.files
+    files = [name for word in args.files for name in _expanded(word)]
     if files.count("-") > 1:
         raise UsageError("standard input (-) can be read only once; it was named more than once")
     pictures: dict[str, Path] = {}

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from popdetect.cli import options, terminal
 from popdetect.cli.terminal import one_line
-from popdetect.records import to_json
+from popdetect.errors import UsageError
+from popdetect.records import pops_in_words, to_json
 
 if TYPE_CHECKING:
+    from popdetect.session.clips import LabelledClip
     from popdetect.session.labelling import Summary
 
 CONTINUES = True  # an interrupted run keeps finished clips
@@ -26,6 +28,7 @@ OPTIONS = (
         "workers read the recordings under the same paths",
     ),
     options.flag("--ship-bytes", "send the recordings to the cluster, for workers that do not see the folder"),
+    options.flag("--watch", "then label recordings as they arrive in the folder, until Ctrl-C; half-copied files wait"),
     options.flag("--force", "process finished clips again"),
     *options.MODEL,
 )
@@ -40,14 +43,33 @@ def run(args: options.Args) -> int:
 
     formats = tuple(name for name in (args.formats or "").replace(" ", "").split(",") if name)
     settings = options.chosen(args, "out", "model", "operating_point", "jobs", "cluster", "ship_bytes", "force")
-    with terminal.progress("clips", args.quiet) as on_progress:
-        summary = labelling.label(args.folder, formats=formats, on_progress=on_progress, **settings)
+    if args.watch:
+        summary = _watched(args, formats)
+    else:
+        with terminal.progress("clips", args.quiet) as on_progress:
+            summary = labelling.label(args.folder, formats=formats, on_progress=on_progress, **settings)
     for name, error in summary.unlisted:
         terminal.message(f"the folder {name} cannot be read: {error}", args.quiet)
     terminal.show(args, as_json(summary), as_text(summary), summary=True)
-    if summary.n_failed == summary.n_clips:
+    if summary.n_failed == summary.n_clips and not (args.watch and not summary.n_clips):
         return terminal.FAILED_ALL
     return terminal.FAILED_SOME if summary.n_failed or summary.unlisted else 0
+
+
+def _watched(args: options.Args, formats: tuple[str, ...]) -> Summary:
+    """Label with a line for each clip, until Ctrl-C."""
+    from popdetect.session import watching
+
+    if args.cluster or args.ship_bytes:
+        raise UsageError("label: --watch labels on this computer; leave out --cluster and --ship-bytes")
+    settings = options.chosen(args, "out", "model", "operating_point", "jobs", "force")
+    terminal.message(f"watching {one_line(args.folder)}; stop with Ctrl-C", args.quiet)
+
+    def on_clip(row: LabelledClip) -> None:
+        found = row.error or f"{row.label.replace('_', ' ')}, {pops_in_words(row.label, row.n_pops or 0)}"
+        terminal.message(f"{one_line(row.file)}: {one_line(found)}", args.quiet)
+
+    return watching.watch(args.folder, formats=formats, on_clip=on_clip, **settings)
 
 
 def as_text(summary: Summary) -> str:
@@ -75,6 +97,8 @@ def as_text(summary: Summary) -> str:
         if files:
             more = f" … and {len(files) - 3} more" if len(files) > 3 else ""
             lines.append(f"  {words}: {', '.join(map(one_line, files[:3]))}{more}")
+    if summary.waiting:
+        lines.append(f"  not labelled, because still changing: {', '.join(map(one_line, summary.waiting[:5]))}")
     if differences := _differences(summary.kinds):
         lines.append(f"  the recordings differ: {differences}")
     if summary.passed_over.n:

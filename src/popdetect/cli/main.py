@@ -59,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         terminal.prepare()
         try:
+            if words and words[0] not in COMMANDS and _is_recording(words[0]):
+                words.insert(0, "classify")
             args, unknown = build_parser(words).parse_known_args(words)
             if unknown:  # parse_args would point to the help of popdetect, not to the help of the command
                 args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -86,6 +88,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in known.lines if known else (f"{bug}. Set POPDETECT_DEBUG=1 to see where it happened",):
             terminal.message(line)
         return known.exit_code if known else 1
+
+
+def _is_recording(word: str) -> bool:
+    """Whether a word in place of a command is a recording: ``popdetect clip.wav`` means ``classify clip.wav``."""
+    if word.startswith("-"):
+        return False
+    if os.path.isfile(word):  # noqa: PTH113  # pathlib is not loaded for ``--version``
+        return True
+    from popdetect.detection.audio.formats import format_of
+
+    return bool(format_of(word)) and not word.isalpha()
 
 
 def build_parser(names: Container[str] = COMMANDS) -> Parser:

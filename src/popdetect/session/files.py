@@ -64,7 +64,7 @@ REASONS = {
 MOST_NAMED = 1000  # of what was passed over: run.json must not grow with the files of others
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class PassedOver:
     """What lies below a folder and is no row: all of it is counted, and the first `MOST_NAMED` are named."""
 
