@@ -23,7 +23,7 @@ OPTIONS = (
     text("--columns", "LIST", "export only these fields, separated by commas (without this option: all fields except "
          "free text, file names, details of the recordings and your own columns; the codebook describes all fields)"),
     text("--excel", "LANGUAGE", "write csv files for the Excel of a language: de (semicolons, decimal commas) or en",
-         default="", choices=("de", "en")),
+         choices=("de", "en")),
     flag("--raw", "leave texts as they are that a spreadsheet could take for a formula"),
     flag("--force", "replace files that already exist"),
 )  # fmt: skip
@@ -43,7 +43,7 @@ def run(args: Args) -> None:
         listed = next(csv.reader([args.columns], skipinitialspace=True), [])
         columns = [name.strip() for name in listed if name.strip()]
     done = export.export(
-        args.study, format, args.out, columns=columns, force=args.force, excel=args.excel, raw=args.raw
+        args.study, format, args.out, columns=columns, force=args.force, excel=args.excel or "", raw=args.raw
     )
     left_out = one_line(", ".join(done.left_out)) if done.format != "fhir" else ""
     notes = [f"left out: {left_out}; use --columns to choose the fields"] if left_out else []

@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 import stat
+import zipfile
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -50,7 +51,11 @@ def everything(study: Path) -> list[bytes]:
     """The journal, every export with all its columns, and the report."""
     made = [study.read_bytes()]
     fields = [*export(study, "csv").columns, *export(study, "csv").left_out]
-    for format in FORMATS:
+    book = study.with_name("study.xlsx")
+    export(study, "xlsx", book, columns=fields)
+    with zipfile.ZipFile(book) as parts:
+        made += [parts.read(name) for name in parts.namelist()]
+    for format in (name for name in FORMATS if name != "xlsx"):
         columns = fields if format in ("csv", "wide", "redcap") else None
         made += [text.encode() for text in export(study, format, columns=columns).texts.values()]
     out = study.with_name("report.html")

@@ -101,7 +101,7 @@ def test_interrupted_while_simulating_it_begins_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(simulated, "compose", compose)
+        patched.setattr(simulated.sessions, "compose", compose)
         code, _, err = run(capsys, "demo", tmp_path / "demo")
     assert code == 130
     assert "start again" in err
